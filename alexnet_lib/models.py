@@ -1,0 +1,293 @@
+"""The nets: AlexNet in two variants, and cuda-convnet's small nets for CIFAR-10.
+
+"paper" follows the printed text; "2012" follows run #145 of the original source, the run whose
+errors the paper reports (layers/layers-145.cfg, layers/layer-params-145.cfg). torchvision's
+AlexNet is a third net, from 2014. Inputs are RGB values of 0-255 less the mean, not divided by
+anything: the initialisation and the response normalisation are made for that scale.
+"""
+
+import math
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from alexnet_lib.errors import UserError
+from alexnet_lib.layers import Dropout, LocalResponseNorm, Pad, SpatialResponseNorm
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+VARIANTS = ("paper", "2012")
+# Standard deviation of the first weights and value of the first biases, layer by layer
+# (paper, section 5; layers-145.cfg, initW and initB).
+BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
+WIDER_INIT = ("conv3", "conv4", "conv5")
+
+
+def pooled(size: int, pool: tuple[int, int]) -> int:
+    """Side of a pooled map by the ceil rule (layer.py:1164); size and result in pixels."""
+    window, stride = pool
+    return math.ceil((size - window) / stride) + 1
+
+
+def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2)) -> dict[str, int]:
+    """Side of each layer's output for an input side, in pixels, before anything is built.
+
+    227 and 224 give conv1 55, pool1 27, conv2 27, pool2 13, conv3-5 13, pool3 6. Sizes below 1
+    mean that the input is too small.
+    """
+    shrink = 2 if pool == (2, 2) else 0  # run #147 pads less (layers-147.cfg:69,195)
+    conv1 = 1 + math.ceil((input_size - 11) / 4)
+    pool1 = pooled(conv1, pool)
+    conv2 = pool1 - shrink
+    pool2 = pooled(conv2, pool)
+    conv5 = pool2 - shrink
+    return {"conv1": conv1, "pool1": pool1, "conv2": conv2, "pool2": pool2, "conv3": pool2,
+            "conv4": pool2, "conv5": conv5, "pool3": pooled(conv5, pool)}
+
+
+def smallest_input(pool: tuple[int, int] = (3, 2)) -> int:
+    """The smallest input side, in pixels, whose every map is at least 1x1."""
+    return next(size for size in range(11, 1000) if min(alexnet_sizes(size, pool).values()) >= 1)
+
+
+class AlexNet(nn.Module):
+    """The net of Krizhevsky, Sutskever and Hinton, 2012; every choice of theirs an argument.
+
+    Args:
+        num_classes: outputs of the last layer.
+        in_channels: 3 for RGB.
+        input_size: side of the square input in pixels. 224 and 227 give the same sizes.
+            Smaller inputs give a smaller fc6, so that experiments are cheaper.
+        variant: "paper" (LRN after the ReLU, alpha as printed, first weights of std 0.01
+            everywhere) or "2012" (LRN before the first ReLU, alpha divided by n, a spatial norm
+            after the second LRN, std 0.03 in conv3-5).
+        columns: 2 as in the paper: conv2, conv4, conv5 and the LRNs see only their own half of
+            the maps. 1 joins the halves, which makes a larger net.
+        activation: "relu" or "tanh" (section 3.1).
+        lrn: False leaves out every response normalisation, as run #148 did (section 3.3).
+        pool: (window, stride). (3, 2) overlaps (section 3.4). (2, 2) does not, and pads conv2
+            and conv5 by one less to keep the sizes, as run #147 did.
+        dropout: probability of dropping a unit of fc6 and fc7 (section 4.2). 0 switches it off.
+        width: factor on the numbers of maps and hidden units; 1 is the paper's net.
+        init: "paper" (std 0.01), "2012" (0.03 in conv3-5) or "he" (sqrt(2 / fan-in), which came
+            in 2015); by default that of the variant.
+
+    The parts are `features` (the convolutions) and `classifier`; layers are named as in the
+    paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
+    """
+
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3, input_size: int = 227,
+                 variant: str = "paper", columns: int = 2, activation: str = "relu",
+                 lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
+                 width: float = 1.0, init: str | None = None):
+        super().__init__()
+        pool = tuple(pool)
+        _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
+        if input_size < smallest_input(pool):
+            raise UserError(f"input size {input_size} is too small for AlexNet: "
+                            f"use {smallest_input(pool)} or more")
+        self.variant, self.columns, self.input_size = variant, columns, input_size
+        self.in_channels, self.num_classes = in_channels, num_classes
+        maps = [_scaled(n, width, columns) for n in (96, 256, 384, 384, 256)]
+        hidden = _scaled(4096, width, columns)
+        act, less = ACTIVATIONS[activation], pool == (2, 2)
+
+        def norm(i: int) -> list[tuple[str, nn.Module]]:
+            if not lrn:
+                return []
+            alpha = 1e-4 if variant == "paper" else 1e-4 / 5
+            layers = [(f"lrn{i}", LocalResponseNorm(maps[i - 1], 5, alpha, columns=columns))]
+            return layers + ([("spatial2", SpatialResponseNorm())] if variant == "2012" and i == 2
+                             else [])
+
+        def pooling(i: int) -> tuple[str, nn.Module]:
+            return f"pool{i}", nn.MaxPool2d(*pool, ceil_mode=True)
+
+        # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
+        first = ([*norm(1), pooling(1), ("act1", act())] if variant == "2012"
+                 else [("act1", act()), *norm(1), pooling(1)])
+        self.features = nn.Sequential(OrderedDict([
+            ("pad", Pad(input_size, 11, 4)),
+            ("conv1", nn.Conv2d(in_channels, maps[0], 11, 4)),
+            *first,
+            ("conv2", nn.Conv2d(maps[0], maps[1], 5, padding=2 - less, groups=columns)),
+            ("act2", act()),
+            *norm(2),
+            pooling(2),
+            ("conv3", nn.Conv2d(maps[1], maps[2], 3, padding=1)),
+            ("act3", act()),
+            ("conv4", nn.Conv2d(maps[2], maps[3], 3, padding=1, groups=columns)),
+            ("act4", act()),
+            ("conv5", nn.Conv2d(maps[3], maps[4], 3, padding=1 - less, groups=columns)),
+            ("act5", act()),
+            pooling(3),
+        ]))
+        last = alexnet_sizes(input_size, pool)["pool3"]
+        self.classifier = nn.Sequential(OrderedDict([
+            ("flatten", nn.Flatten()),
+            ("fc6", nn.Linear(maps[4] * last * last, hidden)),
+            ("act6", act()),
+            ("drop6", Dropout(dropout)),
+            ("fc7", nn.Linear(hidden, hidden)),
+            ("act7", act()),
+            ("drop7", Dropout(dropout)),
+            ("fc8", nn.Linear(hidden, num_classes)),
+        ]))
+        initialise(self, init or variant)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, input_size, input_size), 0-255 less the mean -> (batch, classes).
+
+        The results are logits: softmax is part of the loss.
+        """
+        _check_input(self, x)
+        return self.classifier(self.features(x))
+
+
+class CifarNet(nn.Module):
+    """The small nets that cuda-convnet came with, three convolutions and one full layer.
+
+    variant "18pct" reached 18 % error on CIFAR-10 (example-layers/layers-18pct.cfg): max, then
+    two average poolings, ceil rule 32 -> 16 -> 8 -> 4, response normalisation over 3 maps.
+    variant "four-layer" is the same without normalisation and without weight decay: the paper
+    says of the net of its Fig. 1 only that it has four layers and no regularisation.
+
+    Input (batch, in_channels, input_size, input_size), 0-255 less the mean; returns logits.
+    Raises UserError for an unknown choice or an input below 5 pixels.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, input_size: int = 32,
+                 variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
+                 init: str | None = None):
+        super().__init__()
+        if variant not in ("18pct", "four-layer"):
+            raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct or four-layer")
+        _check_choices("paper", activation, init, 1, num_classes, in_channels, 0)
+        if input_size < 5:
+            raise UserError(f"input size {input_size} is too small for CifarNet: use 5 or more")
+        self.variant, self.input_size = variant, input_size
+        self.in_channels, self.num_classes = in_channels, num_classes
+        act = ACTIVATIONS[activation]
+        lrn = variant == "18pct" if lrn is None else lrn
+
+        def norm(i: int) -> list[tuple[str, nn.Module]]:
+            # Scale 5e-5 over 3 maps (layer-params-18pct.cfg); k is the default 1.
+            return [(f"lrn{i}", LocalResponseNorm(32, 3, 5e-5 / 3, k=1.0))] if lrn else []
+
+        self.features = nn.Sequential(OrderedDict([
+            ("conv1", nn.Conv2d(in_channels, 32, 5, padding=2)),
+            ("pool1", nn.MaxPool2d(3, 2, ceil_mode=True)),
+            ("act1", act()),
+            *norm(1),
+            ("conv2", nn.Conv2d(32, 32, 5, padding=2)),
+            ("act2", act()),
+            ("pool2", nn.AvgPool2d(3, 2, ceil_mode=True)),
+            *norm(2),
+            ("conv3", nn.Conv2d(32, 64, 5, padding=2)),
+            ("act3", act()),
+            ("pool3", nn.AvgPool2d(3, 2, ceil_mode=True)),
+        ]))
+        side = input_size
+        for _ in range(3):
+            side = pooled(side, (3, 2))
+        self.classifier = nn.Sequential(OrderedDict([
+            ("flatten", nn.Flatten()), ("fc10", nn.Linear(64 * side * side, num_classes))]))
+        initialise(self, init or "cifar")
+
+    @property
+    def weight_decay(self) -> dict[str, float]:
+        """Weight decay by layer name, where the original files set it (layer-params-18pct.cfg)."""
+        if self.variant == "four-layer":
+            return dict.fromkeys(("conv1", "conv2", "conv3", "fc10"), 0.0)
+        return {"conv1": 0.004, "conv2": 0.004, "conv3": 0.004, "fc10": 1.0}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, input_size, input_size), 0-255 less the mean -> (batch, classes)."""
+        _check_input(self, x)
+        return self.classifier(self.features(x))
+
+
+def initialise(model: nn.Module, how: str) -> None:
+    """Draw Gaussian weights and set constant biases, as `how` says, from torch's generator.
+
+    "paper": std 0.01 everywhere (section 5). "2012": 0.03 in conv3-5 (layers-145.cfg). "cifar":
+    1e-4 in conv1, else 0.01, biases 0 (layers-18pct.cfg). "he": sqrt(2 / fan-in), biases 0.
+    "paper" and "2012" set the biases of conv2, conv4, conv5, fc6 and fc7 to 1.
+    """
+    for path, layer in model.named_modules():
+        if not isinstance(layer, (nn.Conv2d, nn.Linear)):
+            continue
+        name = path.rsplit(".", 1)[-1]
+        if how == "he":
+            std = math.sqrt(2 / layer.weight[0].numel())
+        elif how == "cifar" and name == "conv1":
+            std = 1e-4
+        else:
+            std = 0.03 if how == "2012" and name in WIDER_INIT else 0.01
+        nn.init.normal_(layer.weight, std=std)
+        nn.init.constant_(layer.bias, float(how in VARIANTS and name in BIAS_ONE))
+
+
+def layer_table(model: nn.Module) -> list[dict]:
+    """One row for each layer that computes: what it makes and what it costs, for one image.
+
+    Returns rows with `name`, `kind`, `output` (shape without the batch), `units` (elements of
+    the output), `params`, `macs` (multiply-adds of convolutions and full layers) and `bytes` (of
+    the output in fp32). Measured by sending zeros through the net, not by a formula.
+    """
+    rows, hooks = [], []
+
+    def record(name, layer):
+        def hook(module, inputs, output):
+            weight = getattr(module, "weight", None)
+            places = output[0, 0].numel() if output.dim() == 4 else 1
+            rows.append({
+                "name": name, "kind": type(module).__name__, "output": tuple(output.shape[1:]),
+                "units": output[0].numel(),
+                "params": sum(p.numel() for p in module.parameters()),
+                "macs": 0 if weight is None else weight.numel() * places,
+                "bytes": output[0].numel() * 4,
+            })
+        hooks.append(layer.register_forward_hook(hook))
+
+    for path, layer in model.named_modules():
+        if not list(layer.children()):
+            record(path.rsplit(".", 1)[-1], layer)
+    was_training = model.training
+    try:
+        reference = next(model.parameters())
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, model.in_channels, model.input_size, model.input_size,
+                                     device=reference.device, dtype=reference.dtype))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return rows
+
+
+def _scaled(maps: int, width: float, columns: int) -> int:
+    """`maps` times `width`, rounded to a multiple of the columns, at least one map each."""
+    return max(1, round(maps * width / columns)) * columns
+
+
+def _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout):
+    if variant not in VARIANTS:
+        raise UserError(f"unknown variant {variant!r}: use {' or '.join(VARIANTS)}")
+    if activation not in ACTIVATIONS:
+        raise UserError(f"unknown activation {activation!r}: use {' or '.join(ACTIVATIONS)}")
+    if init not in (None, "paper", "2012", "he", "cifar"):
+        raise UserError(f"unknown init {init!r}: use paper, 2012 or he")
+    if columns not in (1, 2):
+        raise UserError(f"columns must be 1 or 2, not {columns}")
+    if num_classes < 1 or in_channels < 1:
+        raise UserError("num_classes and in_channels must be 1 or more")
+    if not 0 <= dropout < 1:
+        raise UserError(f"dropout must be in [0, 1), not {dropout}")
+
+
+def _check_input(model: nn.Module, x: Tensor) -> None:
+    expected = (model.in_channels, model.input_size, model.input_size)
+    if x.dim() != 4 or tuple(x.shape[1:]) != expected:
+        raise UserError(f"the net takes (batch, {', '.join(map(str, expected))}), but got "
+                        f"{tuple(x.shape)}: crop or resize, or build it with another input_size")
