@@ -1,0 +1,152 @@
+"""Batches from stored images: crop, flip, colour, ten views; on the device that trains.
+
+Stored images are uint8 (N, S, S, 3), values 0-255. Batches are float32 (B, 3, C, C), 0-255 less
+the mean, in channels-last memory, which is the fastest on every device. Whatever is random comes
+from the generator that is passed in, so that a batch can be drawn again.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alexnet_lib.errors import UserError
+
+COLOUR_DEFINITIONS = ("none", "paper", "2012")
+
+
+def crop(images, index, top, left, flip, size: int) -> Tensor:
+    """Cut one square from each chosen image and mirror some of them.
+
+    Args:
+        images: (N, S, S, C) uint8 or float, a numpy array (or memory map) or a tensor.
+        index: (B,) which images. top, left: (B,) first row and column, 0 ... S - size.
+        flip: (B,) booleans: mirror left to right.
+        size: side of the squares in pixels.
+
+    Returns: (B, C, size, size) of the images' type, in channels-last memory.
+    """
+    if isinstance(images, Tensor) and images.is_cuda:
+        return _gather(images, *(torch.as_tensor(a, device=images.device)
+                                 for a in (index, top, left, flip)), size)
+    # One copy per image: twice as fast on a CPU as advanced indexing, and a memory map reads
+    # only the pages it needs.
+    out = None
+    for i, (which, y, x, mirrored) in enumerate(zip(*map(_listed, (index, top, left, flip)),
+                                                    strict=True)):
+        square = images[which, y:y + size, x:x + size]
+        square = square if isinstance(square, Tensor) else torch.from_numpy(np.array(square))
+        out = square.new_empty((len(index), *square.shape)) if out is None else out
+        out[i] = square.flip(1) if mirrored else square
+    return out.permute(0, 3, 1, 2)
+
+
+def _listed(values) -> list:
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _gather(images: Tensor, index, top, left, flip, size: int) -> Tensor:
+    """`crop` by advanced indexing: one kernel on a GPU instead of one for each image."""
+    span = torch.arange(size, device=images.device)
+    rows = top[:, None] + span
+    columns = left[:, None] + torch.where(flip[:, None], size - 1 - span, span)
+    return images[index[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
+               generator: torch.Generator | None = None) -> Tensor:
+    """Add a multiple of each principal component of RGB to every pixel of an image (4.1).
+
+    Args:
+        batch: (B, 3, H, W) float, 0-255 less the mean; not changed.
+        values: (3,) eigenvalues of the covariance of the training pixels' RGB values, 0-255.
+        vectors: (3, 3), the components as columns.
+        definition: "paper": vectors @ (alpha * eigenvalues), alpha ~ N(0, std) once per image,
+            with pixels and eigenvalues in units of 0-1 (at 0-255 the eigenvalue would be 255
+            times stronger; the text does not say, but says that the object stays the same).
+            "2012": the square root of the eigenvalues instead, and then the whole image divided
+            by 1 + std (convdata_jpeg.py:57-66, 155-179). "none" changes nothing.
+        std: 0.1 in both.
+
+    Returns: (B, 3, H, W) float.
+    """
+    if definition == "none":
+        return batch
+    if definition not in COLOUR_DEFINITIONS:
+        raise UserError(f"unknown colour definition {definition!r}: "
+                        f"use one of {', '.join(COLOUR_DEFINITIONS)}")
+    values = torch.as_tensor(values, dtype=torch.float32).clamp(min=0)
+    vectors = torch.as_tensor(vectors, dtype=torch.float32)
+    strength = values / 255 if definition == "paper" else values.sqrt()
+    device = generator.device if generator is not None else "cpu"
+    alpha = torch.randn(len(batch), 3, generator=generator, device=device).cpu() * std
+    shift = ((alpha * strength) @ vectors.T).to(batch.device, batch.dtype)[:, :, None, None]
+    return batch + shift if definition == "paper" else (batch + shift) / (1 + std)
+
+
+def ten_view_places(stored: int, size: int) -> list[tuple[int, int, bool]]:
+    """(top, left, flip) of the ten views: four corners and centre, then their mirrors (4.1)."""
+    far, mid = stored - size, (stored - size) // 2
+    places = [(0, 0), (0, far), (far, 0), (far, far), (mid, mid)]
+    return [(y, x, flip) for flip in (False, True) for y, x in places]
+
+
+class Augment:
+    """Makes the batches of one run: crops of `size` pixels, less the mean, from stored images.
+
+    Args:
+        size: side of the net's input in pixels, at most the stored side.
+        mean: (S, S, 3) mean training image, 0-255.
+        colour_values, colour_vectors: see `pca_colour`; needed unless colour is "none".
+        crop, flip: random position and random mirror at training; else the centre, unmirrored.
+        colour: "none", "paper" or "2012".
+        mean_at: "pixel" subtracts from each pixel the mean at its own place, as the paper says;
+            "centre" subtracts the centre of the mean from every crop, as the source did
+            (convdata_jpeg.py:95,209-211).
+        per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
+            (convdata_jpeg.py:77,238-246).
+    """
+
+    def __init__(self, size: int, mean, colour_values=None, colour_vectors=None, *,
+                 crop: bool = True, flip: bool = True, colour: str = "none",
+                 mean_at: str = "pixel", per: int = 1, device="cpu"):
+        self.size, self.stored = size, len(mean)
+        if size > self.stored:
+            raise UserError(f"crops of {size} pixels do not fit into stored images of "
+                            f"{self.stored}: use a smaller --input-size or larger images")
+        if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
+            raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
+        self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
+        self.values, self.vectors = colour_values, colour_vectors
+        self.device = torch.device(device)
+        self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32, device=self.device)
+
+    def train(self, images, index, generator: torch.Generator) -> Tensor:
+        """A training batch, (B, 3, size, size) float32: every draw comes from `generator`."""
+        count, free = len(index), self.stored - self.size
+        draws = -(-count // self.per)  # rounded up
+
+        def spread(drawn: Tensor) -> Tensor:
+            return drawn.repeat_interleave(self.per)[:count]
+
+        places = torch.randint(free + 1, (2, draws), generator=generator)
+        flips = torch.rand(draws, generator=generator) < 0.5
+        if not self.crop:
+            places = torch.full_like(places, free // 2)
+        flips = spread(flips) if self.flip else torch.zeros(count, dtype=torch.bool)
+        batch = self._cut(images, index, spread(places[0]), spread(places[1]), flips)
+        return pca_colour(batch, self.values, self.vectors, self.colour, generator=generator)
+
+    def view(self, images, index, view: int = 4) -> Tensor:
+        """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size) float32."""
+        top, left, flip = ten_view_places(self.stored, self.size)[view]
+        full = np.full(len(index), 1)
+        return self._cut(images, index, full * top, full * left, (full * flip).astype(bool))
+
+    def _cut(self, images, index, top, left, flip) -> Tensor:
+        batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)
+        if self.mean_at == "pixel":
+            mean = crop(self.mean[None], [0] * len(index), top, left, flip, self.size)
+        else:
+            free = (self.stored - self.size) // 2
+            mean = self.mean[free:free + self.size, free:free + self.size].permute(2, 0, 1)
+        return batch - mean

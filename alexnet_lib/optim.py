@@ -1,0 +1,171 @@
+"""The paper's update rule (section 5) and its ways of lowering the rate."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from alexnet_lib.errors import UserError
+
+
+class PaperSGD(torch.optim.Optimizer):
+    """Stochastic gradient descent with the rate inside the velocity (paper, section 5).
+
+        v <- momentum * v - weight_decay * lr * w - lr * gradient
+        w <- w + v
+
+    The source does the same (src/layer.cu:659-672, src/weights.cu:151-153). `torch.optim.SGD`
+    multiplies the velocity by the rate afterwards: equal while the rate is constant, but when
+    the rate drops, here the larger old velocity lives on for some ten steps. A group whose rate
+    is 0 is frozen: neither it nor its velocity changes (weights.cu:148).
+
+    Args:
+        params: parameters or groups, as for any torch optimiser.
+        lr: rate, above or equal to 0. momentum, weight_decay: 0.9 and 0.0005 in the paper.
+
+    Raises ValueError for a negative setting.
+    """
+
+    def __init__(self, params, lr: float = 0.01, momentum: float = 0.9,
+                 weight_decay: float = 0.0005):
+        if min(lr, momentum, weight_decay) < 0:
+            raise ValueError("lr, momentum and weight_decay must not be negative")
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Update every parameter that has a gradient; returns the closure's loss, if any."""
+        with torch.enable_grad():
+            loss = closure() if closure else None
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            if not weights or group["lr"] == 0:
+                continue
+            velocities = [self._velocity(p) for p in weights]
+            # All tensors of a group in one call: on a GPU, one kernel instead of dozens.
+            torch._foreach_mul_(velocities, group["momentum"])
+            if group["weight_decay"]:
+                torch._foreach_add_(velocities, weights, alpha=-group["lr"] * group["weight_decay"])
+            torch._foreach_add_(velocities, [p.grad for p in weights], alpha=-group["lr"])
+            torch._foreach_add_(weights, velocities)
+        return loss
+
+    def _velocity(self, p: torch.Tensor) -> torch.Tensor:
+        state = self.state[p]
+        if "velocity" not in state:
+            state["velocity"] = torch.zeros_like(p)
+        return state["velocity"]
+
+
+def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | None = 0.0005,
+                     bias_lr_factor: float = 1.0) -> list[dict]:
+    """One group for each layer's weights and one for its biases, in the layers' order.
+
+    Biases are not decayed (src/layer.cu:565) and learn at `bias_lr_factor` times the rate: 1 by
+    the paper's text, 2 in run #145. A group has `name` ("conv1", ...), `kind` ("weight" or
+    "bias") and `base_lr`, which schedules start from. `weight_decay=None` takes the decay that
+    the model brings for each layer (`CifarNet.weight_decay`), else 0.0005.
+    """
+    own = getattr(model, "weight_decay", {}) if weight_decay is None else {}
+    groups = []
+    for path, p in model.named_parameters():
+        name, kind = path.rsplit(".", 2)[-2:]
+        rate = lr * bias_lr_factor if kind == "bias" else lr
+        decay = 0.0005 if weight_decay is None else weight_decay
+        groups.append({"params": [p], "name": name, "kind": kind, "base_lr": rate, "lr": rate,
+                       "weight_decay": 0.0 if kind == "bias" else own.get(name, decay)})
+    return groups
+
+
+@dataclass
+class Constant:
+    """The rate stays as it is."""
+
+    def update(self, optimizer: torch.optim.Optimizer, epoch: int, val_error: float | None) -> None:
+        """Set the rates for the epoch that begins, 0-based; `val_error` is that of the last."""
+
+
+@dataclass
+class Plateau(Constant):
+    """The paper's: divide the rate by 10 when the validation error stops improving (section 5).
+
+    The paper did so by hand, three times. Here: after `patience` epochs without an error at
+    least `threshold` (a fraction of 1) below the best, at most `drops` times.
+    """
+
+    patience: int = 5
+    drops: int = 3
+    threshold: float = 0.001
+    best: float = field(default=float("inf"), repr=False)
+    waited: int = field(default=0, repr=False)
+    dropped: int = field(default=0, repr=False)
+
+    def update(self, optimizer, epoch, val_error):
+        if val_error is not None:
+            improved = val_error < self.best - self.threshold
+            self.best = min(self.best, val_error)
+            self.waited = 0 if improved else self.waited + 1
+            if self.waited >= self.patience and self.dropped < self.drops:
+                self.dropped, self.waited = self.dropped + 1, 0
+        _scale(optimizer, lambda group: 0.1 ** self.dropped)
+
+
+@dataclass
+class Steps(Constant):
+    """Divide the rate by 10 at given fractions of the run."""
+
+    epochs: int
+    at: tuple[float, ...] = (25 / 91, 51 / 91, 79 / 91)
+
+    def update(self, optimizer, epoch, val_error):
+        drops = sum(epoch >= round(fraction * self.epochs) for fraction in self.at)
+        _scale(optimizer, lambda group: 0.1 ** drops)
+
+
+@dataclass
+class Run145(Constant):
+    """The log of run #145, 91 epochs, stretched to `epochs` (layer-params-145.cfg:165-182).
+
+    Weights 0.01, then 0.001 from epoch 25, 1e-4 from 51, 1e-5 from 79; conv1's weights 1e-5
+    already from 67 and frozen, with its biases, from 72; all other biases keep their rate.
+    """
+
+    epochs: int
+
+    def update(self, optimizer, epoch, val_error):
+        def since(logged: int) -> bool:
+            return epoch >= round(logged / 91 * self.epochs)
+
+        def factor(group: dict) -> float:
+            if group["name"] == "conv1" and since(72):
+                return 0.0
+            if group["kind"] == "bias":
+                return 1.0
+            late = since(67) if group["name"] == "conv1" else since(79)
+            return 0.001 if late else 0.1 ** (since(25) + since(51))
+
+        _scale(optimizer, factor)
+
+
+SCHEDULES = ("plateau", "145", "steps", "cifar", "constant")
+
+
+def schedule(name: str, epochs: int) -> Constant:
+    """The schedule of that name for a run of `epochs`.
+
+    "plateau", "145", "constant"; "steps" drops every rate where run #145 dropped its weights';
+    "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4). Raises UserError.
+    """
+    if name == "cifar":
+        return Steps(epochs, (120 / 140, 130 / 140))
+    made = {"plateau": Plateau, "constant": Constant}
+    if name in made:
+        return made[name]()
+    if name in ("145", "steps"):
+        return (Run145 if name == "145" else Steps)(epochs)
+    raise UserError(f"unknown schedule {name!r}: use one of {', '.join(SCHEDULES)}")
+
+
+def _scale(optimizer, factor) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor(group)
