@@ -104,11 +104,13 @@ class Augment:
             (convdata_jpeg.py:95,209-211).
         per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
             (convdata_jpeg.py:77,238-246).
+        grey: give one channel, the mean of the three.
     """
 
     def __init__(self, size: int, mean, colour_values=None, colour_vectors=None, *,
                  crop: bool = True, flip: bool = True, colour: str = "none",
-                 mean_at: str = "pixel", per: int = 1, device="cpu"):
+                 mean_at: str = "pixel", per: int = 1,
+                 grey: bool = False, device="cpu"):
         self.size, self.stored = size, len(mean)
         if size > self.stored:
             raise UserError(f"crops of {size} pixels do not fit into stored images of "
@@ -116,6 +118,7 @@ class Augment:
         if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
             raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
         self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
+        self.grey = grey
         self.values, self.vectors = colour_values, colour_vectors
         self.device = torch.device(device)
         self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32, device=self.device)
@@ -134,13 +137,18 @@ class Augment:
             places = torch.full_like(places, free // 2)
         flips = spread(flips) if self.flip else torch.zeros(count, dtype=torch.bool)
         batch = self._cut(images, index, spread(places[0]), spread(places[1]), flips)
-        return pca_colour(batch, self.values, self.vectors, self.colour, generator=generator)
+        batch = pca_colour(batch, self.values, self.vectors, self.colour, generator=generator)
+        return self._greyed(batch)
 
     def view(self, images, index, view: int = 4) -> Tensor:
         """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size) float32."""
         top, left, flip = ten_view_places(self.stored, self.size)[view]
         full = np.full(len(index), 1)
-        return self._cut(images, index, full * top, full * left, (full * flip).astype(bool))
+        batch = self._cut(images, index, full * top, full * left, (full * flip).astype(bool))
+        return self._greyed(batch)
+
+    def _greyed(self, batch: Tensor) -> Tensor:
+        return batch.mean(1, keepdim=True) if self.grey else batch
 
     def _cut(self, images, index, top, left, flip) -> Tensor:
         batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)

@@ -1,0 +1,114 @@
+"""Measuring a trained net: top-k error, one or ten views, per-class scores, confusion."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from alexnet_lib import datasets
+from alexnet_lib.errors import UserError
+from alexnet_lib.training import Loaded, autocast
+
+VIEWS = {1: (4,), 10: tuple(range(10))}  # which of `augment.ten_view_places`
+
+
+@torch.no_grad()
+def probabilities(net: Loaded, images, views: int = 1, batch_size: int = 128,
+                  progress: bool = False) -> Tensor:
+    """Softmax outputs for stored images, averaged over the views (paper, 4.1).
+
+    The source averages probabilities, not logits (src/layer.cu:1810-1821).
+
+    Args:
+        images: (N, S, S, 3) uint8, 0-255, as `datasets` stores them.
+        views: 1 (the centre) or 10 (corners, centre and their mirrors).
+
+    Returns: (N, classes) float32 on the CPU; each row sums to 1. Raises UserError.
+    """
+    if views not in VIEWS:
+        raise UserError(f"views must be 1 or 10, not {views}")
+    parts = []
+    batches = torch.arange(len(images)).split(batch_size)
+    for index in tqdm(batches, unit="batch", disable=not progress):
+        total = 0
+        for view in VIEWS[views]:
+            x = net.augment.view(images, index, view)
+            with autocast(net.config):
+                logits = net.model(x)
+            total = total + logits.float().softmax(1)
+        parts.append((total / views).cpu())
+    return torch.cat(parts) if parts else torch.empty(0, len(net.classes))
+
+
+def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
+    """All figures from the probabilities (N, K) and the labels (N,), by torchmetrics.
+
+    Returns: `top1_error`, `top5_error`, `precision`, `recall`, `f1` (macro averages),
+    `per_class` (a dict by name, with `precision`, `recall`, `f1`, `images`) and `confusion`
+    (rows: the true class, columns: the predicted one). All but the counts are fractions. A class
+    that was never predicted has precision 0. Raises UserError if there are no images.
+    """
+    from torchmetrics.functional.classification import (  # costs seconds to import
+        multiclass_accuracy,
+        multiclass_confusion_matrix,
+        multiclass_f1_score,
+        multiclass_precision,
+        multiclass_recall,
+    )
+    if len(labels) == 0:
+        raise UserError("there are no images to evaluate: choose another --split")
+    k = len(classes)
+
+    def error(top: int) -> float:
+        right = multiclass_accuracy(probs, labels, k, average="micro", top_k=min(top, k))
+        return 1 - float(right)
+
+    by_class = {name: measure(probs, labels, k, average="none").tolist() for name, measure in
+                (("precision", multiclass_precision), ("recall", multiclass_recall),
+                 ("f1", multiclass_f1_score))}
+    counts = torch.bincount(labels, minlength=k).tolist()
+    return {
+        "images": len(labels), "top1_error": error(1), "top5_error": error(5),
+        **{name: float(np.mean(values)) for name, values in by_class.items()},
+        "per_class": {label: {**{name: by_class[name][i] for name in by_class},
+                              "images": counts[i]} for i, label in enumerate(classes)},
+        "confusion": multiclass_confusion_matrix(probs, labels, k).tolist(),
+    }
+
+
+def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: int = 1,
+             progress: bool = False) -> dict:
+    """`scores` of a net on one split of a data set, with `views`, `split` and `data` named.
+
+    Raises UserError if the data have no such split or other classes than the net was trained on.
+    """
+    if split not in dataset.splits:
+        raise UserError(f"{dataset.name} has no split {split!r}: "
+                        f"use one of {', '.join(dataset.splits)}")
+    check_classes(net, dataset)
+    part = dataset.splits[split]
+    probs = probabilities(net, part.images, views, progress=progress)
+    found = scores(probs, torch.from_numpy(np.array(part.labels)), net.classes)
+    return {"data": dataset.name, "split": split, "views": views, **found}
+
+
+def check_classes(net: Loaded, dataset: datasets.Dataset) -> None:
+    """UserError unless the data have the classes that the net knows, in the same order."""
+    if len(net.classes) != len(dataset.classes):
+        raise UserError(f"the checkpoint knows {len(net.classes)} classes, {dataset.name} has "
+                        f"{len(dataset.classes)}: evaluate on the data it was trained on")
+    if tuple(net.classes) != tuple(dataset.classes):
+        other = next(b for a, b in zip(net.classes, dataset.classes, strict=True) if a != b)
+        raise UserError(f"the checkpoint does not know the class {other!r} of {dataset.name}: "
+                        "evaluate on the data it was trained on")
+
+
+def top_predictions(net: Loaded, images, k: int = 5,
+                    views: int = 1) -> Iterator[list[tuple[str, float]]]:
+    """For each stored image, the k most probable classes with their probabilities (0-1)."""
+    for row in probabilities(net, images, views):
+        best = row.topk(min(k, len(row)))
+        yield [(net.classes[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(),
+                                                    strict=True)]

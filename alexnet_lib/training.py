@@ -1,0 +1,530 @@
+"""Training: the configuration, the loop, checkpoints and exact resumption.
+
+Everything random in step t is drawn from generators seeded by (seed, t), so a run that was
+killed and resumed is the same run, bit for bit on the same machine.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from alexnet_lib import datasets
+from alexnet_lib.augment import Augment
+from alexnet_lib.checkpoints import (
+    CHECKPOINT,
+    part,
+    read_checkpoint,
+    write_atomically,
+    write_checkpoint,
+)
+from alexnet_lib.errors import UserError
+from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
+
+FORMAT = 1
+STATISTICS = ("mean", "colour_values", "colour_vectors")
+
+
+@dataclass
+class TrainConfig:
+    """All choices of a run. None means: the one that fits the net and the data (`resolve`).
+
+    data: a name that `datasets.load` knows. out: folder for checkpoint and history, or None.
+    model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct" or "four-layer".
+    lr, momentum, weight_decay, bias_lr_factor, schedule: see `optim`.
+    input_size: side of the net's input; stored_size: side of the stored images it is cut from.
+    crop, flip, colour, mean_at, per: see `augment.Augment`. colour_until: fraction of the run
+    after which the colour noise ends, as the source did at epoch 67 of 91.
+    device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
+    limit: use only so many training images (for a quick look). save_minutes: time between the
+    checkpoints that are written within an epoch; there is one at each epoch's end anyway.
+    """
+
+    data: str = "shapes"
+    out: str | None = None
+    model: str | None = None
+    variant: str | None = None
+    epochs: int | None = None
+    batch_size: int = 128
+    lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float | None = None
+    bias_lr_factor: float | None = None
+    schedule: str | None = None
+    seed: int = 0
+    num_classes: int | None = None
+    in_channels: int = 3
+    input_size: int | None = None
+    stored_size: int | None = None
+    columns: int = 2
+    activation: str = "relu"
+    lrn: bool | None = None
+    pool: tuple[int, int] = (3, 2)
+    dropout: float = 0.5
+    width: float | None = None
+    init: str | None = None
+    crop: bool | None = None
+    flip: bool | None = None
+    colour: str | None = None
+    mean_at: str | None = None
+    per: int | None = None
+    colour_until: float | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    limit: int | None = None
+    save_minutes: float = 5.0
+
+
+# What a choice left open becomes: first by data, then by net and variant.
+PRESETS = {
+    "shapes": {"model": "alexnet", "variant": "2012", "input_size": 59, "stored_size": 64,
+               "width": 0.25, "epochs": 20, "colour": "none", "per": 1, "init": "he",
+               "schedule": "steps"},
+    "paper": {"lr": 0.01, "bias_lr_factor": 1.0, "schedule": "plateau", "colour": "paper",
+              "mean_at": "pixel", "per": 1, "epochs": 90, "input_size": 227},
+    "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "schedule": "145", "colour": "2012",
+             "mean_at": "centre", "per": 32, "colour_until": 67 / 91, "epochs": 91, "input_size": 227},
+    "cifar": {"lr": 0.001, "bias_lr_factor": 2.0, "schedule": "cifar", "colour": "none",
+              "mean_at": "pixel", "per": 1, "epochs": 140, "input_size": 32, "stored_size": 32,
+              "crop": False, "flip": False, "variant": "18pct"},
+}
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """A copy of `config` with nothing left open; raises UserError for a choice that cannot be."""
+    filled = dataclasses.replace(config)
+
+    def fill(preset: dict) -> None:
+        for key, value in preset.items():
+            if getattr(filled, key) is None:
+                setattr(filled, key, value)
+
+    if filled.data == "shapes" and filled.model in (None, "alexnet"):
+        fill(PRESETS["shapes"])
+    fill({"model": "cifar" if filled.data.startswith("cifar")
+          or datasets.native_size(filled.data) <= 64 else "alexnet"})
+    if filled.model not in ("alexnet", "cifar"):
+        raise UserError(f"unknown model {filled.model!r}: use alexnet or cifar")
+    if filled.model == "cifar":
+        fill(PRESETS["cifar"])
+    else:
+        fill({"variant": "paper"})
+        fill(PRESETS.get(filled.variant, {}))
+        fill({"weight_decay": 0.0005, "lrn": True})
+    fill({"width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})
+    fill({"stored_size": stored_size(filled.input_size or 227)})
+    for name in ("epochs", "batch_size"):
+        if getattr(filled, name) is not None and getattr(filled, name) < 1:
+            raise UserError(f"{name.replace('_', '-')} must be 1 or more, "
+                            f"not {getattr(filled, name)}")
+    if filled.lr is not None and not 0 < filled.lr < math.inf:
+        raise UserError(f"lr must be above 0, not {filled.lr}")
+    if filled.in_channels not in (1, 3):
+        raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
+    filled.device = pick_device(filled.device)
+    filled.precision = pick_precision(filled.precision, filled.device)
+    return filled
+
+
+def stored_size(input_size: int) -> int:
+    """Side of stored images for a crop of `input_size`, as 256 is to 227; both in pixels."""
+    return 256 if input_size in (224, 227) else math.ceil(input_size * 256 / 227)
+
+
+def pick_device(name: str) -> str:
+    """"auto" becomes "cuda", "mps" or "cpu"; raises UserError for a device that is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
+             "cpu": True}
+    if name == "auto":
+        return next(device for device, present in there.items() if present)
+    if not there.get(name.split(":")[0], False):
+        raise UserError(f"no device {name!r} here: use "
+                        f"{' or '.join(d for d, present in there.items() if present)}")
+    return name
+
+
+def pick_precision(name: str, device: str) -> str:
+    """"auto" becomes "bf16" where the hardware multiplies it, else "fp32"."""
+    if name not in ("auto", "fp32", "bf16"):
+        raise UserError(f"unknown precision {name!r}: use auto, fp32 or bf16")
+    if name != "auto":
+        return name
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    if device == "cpu":
+        # Without bf16 instructions, the CPU would convert back and forth and lose time.
+        capable = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return "bf16" if capable or getattr(torch.cpu, "_is_amx_tile_supported",
+                                            lambda: False)() else "fp32"
+    return "fp32"
+
+
+def build_model(config: TrainConfig) -> nn.Module:
+    """The net that a resolved configuration describes, with fresh weights drawn from its seed."""
+    torch.manual_seed(config.seed)
+    shared = {"num_classes": config.num_classes, "in_channels": config.in_channels,
+              "input_size": config.input_size, "variant": config.variant,
+              "activation": config.activation, "lrn": config.lrn, "init": config.init}
+    if config.model == "cifar":
+        return CifarNet(**shared)
+    return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
+                   width=config.width)
+
+
+def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
+    """The batch maker that a resolved configuration describes."""
+    return Augment(config.input_size, mean, values, vectors, crop=config.crop, flip=config.flip,
+                   colour=config.colour, mean_at=config.mean_at, per=config.per,
+                   grey=config.in_channels == 1, device=config.device)
+
+
+class Trainer:
+    """One run: net, optimiser, data and all that a checkpoint must hold.
+
+    history: one dict per epoch with `epoch` (1-based), `step`, `lr` (of conv2's weights),
+    `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
+    `seconds` of training and `images_per_s`. losses, mistakes: per step, the mean loss in nats
+    and the number of wrong answers in the minibatch.
+    """
+
+    def __init__(self, config: TrainConfig, dataset: datasets.Dataset | None = None,
+                 progress: bool = True):
+        config = resolve(config)
+        dataset = dataset or datasets.load(config.data, config.stored_size, progress=progress)
+        self.config = config = fit_to_data(config, dataset)
+        self.dataset, self.classes = dataset, dataset.classes
+        self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
+        self.optimizer = PaperSGD(
+            parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
+            config.lr, config.momentum)
+        self.rates = schedule(config.schedule, config.epochs)
+        self.augment = build_augment(config, dataset.mean, dataset.colour_values,
+                                     dataset.colour_vectors)
+        train = dataset.splits["train"]
+        self.images = placed(train.images[:config.limit], config.device)
+        self.labels = torch.as_tensor(np.array(train.labels[:config.limit]), device=config.device)
+        self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict] = []
+        self.losses: list[float] = []
+        self.mistakes: list[int] = []
+        self._pending: list[tuple[Tensor, Tensor]] = []
+        self.path = Path(config.out) / CHECKPOINT if config.out else None
+
+    @property
+    def total_steps(self) -> int:
+        """Minibatches in the whole run."""
+        return self.steps_per_epoch * self.config.epochs
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next step belongs to, from 0."""
+        return self.step // self.steps_per_epoch
+
+    def start_epoch(self) -> None:
+        """Set the rates, and the colour noise, which the source switched off late."""
+        self.rates.update(self.optimizer, self.epoch,
+                          self.history[-1]["val_error"] if self.history else None)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The minibatch of the current step: (B, C, size, size) float32 and (B,) int64."""
+        config = self.config
+        order = torch.randperm(len(self.images), generator=seeded(config.seed, 0, self.epoch))
+        at = self.step % self.steps_per_epoch * config.batch_size
+        index = order[at:at + config.batch_size]
+        noisy = self.epoch < round(config.colour_until * config.epochs)
+        self.augment.colour = config.colour if noisy else "none"
+        x = self.augment.train(self.images, index, seeded(config.seed, 1, self.step))
+        return x, self.labels[index.to(self.labels.device)]
+
+    def train_step(self) -> None:
+        """One step of the update rule on the next minibatch."""
+        begun = time.perf_counter()
+        x, labels = self.batch()
+        torch.manual_seed(seed_for(self.config.seed, 2, self.step))  # for dropout
+        self.model.train()
+        with autocast(self.config):
+            logits = self.model(x)
+        loss = F.cross_entropy(logits.float(), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        # Read later, in bulk: asking a GPU for a number makes the program wait for it.
+        self._pending.append((loss.detach(), (logits.argmax(1) != labels).sum()))
+        self.step += 1
+        self.seconds += time.perf_counter() - begun
+
+    def collect(self) -> float:
+        """Fetch the losses of the steps since the last call; returns the latest, in nats.
+
+        Raises UserError if a loss is not finite, with the step, the rate and what to go back to.
+        """
+        begun = time.perf_counter()
+        for loss, mistakes in self._pending:
+            self.losses.append(loss.item())
+            self.mistakes.append(int(mistakes))
+        self._pending.clear()
+        self.seconds += time.perf_counter() - begun
+        bad = next((i for i, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
+        if bad is not None:
+            back = f"; last good checkpoint: {self.path}" if self.path and self.path.exists() else ""
+            raise UserError(f"the loss is {self.losses[bad]} at step {bad + 1}, rate "
+                            f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
+        return self.losses[-1]
+
+    def end_epoch(self) -> dict:
+        """Validate, and add a row to the history."""
+        self.collect()
+        first = self.step - self.steps_per_epoch
+        seen = self.steps_per_epoch * min(self.config.batch_size, len(self.images))
+        val = validate(self.model, self.dataset.splits["val"], self.augment, self.config)
+        self.history.append({
+            "epoch": len(self.history) + 1, "step": self.step,
+            "lr": current_rate(self.optimizer),
+            "train_loss": float(np.mean(self.losses[first:])),
+            "train_error": sum(self.mistakes[first:]) / seen,
+            **{f"val_{name}": value for name, value in val.items()},
+            "seconds": round(self.seconds, 2), "images_per_s": round(seen / self.seconds, 1),
+        })
+        self.seconds = 0.0
+        return self.history[-1]
+
+    def save(self) -> None:
+        """Write the checkpoint and the history; a kill at any moment leaves a whole file."""
+        if not self.path:
+            return
+        if self._pending:
+            self.collect()
+        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        for group in self.optimizer.param_groups:
+            state = self.optimizer.state.get(group["params"][0], {})
+            for name, t in state.items():
+                tensors[f"optimizer.{group['name']}.{group['kind']}.{name}"] = t
+        tensors |= {f"data.{name}": torch.as_tensor(np.asarray(getattr(self.dataset, name)))
+                    for name in STATISTICS}
+        meta = {
+            "format": FORMAT, "config": dataclasses.asdict(self.config), "classes": self.classes,
+            "fingerprint": self.dataset.fingerprint, "step": self.step, "seconds": self.seconds,
+            "history": self.history, "losses": self.losses, "mistakes": self.mistakes,
+            "rates": dataclasses.asdict(self.rates),
+            "lr": [group["lr"] for group in self.optimizer.param_groups],
+        }
+        write_checkpoint(self.path, tensors, meta)
+        record = {key: meta[key] for key in ("config", "fingerprint", "history", "losses")}
+        write_atomically(self.path.with_name("history.json"),
+                         lambda p: p.write_text(json.dumps(record, indent=1) + "\n"))
+
+    def restore(self) -> None:
+        """Go back to the checkpoint in the run's folder, exactly."""
+        tensors, meta = read_checkpoint(self.path)
+        self._check_same_run(meta)
+        self.model.load_state_dict(part(tensors, "model."))
+        for group, lr in zip(self.optimizer.param_groups, meta["lr"], strict=True):
+            group["lr"], weight = lr, group["params"][0]
+            for name, t in part(tensors, f"optimizer.{group['name']}.{group['kind']}.").items():
+                self.optimizer.state[weight][name] = torch.empty_like(weight).copy_(t)
+        for key, value in meta["rates"].items():
+            setattr(self.rates, key, value)
+        self.step, self.seconds = meta["step"], meta["seconds"]
+        self.history, self.losses = meta["history"], meta["losses"]
+        self.mistakes = meta["mistakes"]
+
+    def _check_same_run(self, meta: dict) -> None:
+        if meta["fingerprint"] != self.dataset.fingerprint:
+            raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
+                            "choose the same --data, or another --out")
+        before, now = meta["config"], json.loads(json.dumps(dataclasses.asdict(self.config)))
+        changed = [key for key in now if key not in ("out", "save_minutes", "data", "device")
+                   and before.get(key) != now[key]]
+        if changed:
+            told = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
+            raise UserError(f"{self.path} is of another configuration ({told}): resume with the "
+                            "same options, or choose another --out")
+
+
+def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
+          progress: bool = True, say: Callable[[str], None] = lambda line: None,
+          on_epoch: Callable[[list[dict]], None] = lambda history: None) -> Trainer:
+    """Train a net as `config` says, to the end of its epochs.
+
+    Args:
+        dataset: instead of loading `config.data`.
+        resume: go on from the checkpoint in `config.out`, exactly where it stood.
+        progress: show a bar on stderr. say: gets a line about each choice made for the user.
+        on_epoch: is called with the history after each epoch.
+
+    Interrupting (Ctrl-C) saves a checkpoint first. Returns the finished `Trainer`. Raises
+    UserError for bad input, for a loss that is no longer finite, and for a checkpoint of other
+    data or another configuration.
+    """
+    prepare_out(config.out, resume)
+    run = Trainer(config, dataset, progress)
+    if resume:
+        run.restore()
+        say(f"resumed at step {run.step} of {run.total_steps}")
+    say(describe(run))
+    saved = time.monotonic()
+    bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
+    try:
+        while run.step < run.total_steps:
+            if run.step % run.steps_per_epoch == 0:
+                run.start_epoch()
+            run.train_step()
+            bar.update()
+            if run.step % 10 == 0:
+                bar.set_postfix(loss=f"{run.collect():.3f}")
+            if run.step % run.steps_per_epoch == 0:
+                row = run.end_epoch()
+                run.save()
+                saved = time.monotonic()
+                say(epoch_line(row, run.config.epochs))
+                on_epoch(run.history)
+            elif time.monotonic() - saved > 60 * run.config.save_minutes:
+                run.save()
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        run.save()
+        say(f"interrupted at step {run.step}" + (f", saved in {run.path}" if run.path else ""))
+        raise
+    finally:
+        bar.close()
+    return run
+
+
+def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
+    """`config` with the number of classes of the data, or a UserError if the two disagree."""
+    found = len(dataset.classes)
+    if config.num_classes not in (None, found):
+        raise UserError(f"{dataset.name} has {found} classes, not {config.num_classes}: "
+                        "leave out --num-classes, or choose other data")
+    stored = dataset.splits["train"].images.shape[1]
+    return dataclasses.replace(config, num_classes=found, stored_size=stored)
+
+
+def placed(images: np.ndarray, device: str):
+    """The images on the GPU if they take less than a third of its free memory, else as they are."""
+    if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info()[0] / 3:
+        return torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return images
+
+
+def autocast(config: TrainConfig) -> torch.autocast:
+    """Mixed precision as the configuration says; the weights themselves stay in fp32."""
+    return torch.autocast(config.device.split(":")[0], torch.bfloat16,
+                          enabled=config.precision == "bf16")
+
+
+@torch.no_grad()
+def validate(model: nn.Module, split: datasets.Split, augment: Augment,
+             config: TrainConfig) -> dict[str, float]:
+    """`loss` (nats), `error` and `top5_error` (fractions) of the centre crops of a split."""
+    model.eval()
+    loss, wrong, wrong5 = 0.0, 0, 0
+    for index in torch.arange(len(split)).split(config.batch_size):
+        x = augment.view(split.images, index)
+        labels = torch.as_tensor(split.labels[index.numpy()], device=x.device)
+        with autocast(config):
+            logits = model(x)
+        logits = logits.float()
+        loss += F.cross_entropy(logits, labels, reduction="sum").item()
+        top = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+        wrong += int((~top[:, 0]).sum())
+        wrong5 += int((~top.any(1)).sum())
+    return {"loss": loss / len(split), "error": wrong / len(split),
+            "top5_error": wrong5 / len(split)}
+
+
+def seed_for(seed: int, stream: int, step: int) -> int:
+    """One of 2**63 seeds for each step of each stream of random numbers of a run."""
+    return int(np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def seeded(seed: int, stream: int, step: int) -> torch.Generator:
+    """A generator that starts at `seed_for(seed, stream, step)`."""
+    return torch.Generator().manual_seed(seed_for(seed, stream, step))
+
+
+def current_rate(optimizer) -> float:
+    """The rate of the weights of the second layer; the source froze the first one early."""
+    weights = [group for group in optimizer.param_groups if group["kind"] == "weight"]
+    return weights[1]["lr"]
+
+
+def describe(run: Trainer) -> str:
+    """One line about what will be trained, on what, and which choices were made."""
+    c = run.config
+    params = sum(p.numel() for p in run.model.parameters())
+    return (f"{type(run.model).__name__} {c.variant}, input {c.input_size}, {params:,} parameters; "
+            f"{c.data}: {len(run.images):,} training images, {c.num_classes} classes; "
+            f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.schedule}; "
+            f"{c.device}, {c.precision}")
+
+
+def epoch_line(row: dict, epochs: int) -> str:
+    """One line about a finished epoch."""
+    return (f"epoch {row['epoch']}/{epochs}  rate {row['lr']:g}  "
+            f"train loss {row['train_loss']:.3f} error {row['train_error']:.1%}  "
+            f"val error {row['val_error']:.1%} top-5 {row['val_top5_error']:.1%}  "
+            f"{row['images_per_s']:.0f} images/s")
+
+
+def prepare_out(out: str | None, resume: bool) -> None:
+    """Make the output folder; UserError if it cannot be written or would be overwritten."""
+    if out is None:
+        if resume:
+            raise UserError("--resume needs --out, the folder of the run to go on with")
+        return
+    path = Path(out) / CHECKPOINT
+    if resume and not path.exists():
+        raise UserError(f"nothing to resume: no {path}; leave out --resume to start")
+    if not resume and path.exists():
+        raise UserError(f"{path} exists already: add --resume to go on, or choose another --out")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(".probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+
+
+@dataclass
+class Loaded:
+    """A net from a checkpoint, in evaluation mode, with all that it needs to be used."""
+
+    model: nn.Module
+    config: TrainConfig
+    classes: tuple[str, ...]
+    augment: Augment
+    meta: dict
+
+
+def load_model(path: str | Path, device: str = "auto") -> Loaded:
+    """The net of a checkpoint, on `device`, ready to be evaluated. Raises UserError."""
+    tensors, meta = read_checkpoint(path)
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    if meta.get("format") != FORMAT or not set(meta["config"]) <= known:
+        raise UserError(f"{path} was written by another version of this library: "
+                        "update it, or train again")
+    config = TrainConfig(**meta["config"])
+    config.device = pick_device(device)
+    config.precision = pick_precision("auto", config.device)
+    model = build_model(config)
+    try:
+        model.load_state_dict(part(tensors, "model."))
+    except RuntimeError:
+        raise UserError(f"{path} does not hold the weights that it describes: "
+                        "give the file that alexnet train wrote") from None
+    model = model.to(config.device, memory_format=torch.channels_last).eval()
+    augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
+    return Loaded(model, config, tuple(meta["classes"]), augment, meta)

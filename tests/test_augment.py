@@ -1,0 +1,148 @@
+"""Batch transforms against torchvision and plain formulas."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional as tvf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet_lib.augment import Augment, _gather, crop, pca_colour, ten_view_places
+from alexnet_lib.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (6, 20, 20, 3), dtype=np.uint8)
+
+
+def chw(image):
+    return torch.from_numpy(image).permute(2, 0, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_crop_is_torchvisions(data):
+    images = np.random.default_rng(0).integers(0, 256, (4, 15, 15, 3), dtype=np.uint8)
+    size = data.draw(st.integers(1, 15))
+    place = st.integers(0, 15 - size)
+    index = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+    top = data.draw(st.lists(place, min_size=len(index), max_size=len(index)))
+    left = data.draw(st.lists(place, min_size=len(index), max_size=len(index)))
+    flip = data.draw(st.lists(st.booleans(), min_size=len(index), max_size=len(index)))
+    found = crop(images, index, top, left, flip, size)
+    gathered = _gather(torch.from_numpy(images), *map(torch.tensor, (index, top, left, flip)),
+                       size)
+    for i, which in enumerate(index):
+        expected = tvf.crop(chw(images[which]), top[i], left[i], size, size)
+        expected = tvf.hflip(expected) if flip[i] else expected
+        assert torch.equal(found[i], expected)
+    assert torch.equal(found, gathered)
+
+
+def test_ten_views_are_torchvisions(images):
+    mean = np.zeros((20, 20, 3))
+    augment = Augment(12, mean)
+    ours = torch.stack([augment.view(images, [2], v)[0] for v in range(10)])
+    theirs = tvf.ten_crop(chw(images[2]), 12)
+    # torchvision's order: corners and centre, then the same of the mirrored image, whose left
+    # corners are ours at the right.
+    for i, j in enumerate([0, 1, 2, 3, 4, 6, 5, 8, 7, 9]):
+        assert torch.equal(ours[i], theirs[j].float())
+
+
+def test_ten_views_of_the_paper():
+    assert ten_view_places(256, 224)[:5] == [(0, 0, False), (0, 32, False), (32, 0, False),
+                                             (32, 32, False), (16, 16, False)]
+    assert [v[:2] for v in ten_view_places(256, 224)[5:]] == [v[:2] for v in
+                                                             ten_view_places(256, 224)[:5]]
+
+
+def test_every_position_is_drawn_33_by_33_by_2():
+    """The source draws 0 ... 32 inclusive (convdata_jpeg.py:239): 2178 crops, not 2048."""
+    grid = np.arange(256)
+    image = np.stack(np.broadcast_arrays(grid[:, None], grid[None, :], 0 * grid), -1)
+    augment = Augment(224, np.zeros((256, 256, 3)))
+    batch = augment.train(image[None].astype(np.uint8), [0] * 400,
+                          torch.Generator().manual_seed(0))
+    tops = batch[:, 0, 0, 0].int().tolist()
+    flipped = (batch[:, 1, 0, 0] > batch[:, 1, 0, 1]).tolist()
+    assert set(tops) == set(range(33))
+    assert 140 < sum(flipped) < 260
+
+
+def test_mean_is_subtracted_at_the_pixels_own_place_or_from_the_centre(images):
+    mean = np.random.default_rng(1).random((20, 20, 3), dtype=np.float32) * 255
+    def drawn(at):
+        return Augment(12, mean, mean_at=at).train(images, [3], torch.Generator().manual_seed(5))
+    plain = Augment(12, 0 * mean).train(images, [3], torch.Generator().manual_seed(5))
+    own, centre = plain - drawn("pixel"), plain - drawn("centre")
+    torch.testing.assert_close(centre[0], torch.from_numpy(mean[4:16, 4:16]).permute(2, 0, 1))
+    moved = Augment(12, 0 * mean).train(mean[None], [0], torch.Generator().manual_seed(5))
+    torch.testing.assert_close(own, moved)
+    assert not torch.allclose(own, centre)
+
+
+def test_one_crop_and_flip_for_32_images():
+    grid = np.arange(40)
+    image = np.stack(np.broadcast_arrays(grid[:, None], grid[None, :], 0 * grid), -1)
+    augment = Augment(8, np.zeros((40, 40, 3)), per=32)
+    batch = augment.train(image[None].astype(np.uint8), [0] * 128,
+                          torch.Generator().manual_seed(1))
+    chunks = batch.split(32)
+    assert all((chunk == chunk[0]).all() for chunk in chunks)
+    assert len({tuple(chunk[0, :, 0, 0].tolist()) for chunk in chunks}) > 1
+
+
+def test_without_crop_and_flip_it_is_the_centre(images):
+    augment = Augment(12, np.zeros((20, 20, 3)), crop=False, flip=False)
+    batch = augment.train(images, [0, 1], torch.Generator().manual_seed(0))
+    assert torch.equal(batch, augment.view(images, [0, 1]))
+    assert torch.equal(batch[1], tvf.center_crop(chw(images[1]), 12).float())
+
+
+VALUES = np.array([9000.0, 900.0, 90.0])
+VECTORS = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+
+
+@pytest.mark.parametrize("definition, scale, divisor", [("paper", VALUES / 255, 1.0),
+                                                        ("2012", VALUES ** 0.5, 1.1)])
+def test_colour_noise_has_the_stated_strength(definition, scale, divisor):
+    batch = torch.zeros(4000, 3, 2, 2)
+    noisy = pca_colour(batch, VALUES, VECTORS, definition, 0.1, torch.Generator().manual_seed(0))
+    assert (noisy == noisy[:, :, :1, :1]).all()  # the same for all pixels of an image
+    along = noisy[:, :, 0, 0].double().numpy() @ VECTORS
+    np.testing.assert_allclose(along.std(0), 0.1 * scale / divisor, rtol=0.05)
+    correlation = np.corrcoef(along.T) - np.eye(3)
+    assert abs(correlation).max() < 0.06
+
+
+def test_source_divides_the_image_by_1_1():
+    batch = torch.full((1, 3, 2, 2), 11.0)
+    still = pca_colour(batch, np.zeros(3), VECTORS, "2012")
+    torch.testing.assert_close(still, batch / 1.1)
+    assert torch.equal(pca_colour(batch, VALUES, VECTORS, "none"), batch)
+
+
+def test_grey_is_the_mean_of_the_channels(images):
+    grey = Augment(20, np.zeros((20, 20, 3)), grey=True).view(images, [0])
+    np.testing.assert_allclose(grey[0, 0].numpy(), images[0].mean(-1), rtol=1e-6)
+
+
+def test_the_same_generator_draws_the_same_batch(images):
+    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, colour="paper")
+    one, two = (augment.train(images, [0, 1, 2], torch.Generator().manual_seed(9))
+                for _ in range(2))
+    assert torch.equal(one, two)
+    assert one.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Augment(21, np.zeros((20, 20, 3))),
+    lambda: Augment(12, np.zeros((20, 20, 3)), colour="pink"),
+    lambda: Augment(12, np.zeros((20, 20, 3)), mean_at="corner"),
+    lambda: pca_colour(torch.zeros(1, 3, 2, 2), VALUES, VECTORS, "2014"),
+])
+def test_bad_input_is_refused(make):
+    with pytest.raises(UserError):
+        make()

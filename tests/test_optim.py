@@ -1,0 +1,135 @@
+"""The update rule against torch's SGD and against the printed formula; the schedules."""
+
+import pytest
+import torch
+from torch import nn
+
+from alexnet_lib.errors import UserError
+from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.optim import PaperSGD, Plateau, Run145, parameter_groups, schedule
+
+
+def walk(optimizer, weights, rates):
+    """Minimise a fixed quadratic, one step at each of the rates; the weights after each step."""
+    path = []
+    for rate in rates:
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        (weights * torch.arange(1.0, 5.0) * weights).sum().backward()
+        optimizer.step()
+        path.append(weights.detach().clone())
+    return path
+
+
+def both(rates):
+    paths = []
+    for kind in (PaperSGD, torch.optim.SGD):
+        weights = nn.Parameter(torch.tensor([1.0, -2.0, 3.0, 0.5]))
+        paths.append(walk(kind([weights], lr=rates[0], momentum=0.9, weight_decay=0.0005),
+                          weights, rates))
+    return paths
+
+
+def test_equals_torch_while_the_rate_is_constant():
+    ours, theirs = both([0.01] * 20)
+    torch.testing.assert_close(torch.stack(ours), torch.stack(theirs))
+
+
+def test_differs_from_torch_after_a_drop():
+    ours, theirs = both([0.01] * 10 + [0.001] * 10)
+    torch.testing.assert_close(torch.stack(ours[:10]), torch.stack(theirs[:10]))
+    # Ours goes on with the old, ten times larger velocity.
+    step = [(path[10] - path[9]).norm() for path in (ours, theirs)]
+    assert step[0] > 3 * step[1]
+
+
+def test_is_the_printed_rule():
+    weight = nn.Parameter(torch.tensor([2.0], dtype=torch.double))
+    optimizer = PaperSGD([weight], lr=0.1, momentum=0.9, weight_decay=0.05)
+    w, v = 2.0, 0.0
+    for rate in (0.1, 0.1, 0.01):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        (weight ** 3).backward()
+        optimizer.step()
+        v = 0.9 * v - 0.05 * rate * w - rate * 3 * w ** 2
+        w += v
+    assert weight.item() == pytest.approx(w, rel=1e-12)
+
+
+def test_rate_zero_freezes_weights_and_velocity():
+    weight = nn.Parameter(torch.ones(3))
+    optimizer = PaperSGD([weight], lr=0.1)
+    weight.sum().backward()
+    optimizer.step()
+    before, velocity = weight.detach().clone(), optimizer.state[weight]["velocity"].clone()
+    optimizer.param_groups[0]["lr"] = 0
+    optimizer.step()
+    assert torch.equal(weight, before)
+    assert torch.equal(optimizer.state[weight]["velocity"], velocity)
+
+
+def test_biases_are_not_decayed_and_have_their_own_rate():
+    groups = {(g["name"], g["kind"]): g for g in
+              parameter_groups(AlexNet(2, input_size=67, width=0.02), 0.01, 0.0005, 2.0)}
+    assert len(groups) == 16
+    assert groups["conv1", "weight"]["weight_decay"] == 0.0005
+    assert groups["fc8", "bias"]["weight_decay"] == 0
+    assert groups["fc8", "bias"]["lr"] == 0.02 and groups["fc8", "weight"]["lr"] == 0.01
+
+
+def test_a_net_can_bring_its_own_decay():
+    groups = {(g["name"], g["kind"]): g["weight_decay"]
+              for g in parameter_groups(CifarNet(), 0.001, None)}
+    assert groups["conv2", "weight"] == 0.004 and groups["fc10", "weight"] == 1.0
+    assert groups["fc10", "bias"] == 0
+
+
+def rates_over(rule, epochs, errors=None, lr=0.01):
+    model = AlexNet(2, input_size=67, width=0.02)
+    optimizer = PaperSGD(parameter_groups(model, lr, 0.0005, 2.0), lr)
+    rows = []
+    for epoch in range(epochs):
+        rule.update(optimizer, epoch, errors[epoch] if errors else None)
+        rows.append({(g["name"], g["kind"]): g["lr"] for g in optimizer.param_groups})
+    return rows
+
+
+def test_run_145_follows_its_log():
+    rows = rates_over(Run145(91), 91)
+    for epoch, rate in ((0, 0.01), (24, 0.01), (25, 0.001), (50, 0.001), (51, 1e-4), (78, 1e-4),
+                        (79, 1e-5), (90, 1e-5)):
+        assert rows[epoch]["fc6", "weight"] == pytest.approx(rate)
+        assert rows[epoch]["fc6", "bias"] == pytest.approx(0.02)
+    assert rows[66]["conv1", "weight"] == pytest.approx(1e-4)
+    assert rows[67]["conv1", "weight"] == pytest.approx(1e-5)
+    assert rows[67]["conv1", "bias"] == pytest.approx(0.02)
+    assert rows[72]["conv1", "weight"] == rows[72]["conv1", "bias"] == 0
+
+
+def test_plateau_drops_three_times_and_no_more():
+    errors = [None, 0.9, 0.5] + [0.5] * 30
+    rows = rates_over(Plateau(patience=3), len(errors), errors)
+    found = [row["conv2", "weight"] for row in rows]
+    drops = [i for i in range(1, len(found)) if found[i] < found[i - 1]]
+    assert drops == [5, 8, 11]
+    assert found[-1] == pytest.approx(1e-5)
+
+
+def test_plateau_waits_while_the_error_falls():
+    errors = [None] + [0.9 - 0.01 * i for i in range(30)]
+    assert {row["fc8", "weight"] for row in rates_over(Plateau(patience=2), 31, errors)} == {0.01}
+
+
+@pytest.mark.parametrize("name, drops", [("constant", []), ("cifar", [120, 130]),
+                                         ("steps", [38, 78, 122])])
+def test_other_schedules(name, drops):
+    found = [row["fc6", "weight"] for row in rates_over(schedule(name, 140), 140)]
+    assert [i for i in range(1, 140) if found[i] < found[i - 1]] == drops
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError):
+        PaperSGD([nn.Parameter(torch.ones(1))], lr=-1)
+    with pytest.raises(UserError, match="unknown schedule"):
+        schedule("cosine", 10)
