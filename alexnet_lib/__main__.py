@@ -1,0 +1,3 @@
+from alexnet_lib.cli import main
+
+main()

@@ -1,0 +1,281 @@
+"""The `alexnet` command. Results go to stdout, progress to stderr, bad input to one line."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from alexnet_lib.errors import UserError
+
+DEVICE = click.option("--device", default="auto", show_default=True,
+                      help="auto, cpu, cuda or mps")
+AS_JSON = click.option("--json", "json_file", metavar="FILE",
+                       help="write the result as JSON too; - is stdout")
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 2 for bad input (one line on stderr), 130 if interrupted."""
+    args = sys.argv[1:] if args is None else args
+    debug = "--debug" in args
+    try:
+        cli([arg for arg in args if arg != "--debug"], prog_name="alexnet", standalone_mode=False)
+    except (UserError, click.ClickException, FileNotFoundError, PermissionError) as error:
+        if debug:
+            raise
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        complain(message)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        complain("interrupted")
+        sys.exit(130)
+    sys.exit(0)
+
+
+def complain(message: str) -> None:
+    """One line on stderr, whatever the message holds."""
+    click.echo(f"alexnet: {' '.join(message.split())}", err=True)
+
+
+def say(line: str) -> None:
+    """A line of progress on stderr, above any progress bar."""
+    from tqdm.auto import tqdm
+    tqdm.write(line, file=sys.stderr)
+
+
+def deliver(result: dict, json_file: str | None) -> None:
+    """Write `result` as JSON where `--json` says."""
+    if json_file is None:
+        return
+    text = json.dumps(result, indent=1)
+    if json_file == "-":
+        click.echo(text)
+        return
+    try:
+        Path(json_file).write_text(text + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {json_file}: {error.strerror}; "
+                        "choose another file for --json") from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]},
+             epilog="Every command takes --debug, which shows the traceback of an error.")
+@click.version_option(package_name="alexnet-course", prog_name="alexnet")
+def cli():
+    """AlexNet, faithful to the paper of 2012 and to its original source."""
+
+
+@cli.command()
+@click.option("--variant", default="paper", show_default=True, help="paper or 2012")
+@click.option("--num-classes", default=1000, show_default=True)
+@click.option("--in-channels", default=3, show_default=True)
+@click.option("--input-size", default=227, show_default=True, help="pixels")
+@click.option("--columns", default=2, show_default=True, help="1 or 2")
+@click.option("--model", default="alexnet", show_default=True, help="alexnet or cifar")
+@click.option("--checkpoint", metavar="FILE", help="describe the net of a checkpoint instead")
+@AS_JSON
+def info(variant, num_classes, in_channels, input_size, columns, model, checkpoint, json_file):
+    """Show the layers: output shape, parameters, multiply-adds, memory."""
+    from alexnet_lib.models import AlexNet, CifarNet, layer_table
+    if checkpoint:
+        from alexnet_lib.training import load_model
+        net = load_model(checkpoint, "cpu").model
+    elif model == "cifar":
+        net = CifarNet(num_classes, in_channels, min(input_size, 32),
+                       "18pct" if variant == "paper" else variant)
+    elif model == "alexnet":
+        net = AlexNet(num_classes, in_channels, input_size, variant, columns)
+    else:
+        raise UserError(f"unknown model {model!r}: use alexnet or cifar")
+    rows = layer_table(net)
+    shown = [(r["name"], r["kind"], " x ".join(map(str, r["output"])), f"{r['params']:,}",
+              f"{r['macs']:,}", f"{r['bytes'] / 1024:,.0f}") for r in rows]
+    total = totals(rows)
+    deliver({"layers": rows, **total}, json_file)
+    if json_file == "-":
+        return
+    click.echo(tabulate(shown, ("layer", "kind", "output", "parameters", "multiply-adds",
+                                "KiB (fp32)"), colalign=("left", "left") + ("right",) * 4,
+                        disable_numparse=True))
+    click.echo()
+    click.echo(tabulate(beside_the_paper(total, type(net).__name__, num_classes, input_size,
+                                         columns if not checkpoint else 0),
+                        tablefmt="plain", disable_numparse=True))
+
+
+def totals(rows: list[dict]) -> dict:
+    """Sums over a layer table; `units` counts the outputs of convolutions and full layers."""
+    return {"parameters": sum(r["params"] for r in rows), "macs": sum(r["macs"] for r in rows),
+            "units": sum(r["units"] for r in rows if r["name"].startswith(("conv", "fc")))}
+
+
+def beside_the_paper(total: dict, kind: str, num_classes: int, input_size: int,
+                     columns: int) -> list[tuple[str, str, str]]:
+    """The totals and, for the paper's own net, what the paper says of each."""
+    papers = kind == "AlexNet" and (num_classes, columns) == (1000, 2) and input_size in (224, 227)
+    conv1, printed = 290_400, 253_440
+    said = {
+        "parameters": "paper: 60 million",
+        "units": (f"paper: 650,000; with the {printed:,} units that Fig. 2 prints for conv1 "
+                  f"instead of {conv1:,}: {total['units'] - conv1 + printed:,}"),
+        "multiply-adds": "for one image, one way",
+    } if papers else {}
+    values = {"parameters": total["parameters"], "units": total["units"],
+              "multiply-adds": total["macs"]}
+    return [(name, f"{value:,}", said.get(name, "")) for name, value in values.items()]
+
+
+@cli.group()
+def data():
+    """List, get, pack and check data sets."""
+
+
+SIZE = click.option("--size", type=int, help="side of the stored images, pixels")
+SKIP = click.option("--skip-broken", is_flag=True, help="leave broken images out, and list them")
+
+
+@data.command("list")
+@AS_JSON
+def data_list(json_file):
+    """Show the data sets that `--data` can name."""
+    from alexnet_lib import datasets
+    rows = datasets.sources()
+    deliver({"sources": rows}, json_file)
+    if json_file != "-":
+        click.echo(tabulate(rows, headers="keys", maxcolwidths=40))
+
+
+def describe_data(dataset) -> str:
+    """What was loaded: splits, classes, size, fingerprint."""
+    splits = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
+    return (f"{dataset.name}: {splits} images of {dataset.size} px, {len(dataset.classes)} "
+            f"classes, fingerprint {dataset.fingerprint}")
+
+
+def _load_command(name: str, text: str):
+    @data.command(name, help=text)
+    @click.argument("source")
+    @SIZE
+    @SKIP
+    def command(source, size, skip_broken):
+        from alexnet_lib import datasets
+        click.echo(describe_data(datasets.load(source, size, skip_broken=skip_broken)))
+
+
+_load_command("get", "Download SOURCE, check it, and pack it.")
+_load_command("pack", "Prepare SOURCE as the paper did: scale, crop, store, compute statistics.")
+
+
+@data.command("check")
+@click.argument("source")
+@SIZE
+def data_check(source, size):
+    """Verify every image of SOURCE and the checksums of its packed store."""
+    from alexnet_lib import datasets
+    click.echo(tabulate(datasets.check(source, size).items(), tablefmt="plain"))
+
+
+def train_options(command):
+    """An option for each choice of `TrainConfig` that people change."""
+    texts = {
+        "epochs": (int, "passes over the training images"), "batch_size": (int, "minibatch"),
+        "lr": (float, "learning rate of the weights"),
+        "momentum": (float, None), "weight_decay": (float, None),
+        "bias_lr_factor": (float, "rate of the biases over that of the weights"),
+        "schedule": (str, "plateau, 145, steps, cifar or constant"), "seed": (int, None),
+        "model": (str, "alexnet or cifar"),
+        "variant": (str, "paper or 2012; for cifar: 18pct or four-layer"),
+        "num_classes": (int, "must be that of the data"),
+        "in_channels": (int, "3, or 1 for grey"), "input_size": (int, "pixels"),
+        "stored_size": (int, "side of the stored images, pixels"),
+        "columns": (int, "2 as in the paper, or 1"), "activation": (str, "relu or tanh"),
+        "dropout": (float, "probability of dropping a unit"),
+        "width": (float, "factor on the numbers of maps and hidden units"),
+        "init": (str, "paper, 2012 or he"), "colour": (str, "none, paper or 2012"),
+        "limit": (int, "use only so many training images"), "precision": (str, "fp32 or bf16"),
+        "save_minutes": (float, "time between checkpoints within an epoch"),
+    }
+    for name, (kind, text) in reversed(texts.items()):
+        command = click.option("--" + name.replace("_", "-"), type=kind, help=text)(command)
+    for name, text in (("lrn", "response normalisation"), ("crop", "random crops"),
+                       ("flip", "random mirror images")):
+        command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
+    return command
+
+
+@cli.command()
+@click.option("--data", default="shapes", show_default=True, metavar="NAME",
+              help="see `alexnet data list`, or folder:PATH")
+@click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
+@click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
+@DEVICE
+@train_options
+def train(data, out, resume, device, **choices):
+    """Train a net. What is not given is chosen to fit the data, and told.
+
+    Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood.
+    """
+    from alexnet_lib.training import TrainConfig
+    from alexnet_lib.training import train as run_training
+    given = {name: value for name, value in choices.items() if value is not None}
+    run = run_training(TrainConfig(data=data, out=out, device=device, **given), resume=resume,
+                       say=say)
+    last = run.history[-1]
+    click.echo(f"{run.path}  val top-1 error {last['val_error']:.2%}  "
+               f"top-5 {last['val_top5_error']:.2%}")
+
+
+@cli.command()
+@click.option("--checkpoint", required=True, metavar="FILE")
+@click.option("--data", required=True, metavar="NAME")
+@click.option("--split", default="val", show_default=True)
+@click.option("--views", default=1, show_default=True, help="1 or 10")
+@DEVICE
+@AS_JSON
+def evaluate(checkpoint, data, split, views, device, json_file):
+    """Measure a checkpoint: top-1 and top-5 error, scores of each class, confusion."""
+    from alexnet_lib import datasets, evaluation
+    from alexnet_lib.training import load_model
+    net = load_model(checkpoint, device)
+    dataset = datasets.load(data, net.config.stored_size)
+    found = evaluation.evaluate(net, dataset, split, views, progress=True)
+    deliver(found, json_file)
+    if json_file == "-":
+        return
+    click.echo(f"{dataset.name} {split}, {found['images']:,} images, {views} "
+               f"view{'s' if views > 1 else ''}")
+    click.echo(f"top-1 error {found['top1_error']:.2%}   top-5 error {found['top5_error']:.2%}   "
+               f"precision {found['precision']:.3f}   recall {found['recall']:.3f}   "
+               f"F1 {found['f1']:.3f}\n")
+    if len(net.classes) <= 100:
+        click.echo(tabulate([(name, *row.values()) for name, row in found["per_class"].items()],
+                            ("class", "precision", "recall", "F1", "images"), floatfmt=".3f"))
+    if len(net.classes) <= 20:
+        click.echo("\nconfusion (rows: true class, columns: predicted)")
+        click.echo(tabulate([(name, *row) for name, row in
+                             zip(net.classes, found["confusion"], strict=True)],
+                            ("", *range(len(net.classes)))))
+
+
+@cli.command()
+@click.option("--checkpoint", required=True, metavar="FILE")
+@click.option("--top", default=5, show_default=True, help="how many classes")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@DEVICE
+@AS_JSON
+def predict(checkpoint, top, images, device, json_file):
+    """Name the most probable classes of each IMAGE."""
+    import numpy as np
+
+    from alexnet_lib import datasets, evaluation
+    from alexnet_lib.training import load_model
+    net = load_model(checkpoint, device)
+    stored = np.stack([datasets.prepare_image(path, net.config.stored_size) for path in images])
+    found = dict(zip(images, evaluation.top_predictions(net, stored, top), strict=True))
+    deliver(found, json_file)
+    if json_file == "-":
+        return
+    for path, best in found.items():
+        click.echo(path)
+        click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
