@@ -5,23 +5,26 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ARGS   ?=
+START  := $(wildcard notebooks/00-start-here.ipynb)
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab test lint clean
+.PHONY: help lab test env lint clean
 
 help:  ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-
-env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
+	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(STAMP)  ## open the course in JupyterLab; options with ARGS="--no-browser --port 9999"
-	$(BIN)/jupyter lab --ip=127.0.0.1 $(ROOT) $(ARGS) notebooks/00-start-here.ipynb
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(ROOT) $(ARGS) $(START)
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest --nbval $(ARGS)
+
+env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
+	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -29,16 +32,6 @@ lint: $(STAMP)  ## check the style and mend what can be mended
 clean:  ## remove the environment and what tests left behind
 	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache build *.egg-info
 
-# Made again only when the requirements change. uv installs in half a minute what takes pip
-# minutes; where uv cannot be had, pip does the same.
+# Every target makes the environment if it is missing, and again when the requirements change.
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
-	  { echo "Python 3.10 or newer is needed: install it, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "Python's venv module is missing: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@UV=$$(command -v uv) || { $(BIN)/python -m pip install -q --disable-pip-version-check uv 2>/dev/null && UV=$(BIN)/uv; } || UV=; \
-	  echo "Installing the requirements (about a minute; several GB the first time) ..."; \
-	  if [ -n "$$UV" ]; then "$$UV" pip install -q --python $(BIN)/python -e '.[course,dev]'; \
-	  else $(BIN)/python -m pip install -q -e '.[course,dev]'; fi
-	@touch $@
+	@PYTHON="$(PYTHON)" sh .ci/env $(VENV) $(STAMP)
