@@ -1,0 +1,192 @@
+"""Data sets by name: `load("shapes")`, "cifar10", "imagenette", "imagenet", "folder:PATH".
+
+All come as the same `Dataset`: uint8 images of one size in memory or mapped from disk, labels,
+class names, and the statistics that the paper subtracts and perturbs by.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_lib.errors import UserError
+
+from . import images as _images
+from . import listing as _listing
+from . import shapes as _shapes
+from . import store as _store
+from .images import BrokenImage, prepare_image
+
+__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "load", "native_size",
+           "prepare_image", "sources"]
+
+NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
+SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: (N, S, S, 3) uint8, RGB, 0-255, in memory or mapped; labels: (N,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Splits "train", "val" and, where there is one, "test", with the training statistics.
+
+    mean: (S, S, 3) float32, the mean training image, 0-255. colour_values (3,), descending, and
+    colour_vectors (3, 3), as columns: principal components of the training pixels' RGB values
+    at 0-255. fingerprint: 16 hex digits that change with any image, label or class name.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    mean: np.ndarray
+    colour_values: np.ndarray
+    colour_vectors: np.ndarray
+    fingerprint: str
+
+    @property
+    def size(self) -> int:
+        """Side of the stored images in pixels."""
+        return self.splits["train"].images.shape[1]
+
+
+def load(name: str, size: int | None = None, *, root: str | Path | None = None, seed: int = 0,
+         download: bool = True, skip_broken: bool = False, progress: bool = True,
+         counts: dict[str, int] | None = None) -> Dataset:
+    """The data set of that name, downloaded and packed at first use.
+
+    Args:
+        name: "shapes", "cifar10", "imagenette", "imagenet" or "folder:PATH".
+        size: side of the stored images in pixels; by default that of `native_size`.
+        root: where downloads and packed stores go; by default `data_root()`.
+        seed: of the drawn scenes (shapes), or of the images held out for validation.
+        skip_broken: leave out images that cannot be read, instead of stopping.
+        counts: images per split, for shapes alone; by default 4000, 1000, 1000.
+
+    Raises UserError, in one line, for whatever a user can mend.
+    """
+    kind, path = parse(name)
+    root = Path(root) if root else data_root()
+    size = native_size(name) if size is None else size
+    if size < 1:
+        raise UserError(f"size must be 1 or more pixels, not {size}")
+    if kind == "shapes":
+        return _load_shapes(size, seed, counts)
+    if kind == "cifar10":
+        classes, splits = _listing.load_cifar10(root, download, seed)
+        return _in_memory(name, classes, splits, size)
+    listed = (_listing.list_folder(path, seed) if kind == "folder" else
+              _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
+              _listing.list_imagenet(root))
+    folder, meta, splits = _store.open_store(name, listed, size, root, skip_broken, progress)
+    return Dataset(name, tuple(meta["classes"]), {k: Split(*v) for k, v in splits.items()},
+                   np.load(folder / "mean.npy"), np.array(meta["colour_values"]),
+                   np.array(meta["colour_vectors"]), meta["fingerprint"])
+
+
+def parse(name: str) -> tuple[str, str | None]:
+    """(kind, path): the path of a folder, else None. Raises UserError for an unknown name."""
+    if name.startswith("folder:") and name != "folder:":
+        return "folder", name[len("folder:"):]
+    if name in NAMES:
+        return name, None
+    if Path(name).is_dir():
+        raise UserError(f"unknown data {name!r}: for a folder of images, say folder:{name}")
+    near = difflib.get_close_matches(name, NAMES, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"unknown data {name!r}: {meant}use {', '.join(NAMES)} or folder:PATH")
+
+
+def native_size(name: str) -> int:
+    """Side in pixels at which a data set is stored unless one is asked for.
+
+    Photographs: 256, as in the paper. A folder whose first image is at most 64 px: its own size.
+    """
+    kind, path = parse(name)
+    if kind == "folder":
+        first = _listing.first_image(path)
+        if first is None:
+            return 256  # `load` tells what is wrong with the folder
+        try:
+            with _images.Image.open(first) as picture:
+                short = min(picture.size)
+        except OSError:
+            return 256
+        return short if short <= SMALL else 256
+    return {"shapes": 64, "cifar10": 32}.get(kind, 256)
+
+
+def data_root() -> Path:
+    """ALEXNET_DATA_ROOT if set, data/cache of a checkout of the course, else ~/.cache/alexnet."""
+    if os.environ.get("ALEXNET_DATA_ROOT"):
+        return Path(os.environ["ALEXNET_DATA_ROOT"]).expanduser()
+    checkout = Path(__file__).parents[2]
+    if (checkout / "notebooks").is_dir() and (checkout / "data").is_dir():
+        return checkout / "data" / "cache"
+    return Path.home() / ".cache" / "alexnet"
+
+
+def sources() -> list[dict]:
+    """What `--data` can name: `name`, `images`, `classes`, `download`, `what`."""
+    rows = [
+        ("shapes", "any", "10", "none", "drawn from a seed; needs no file"),
+        ("cifar10", "60,000", "10", "163 MiB", "32 px photographs (Krizhevsky, 2009)"),
+        ("imagenette", "13,394", "10", "326 MiB",
+         "ten classes of ImageNet; non-commercial research and education"),
+        ("imagenet", "1,331,167", "1000", "144 GiB, by hand",
+         "ILSVRC 2012; its archives must be fetched with an account at image-net.org"),
+        ("folder:PATH", "yours", "yours", "none",
+         "PATH/{train,val,test}/<class>/* or PATH/<class>/*"),
+    ]
+    return [dict(zip(("name", "images", "classes", "download", "what"), row, strict=True))
+            for row in rows]
+
+
+def check(name: str, size: int | None = None, *, root: str | Path | None = None,
+          progress: bool = True) -> dict:
+    """Load `name` and verify it: each chunk of a packed store against its checksum.
+
+    Returns `name`, `images`, `classes`, `fingerprint`, `checked`. Raises UserError.
+    """
+    found = load(name, size, root=root, progress=progress)
+    checked = "drawn from its seed" if name == "shapes" else "md5 of the download"
+    if parse(name)[0] not in ("shapes", "cifar10"):
+        file = Path(found.splits["train"].images.filename)
+        checked = f"{_store.check_store(file.parent, progress):,} images, SHA-256"
+    return {"name": name, "images": sum(map(len, found.splits.values())),
+            "classes": len(found.classes), "fingerprint": found.fingerprint, "checked": checked}
+
+
+def _load_shapes(size: int, seed: int, counts: dict[str, int] | None) -> Dataset:
+    if size < 32:
+        raise UserError(f"shapes are drawn at 32 or more pixels, not {size}")
+    counts = counts or _shapes.SPLITS
+    if set(counts) - set(_shapes.SPLITS) or min(counts.values()) < 1 or "train" not in counts:
+        raise UserError(f"counts must give 1 or more images for {', '.join(_shapes.SPLITS)}")
+    splits = {name: _shapes.render(0, count, size, name, seed) for name, count in counts.items()}
+    return _in_memory("shapes", _shapes.CLASSES, splits, size)
+
+
+def _in_memory(name: str, classes: tuple[str, ...], splits: dict, size: int) -> Dataset:
+    """A data set of arrays, with its statistics computed on the spot."""
+    train = splits["train"][0]
+    if train.shape[1] != size:
+        raise UserError(f"{name} is stored at {train.shape[1]} px, not {size}: "
+                        f"use --stored-size {train.shape[1]}")
+    step = _store.CHUNK
+    mean, values, vectors = _store.statistics(train[i:i + step]
+                                              for i in range(0, len(train), step))
+    digests = [_store.digest(images) for images, _ in splits.values()]
+    mark = _store.fingerprint(digests, [labels for _, labels in splits.values()], classes)
+    return Dataset(name, classes, {k: Split(*v) for k, v in splits.items()}, mean, values,
+                   vectors, mark)

@@ -1,0 +1,186 @@
+"""Which images there are: files, labels, splits and class names of each source of photographs."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_lib.errors import UserError
+
+from .images import SUFFIXES
+
+# The ten classes of Imagenette, which are stored under their WordNet numbers.
+IMAGENETTE = {
+    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
+    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
+    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
+                 "test": "test"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files of a source: for each split, (paths, labels); and the class names."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, tuple[list[Path], np.ndarray]]
+
+
+def list_folder(path: str | Path, seed: int = 0) -> Listing:
+    """The images under PATH/{train,val|validation,test}/<class>/ or PATH/<class>/.
+
+    Without a validation split, one is held out of the training images by `seed`: 15 % of a flat
+    folder, 10 % where a test split is there. Raises UserError.
+    """
+    root = Path(path).expanduser().resolve()
+    if not root.is_dir():
+        raise UserError(f"no folder {root}: check the path after folder:")
+    folders = _subfolders(root)
+    splits = {SPLIT_FOLDERS[f.name.lower()]: f for f in folders
+              if f.name.lower() in SPLIT_FOLDERS}
+    if not splits:
+        classes, found = _class_images(root)
+        return Listing(classes, hold_out({"train": found}, 0.15, seed))
+    if "train" not in splits:
+        raise UserError(f"{root} has {', '.join(splits)} but no train folder: add "
+                        f"{root / 'train'}/<class>/ with the training images")
+    listed = {name: _class_images(splits[name]) for name in ("train", "val", "test")
+              if name in splits}
+    classes = listed["train"][0]
+    for name, (others, _) in listed.items():
+        if others != classes:
+            odd = sorted(set(others) ^ set(classes))
+            raise UserError(f"the class folders of train and {name} in {root} differ "
+                            f"({', '.join(odd[:5])}): give every split the same folders")
+    found = {name: images for name, (_, images) in listed.items()}
+    return Listing(classes, found if "val" in found else hold_out(found, 0.10, seed))
+
+
+def hold_out(splits: dict, share: float, seed: int) -> dict:
+    """`splits` with a "val" taken out of "train": `share` of each class, at least one image.
+
+    The choice depends on the seed alone, and train keeps at least one image of each class.
+    """
+    items, labels = splits["train"]
+    rng, chosen = np.random.default_rng(seed), []
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels == label)
+        if len(mine) < 2:
+            raise UserError("a class has a single image, which cannot be both trained on and "
+                            "validated on: add images")
+        chosen.append(rng.permutation(mine)[:max(1, round(share * len(mine)))])
+    held = np.zeros(len(labels), bool)
+    held[np.concatenate(chosen)] = True
+
+    def take(which):
+        kept = (items[which] if isinstance(items, np.ndarray)
+                else [items[i] for i in np.flatnonzero(which)])
+        return kept, labels[which]
+
+    rest = {name: split for name, split in splits.items() if name not in ("train", "val")}
+    return {"train": take(~held), "val": take(held), **rest}
+
+
+def first_image(path: str | Path) -> Path | None:
+    """Some image below a folder, or None."""
+    for folder, folders, files in os.walk(Path(path).expanduser()):
+        folders.sort()
+        for file in sorted(files):
+            if file.lower().endswith(SUFFIXES):
+                return Path(folder, file)
+    return None
+
+
+def _subfolders(root: Path) -> list[Path]:
+    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith("."))
+
+
+def _class_images(root: Path) -> tuple[tuple[str, ...], tuple[list[Path], np.ndarray]]:
+    """Class names and (paths, labels) below root/<class>/; both in sorted order."""
+    folders = _subfolders(root)
+    if not folders:
+        raise UserError(f"no class folders in {root}: put the images in {root}/<class>/")
+    paths, labels = [], []
+    for label, folder in enumerate(folders):
+        found = sorted(Path(top, file) for top, _, files in os.walk(folder) for file in files
+                       if file.lower().endswith(SUFFIXES) and not file.startswith("."))
+        if not found:
+            raise UserError(f"no images in {folder}: add some ({', '.join(SUFFIXES[:3])}, ...), "
+                            "or remove the folder")
+        paths += found
+        labels += [label] * len(found)
+    if len(folders) < 2:
+        raise UserError(f"only one class in {root} ({folders[0].name}): a classifier needs two "
+                        "or more class folders")
+    names = tuple(IMAGENETTE.get(f.name, f.name) for f in folders)
+    return names, (paths, np.array(labels, np.int64))
+
+
+def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
+    """Imagenette v2 through torchvision: test is its official val; val is held out of train."""
+    from torchvision.datasets import Imagenette
+    home = root / "imagenette2-320"
+    if not home.is_dir():
+        with downloading("imagenette", download):
+            Imagenette(root, "train", "320px", download=True)
+    classes, train = _class_images(home / "train")
+    return Listing(classes, hold_out({"train": train, "test": _class_images(home / "val")[1]},
+                                     0.10, seed))
+
+
+def list_imagenet(root: Path) -> Listing:
+    """ImageNet 2012 through torchvision, from the archives that its user must bring."""
+    from torchvision.datasets import ImageNet
+    splits, classes = {}, ()
+    for name in ("train", "val"):
+        try:
+            found = ImageNet(str(root / "imagenet"), name)
+        except (RuntimeError, FileNotFoundError, OSError):
+            raise UserError(
+                "ImageNet must be fetched by hand (free for research, at image-net.org): put "
+                "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and "
+                f"ILSVRC2012_img_val.tar into {root / 'imagenet'}") from None
+        classes = tuple(names[0] for names in found.classes)
+        paths, labels = zip(*found.samples, strict=True)
+        splits[name] = [Path(p) for p in paths], np.array(labels, np.int64)
+    # Two synsets share a name (crane, maillot): the number tells them apart.
+    doubled = {c for c in classes if classes.count(c) > 1}
+    return Listing(tuple(f"{c} ({i})" if c in doubled else c for i, c in enumerate(classes)),
+                   splits)
+
+
+def load_cifar10(root: Path, download: bool, seed: int) -> tuple[tuple[str, ...], dict]:
+    """(class names, splits of (images, labels)) of CIFAR-10 through torchvision.
+
+    train 45,000, val 5,000 held out by the seed, test 10,000; images (N, 32, 32, 3) uint8.
+    """
+    from torchvision.datasets import CIFAR10
+
+    def read(train: bool, fetch: bool):
+        found = CIFAR10(str(root), train, download=fetch)
+        return found.data, np.array(found.targets, np.int64), tuple(found.classes)
+
+    try:
+        parts = [read(train, False) for train in (True, False)]
+    except RuntimeError:  # not there, or altered
+        with downloading("cifar10", download):
+            parts = [read(train, True) for train in (True, False)]
+    splits = {"train": parts[0][:2], "test": parts[1][:2]}
+    return parts[0][2], hold_out(splits, 0.10, seed)
+
+
+@contextlib.contextmanager
+def downloading(name: str, allowed: bool):
+    """Turns whatever a download can raise into one line that says what to do."""
+    if not allowed:
+        raise UserError(f"{name} is not there and download is off: run alexnet data get {name}")
+    try:
+        yield
+    except (OSError, RuntimeError, EOFError) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", None) or error
+        raise UserError(f"could not download {name} ({reason}): check the network and try again, "
+                        "or use --data shapes, which needs none") from None
