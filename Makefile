@@ -10,11 +10,11 @@ START  := $(wildcard notebooks/00-start-here.ipynb)
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env lint clean
+.PHONY: help lab test env outputs lint clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(STAMP)  ## open the course in JupyterLab; options with ARGS="--no-browser --port 9999"
 	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(ROOT) $(ARGS) $(START)
@@ -25,6 +25,9 @@ test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 
 env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
 	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"
+
+outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all
+	@$(BIN)/python tests/store_outputs.py $(NB)
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .

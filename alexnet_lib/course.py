@@ -1,0 +1,289 @@
+'''What the notebooks share: set-up, environment check, exercise checks, recorded results.
+
+For whoever writes notebook NN (a two-digit number); `tests/test_notebooks.py` and
+`tests/test_exercises.py` check all of this:
+
+**The head**, one or more markdown cells before the first code cell: the title `# NN · Title`,
+the badge (`course.badge("NN-name.ipynb")` gives its markdown), then paragraphs that begin with
+`**Goals**` (a list of 3 to 5), `**Prerequisites**`, `**Paper**` (the section), `**Time**` (as
+measured, for a 2-core CPU and a GPU). The first code cell is `course.SETUP_CELL`, to the letter.
+
+**The tail**, markdown headings in this order: `## Exercises` (at least 3; notebook 00 at least
+1), `## Recall` (at least 3 questions, as a list), `## Summary` (one paragraph), `## What comes
+next`. From notebook 01 on there is somewhere a **Predict before you run** in a markdown cell.
+
+**Cells.** Ids are names, unique and lasting, and begin with the number: `02-conv1-by-hand`.
+Code cells: median at most 5 lines, none over 25, no trailing `;`, no `clear_output`. A figure
+(`plt.show()`) is followed at once by a markdown cell that holds a paragraph `**Figure.** ...`,
+which says in words what the picture shows, also for those who cannot see it.
+
+**Outputs** are committed, from one run in order: `make outputs NB=02` runs and stores them, and
+drops stderr. They hold discrete facts and verdict lines (`course.within`); what depends on the
+machine goes into a cell tagged `nbval-ignore-output`, of which there are at most half.
+Call `course.seed()` in each cell that draws random numbers.
+
+**An exercise** NN-K has four parts.
+
+1. The stub, a code cell with the id `NN-ex-K`. Its last line is the one call of `course.check`;
+   the name it passes is what the learner fills. Untouched, it is `...`, or a function whose body
+   is `...`:
+
+       def conv_size(n, kernel, stride, padding):
+           ...  # how many outputs?
+
+       course.check("02-1", conv_size)
+
+2. The help and the solution, the markdown cell right after it, with the id `NN-sol-K`: one
+   `<details>` whose summary begins with "Help", one whose summary begins with "Solution". The
+   solution has one fenced python block, which takes the stub's place (all but its last line).
+   It may use `torch`, `nn`, `F`, `np`, `math` and `course`; anything else it imports itself.
+
+3. The checker, in `alexnet_lib/exercises/nbNN.py`:
+
+       from alexnet_lib.exercises import exercise, expect
+
+       @exercise("02-1", "Count the places where the kernel fits, first without padding.")
+       def conv_size(answer):
+           expect(answer(227, 11, 4, 0) == 55, "On 227 pixels conv1 gives 55 places.")
+           expect(answer(27, 5, 1, 2) == 27, "Padding adds on both sides.")
+           return "Stride and padding both count."      # said after "Correct."
+
+   The first hint is for the untouched stub. A failed `expect` is "not yet" with its hint; so is
+   an answer that raises. `number(answer)` and `tensor(answer)` read an answer's value, whatever
+   its type, with a hint of their own.
+
+4. At least three wrong answers, in `tests/wrong_answers/nbNN.py`: the common mistakes.
+
+       WRONG = {"02-1": [lambda n, k, s, p: (n - k) // s + 1,   # padding forgotten
+                         ...]}
+
+The tests prove that the stub is not yet, the solution is correct, each wrong answer is refused
+with a hint of its checker.
+'''
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from alexnet_lib.errors import UserError
+
+REPOSITORY = "https://github.com/alexnet-course/alexnet-course"  # pyproject.toml says the same
+ROOT = Path(__file__).resolve().parent.parent
+MINIMUM = {"python": "3.10", "torch": "2.6", "torchvision": "0.21"}
+# What a notebook host may lack, by module. Never torch or numpy: those are the host's own.
+MISSING_MAY_BE = {"torchmetrics": "torchmetrics", "lightning_utilities": "lightning-utilities",
+                  "safetensors": "safetensors"}
+
+SETUP_CELL = f'''\
+# Fetch the course where it is not there yet (Colab, an empty folder), then set it up.
+import importlib.util, os, subprocess, sys
+sys.path += ["..", "alexnet-course"]
+if importlib.util.find_spec("alexnet_lib") is None:
+    repo = os.environ.get("ALEXNET_COURSE_REPO", "{REPOSITORY}")
+    subprocess.run(["git", "clone", "-q", "--depth", "1", repo, "alexnet-course"], check=True)
+    importlib.invalidate_caches()
+from alexnet_lib import course
+course.setup()'''
+
+data = "shapes"  # the data's name, for datasets.load; setup() reads ALEXNET_DATA
+full = False     # live cells at full size; setup() reads ALEXNET_FULL
+
+
+def setup() -> None:
+    """Make a notebook ready: data choice, seed, threads, style of figures; say so in one line."""
+    global data, full
+    data = os.environ.get("ALEXNET_DATA") or "shapes"
+    full = os.environ.get("ALEXNET_FULL") == "1"
+    install_missing()
+    import torch
+
+    from alexnet_lib import plots
+    if not full:
+        torch.set_num_threads(2)  # a sum's last digits depend on the number of threads
+    seed()
+    plots.use_style()
+    source = ("embedded; ALEXNET_DATA=imagenette takes photographs" if data == "shapes"
+              else "from ALEXNET_DATA")
+    size = "full" if full else "quick; ALEXNET_FULL=1 for full size"
+    print(f"Ready. Data: {data} ({source}). Live cells: {size}.")
+    print(f"torch {torch.__version__}, {device_name()}, {torch.get_num_threads()} threads",
+          file=sys.stderr)
+
+
+def seed(value: int = 0) -> None:
+    """Seed Python, numpy and torch: the first line of every cell that draws random numbers."""
+    import numpy as np
+    import torch
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+
+
+def pick(quick, whole):
+    """`quick` by default, `whole` where ALEXNET_FULL=1."""
+    return whole if full else quick
+
+
+def install_missing() -> None:
+    """Install the small packages that a notebook host lacks; never torch, numpy or their like."""
+    wanted = [package for module, package in MISSING_MAY_BE.items()
+              if importlib.util.find_spec(module) is None]
+    if not wanted:
+        return
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted]
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        raise UserError(f"cannot install {' and '.join(wanted)}: look whether the network is "
+                        f"there, or install by hand: pip install {' '.join(wanted)}")
+    importlib.invalidate_caches()
+
+
+# The environment check.
+
+def device_name() -> str:
+    """The device that training would take, in words."""
+    import torch
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def environment() -> None:
+    """Print the environment check: a row for each thing that matters, OK or what to do."""
+    from tabulate import tabulate
+    print(tabulate(environment_rows(), headers=["", "found", "verdict"], disable_numparse=True))
+
+
+def environment_rows() -> list[tuple[str, str, str]]:
+    """(what, found, "OK ..." or what to do) for each thing the course needs."""
+    rows = [_version_row("python", sys.version.split()[0], "install a newer Python")]
+    rows += [_package_row("torch"), _package_row("torchvision")]
+    if rows[1][2] != "OK":
+        return rows
+    rows.append(("device", device_name(), "OK" if device_name() != "cpu"
+                 else "OK: every live cell is made for it"))
+    rows.append(_size_row("memory", _memory(), 4, "close other programs"))
+    rows.append(_size_row("free disk", shutil.disk_usage(ROOT).free, 2, "make room"))
+    rows.append(_data_row())
+    return rows
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:2])
+
+
+def _version_row(name: str, found: str, cure: str) -> tuple[str, str, str]:
+    enough = _numbers(found) >= _numbers(MINIMUM[name])
+    return name, found, "OK" if enough else f"{cure}: {MINIMUM[name]} or later is needed"
+
+
+def _package_row(name: str) -> tuple[str, str, str]:
+    cure = "pip install --upgrade torch torchvision (in Colab: take the newest runtime)"
+    try:
+        return _version_row(name, importlib.import_module(name).__version__, cure)
+    except ImportError:
+        return name, "missing", cure
+    except Exception as error:  # a torchvision built for another torch fails as it pleases
+        return name, f"fails: {str(error).splitlines()[0]}", f"it does not fit its torch; {cure}"
+
+
+def _size_row(name: str, found: int | None, needed: int, cure: str) -> tuple[str, str, str]:
+    if found is None:
+        return name, "unknown", f"OK if there are {needed} GB"
+    gb = found / 1e9
+    return name, f"{gb:.0f} GB", "OK" if gb >= needed else f"{cure}: {needed} GB are needed"
+
+
+def _memory() -> int | None:
+    """Bytes of memory that this process may use, or None where the system does not say."""
+    sizes = []
+    try:
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # a container's limit
+    except (AttributeError, OSError, ValueError):
+        pass
+    return min(sizes, default=None)
+
+
+def _data_row() -> tuple[str, str, str]:
+    if data == "shapes":
+        return "data", data, "OK: embedded, nothing to download"
+    if data.startswith("folder:") and not Path(data[7:]).expanduser().is_dir():
+        return "data", data, "no such folder: set ALEXNET_DATA anew, then restart the kernel"
+    return "data", data, f"OK: packed at first use, or now with: alexnet data pack {data}"
+
+
+# What is live beside what is recorded.
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Print whether a live value lies in its recorded range: the same line whenever it does."""
+    if low <= value <= high:
+        print(f"{name}: as recorded ({low:g} to {high:g})")
+    else:
+        print(f"{name}: {value:.4g}, outside of what was recorded ({low:g} to {high:g}); "
+              "another device, data or size explains a small difference")
+
+
+def recorded(name: str) -> dict:
+    """Read data/results/NAME.json and print where it comes from.
+
+    The record's "provenance" is a dict; of `command`, `data`, `seeds`, `device`, `date` and
+    `seconds`, those that are there are printed.
+    """
+    path = ROOT / "data" / "results" / f"{name}.json"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise UserError(f"no recorded result {name} in data/results; there are: {there}")
+    record = json.loads(path.read_text())
+    origin = record.get("provenance", {})
+    parts = [str(origin[key]) for key in ("command", "data", "device", "date") if key in origin]
+    if "seeds" in origin:
+        parts.insert(1, f"seeds {origin['seeds']}")
+    if "seconds" in origin:
+        parts.append(_duration(origin["seconds"]))
+    print("Recorded: " + " · ".join(parts or ["without provenance"]))
+    return record
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def source(thing) -> None:
+    """Print a function's or a class's source."""
+    print(inspect.getsource(thing).rstrip())
+
+
+# Exercises.
+
+def check(name: str, answer) -> None:
+    """Check an exercise's answer and say at once: correct, or not yet and a hint."""
+    right, words = verdict(name, answer)
+    print(f"{name} · {'Correct ✓' if right else 'Not yet.'} {words}".rstrip())
+
+
+def verdict(name: str, answer) -> tuple[bool, str]:
+    """(is it correct?, what to say about it). Whatever the answer does, nothing is raised."""
+    from alexnet_lib import exercises
+    exercise = exercises.find(name)
+    if exercise is None:
+        return False, f"There is no exercise {name}: see the number in the heading."
+    return exercise.verdict(answer)
+
+
+# For whoever writes notebooks.
+
+def badge(notebook: str) -> str:
+    """The markdown of the badge that opens `notebook` in Colab."""
+    repository = REPOSITORY.removeprefix("https://github.com/")
+    colab = "https://colab.research.google.com"
+    return (f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
+            f"({colab}/github/{repository}/blob/main/notebooks/{notebook})")

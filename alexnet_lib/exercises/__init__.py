@@ -1,0 +1,100 @@
+"""Checkers of the exercises, one file per notebook.
+
+The docstring of `alexnet_lib.course` says how to write one.
+"""
+
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class Hint(Exception):
+    """Raised by a checker: the answer is not right yet; the message helps."""
+
+
+class _Untouched(Exception):
+    """The learner's function gave nothing: the stub stands as it was."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A checker with its name ("02-1") and the hint for the untouched stub."""
+    name: str
+    first_hint: str
+    checker: Callable
+
+    def verdict(self, answer) -> tuple[bool, str]:
+        """(is it correct?, what to say). Whatever the answer does, nothing is raised."""
+        if answer is None or answer is ...:
+            return False, self.first_hint
+        if inspect.isfunction(answer):
+            answer = _watched(answer)
+        try:
+            return True, self.checker(answer) or ""
+        except _Untouched:
+            return False, self.first_hint
+        except Hint as hint:
+            return False, str(hint)
+        except (Exception, SystemExit) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            return False, f"Your code stopped with {what[:200]}. {self.first_hint}"
+
+
+def _watched(function: Callable) -> Callable:
+    """`function`, but a result that is nothing tells that the stub is untouched."""
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if result is None or result is ...:
+            raise _Untouched
+        return result
+    return call
+
+
+_registry: dict[str, Exercise] = {}
+
+
+def exercise(name: str, first_hint: str) -> Callable:
+    """Register a checker: a function of the answer that raises `Hint` or returns a closing word."""
+    def register(checker: Callable) -> Callable:
+        _registry[name] = Exercise(name, first_hint, checker)
+        return checker
+    return register
+
+
+def find(name: str) -> Exercise | None:
+    """The exercise of this name, or None."""
+    home = f"{__name__}.nb{name[:2]}"
+    if importlib.util.find_spec(home) is not None:
+        importlib.import_module(home)
+    return _registry.get(name)
+
+
+def expect(condition, hint: str) -> None:
+    """Raise `Hint` unless the condition holds."""
+    if not condition:
+        raise Hint(hint)
+
+
+def number(answer) -> float:
+    """The answer as a plain number, whether int, float, numpy's or torch's."""
+    try:
+        return float(answer)
+    except (TypeError, ValueError):
+        raise Hint(f"A number is asked for; this is a {type(answer).__name__}.") from None
+
+
+def tensor(answer, shape: tuple[int, ...] | None = None):
+    """The answer as a float tensor, of `shape` if that is given."""
+    import torch
+    try:
+        value = torch.as_tensor(answer).detach().float()
+    except (TypeError, ValueError, RuntimeError):
+        raise Hint(f"A tensor is asked for; this is a {type(answer).__name__}.") from None
+    if shape is not None:
+        expect(tuple(value.shape) == tuple(shape),
+               f"The shape should be {tuple(shape)}; this is {tuple(value.shape)}.")
+    return value

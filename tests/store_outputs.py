@@ -1,0 +1,54 @@
+"""Run notebooks in order and store their outputs: python tests/store_outputs.py 00 02
+
+Without a number: all. stderr is not stored, and of the metadata only what lasts.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def store_outputs(path: Path, timeout: int = 600) -> float:
+    """Run the notebook in its folder and write it back with its outputs; returns the seconds."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    start = time.perf_counter()
+    NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    seconds = time.perf_counter() - start
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = joined(out for out in cell.outputs if out.get("name") != "stderr")
+    notebook.metadata = nbformat.from_dict({
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"}})
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+    return seconds
+
+
+def joined(outputs) -> list:
+    """The outputs, pieces of stdout that follow each other made one."""
+    result = []
+    for out in outputs:
+        if result and out.output_type == result[-1].output_type == "stream":
+            result[-1].text += out.text
+        else:
+            result.append(out)
+    return result
+
+
+if __name__ == "__main__":
+    numbers = sys.argv[1:]
+    paths = [path for path in sorted(FOLDER.glob("*.ipynb"))
+             if not numbers or path.name[:2] in numbers]
+    if not paths:
+        sys.exit(f"no notebook {' '.join(numbers)} in notebooks/")
+    for path in paths:
+        print(f"{path.name}: {store_outputs(path):.0f} s")
