@@ -58,37 +58,29 @@ def _inverse_power(s: Tensor, beta: float) -> Tensor:
     return root.mul_(root.sqrt())
 
 
-class _FastLRN(torch.autograd.Function):
-    """The formula with one saved tensor, the input: everything else is computed again.
+class _ResponseNorm(torch.autograd.Function):
+    """x / (k + alpha * window(x**2))**beta with one saved tensor, x: the rest is computed again.
 
-    The window sum is a 1x1 convolution with a banded matrix: the one operation that is fast
-    on every device, in every precision and memory format.
+    `window` is a linear map, a sum over neighbours; `transposed` is its transpose.
     """
 
     @staticmethod
-    def forward(ctx, x, band, alpha, beta, k, columns):
-        ctx.save_for_backward(x, band)
-        ctx.constants = alpha, beta, k, columns
-        return _inverse_power(_denominator(x, band, alpha, k, columns), beta).mul_(x)
+    def forward(ctx, x, window, transposed, alpha, beta, k):
+        ctx.save_for_backward(x)
+        ctx.settings = window, transposed, alpha, beta, k
+        bracket = window(x.square()).mul_(alpha).add_(k)
+        return _inverse_power(bracket, beta).mul_(x)
 
     @staticmethod
     def backward(ctx, grad):
-        x, band = ctx.saved_tensors
-        alpha, beta, k, columns = ctx.constants
-        s = _denominator(x, band, alpha, k, columns)
-        direct = _inverse_power(s.clone(), beta).mul_(grad)
-        # What map i does to its neighbours: the transposed window of grad * x * s**(-beta-1).
-        others = (direct * x).div_(s)
-        maps = band.shape[1]
-        transposed = band.view(columns, maps, maps).transpose(1, 2).reshape(-1, maps, 1, 1)
-        others = F.conv2d(others, transposed * (-2 * alpha * beta), groups=columns)
-        return direct.addcmul_(others, x), None, None, None, None, None
-
-
-def _denominator(x: Tensor, band: Tensor, alpha: float, k: float, columns: int) -> Tensor:
-    """k + alpha * (sum of squares over the window), the formula's bracket."""
-    constant = torch.full((x.shape[1],), k, dtype=x.dtype, device=x.device)
-    return F.conv2d(x.square(), band[:, :, None, None] * alpha, constant, groups=columns)
+        x, = ctx.saved_tensors
+        window, transposed, alpha, beta, k = ctx.settings
+        bracket = window(x.square()).mul_(alpha).add_(k)
+        own = _inverse_power(bracket.clone(), beta).mul_(grad)
+        # What x[i] does to its neighbours, through their brackets.
+        others = transposed((own * x).div_(bracket))
+        own.addcmul_(others, x, value=-2 * alpha * beta)
+        return own, None, None, None, None, None
 
 
 class LocalResponseNorm(nn.Module):
@@ -108,9 +100,18 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("band", window_matrix(channels, size, columns), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        maps = self.band.shape[1]
+        band = self.band.to(x.dtype).view(self.columns, maps, maps)
+
+        # A convolution with a banded matrix is the one way to sum over neighbouring maps that is
+        # fast on every device, in every precision and memory format.
+        def window(matrix: Tensor):
+            weight = matrix.reshape(-1, maps, 1, 1)
+            return lambda squares: F.conv2d(squares, weight, groups=self.columns)
+
         with torch.autocast(x.device.type, enabled=False):
-            return _FastLRN.apply(x, self.band.to(x.dtype), self.alpha, self.beta, self.k,
-                                  self.columns)
+            return _ResponseNorm.apply(x, window(band), window(band.transpose(1, 2)), self.alpha,
+                                       self.beta, self.k)
 
     def extra_repr(self) -> str:
         return (f"size={self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}, "
@@ -136,8 +137,11 @@ class SpatialResponseNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x: Tensor) -> Tensor:
-        total = F.avg_pool2d(x.square(), self.size, 1, self.size // 2, divisor_override=1)
-        return x * _inverse_power(self.k + self.alpha * total, self.beta)
+        def window(squares: Tensor) -> Tensor:  # symmetric: its own transpose
+            return F.avg_pool2d(squares, self.size, 1, self.size // 2, divisor_override=1)
+
+        with torch.autocast(x.device.type, enabled=False):
+            return _ResponseNorm.apply(x, window, window, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}"

@@ -59,6 +59,13 @@ def test_lrn_gradient(size, columns):
                                                        requires_grad=True))
 
 
+@pytest.mark.parametrize("size", [3, 5])
+def test_spatial_norm_gradient(size):
+    layer = SpatialResponseNorm(size, alpha=0.05).double()
+    assert torch.autograd.gradcheck(layer, torch.randn(1, 2, 4, 6, dtype=torch.double,
+                                                       requires_grad=True))
+
+
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_lrn_in_every_precision_and_layout(dtype, tolerance, layout):
