@@ -1,0 +1,383 @@
+"""Every notebook keeps the rules that the docstring of `alexnet_lib.course` states.
+
+A rule is a function of a notebook and its number that yields faults. Each rule is shown to
+fail: on a good small notebook, spoilt in one place.
+"""
+
+import copy
+import os
+import re
+import statistics
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from alexnet_lib import course
+
+NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
+TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
+IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
+# A path on somebody's machine: no word or dot before it, so that web addresses pass.
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:root|home|work|tmp|Users|content)/|\b[A-Z]:\\{1,2}\w")
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def lines(cell):
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def list_items(text):
+    return re.findall(r"^(?:[-*]|\d+\.) +\S", text, flags=re.MULTILINE)
+
+
+def mimes(cell):
+    return {mime for out in cell.outputs for mime in out.get("data", {})}
+
+
+def head(notebook, number):
+    """Title, badge, goals, prerequisites, paper, time, all before the first code cell."""
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            break
+        texts.append(cell.source)
+    text = "\n\n".join(texts)
+    if not re.match(rf"# {number} · \S", text):
+        yield f"the title is not '# {number} · Title'"
+    for label in ("Goals", "Prerequisites", "Paper", "Time"):
+        if not re.search(rf"^\*\*{label}", text, flags=re.MULTILINE):
+            yield f"no paragraph begins with **{label}**"
+    goals = list_items(text.partition("**Goals")[2].partition("\n**")[0])
+    if not 3 <= len(goals) <= 5:
+        yield f"{len(goals)} goals, not 3 to 5"
+    if not re.search(r"^\*\*Time.*\d.*CPU", text, flags=re.MULTILINE):
+        yield "no measured time for a CPU"
+
+
+def badge(notebook, number):
+    """The badge opens this very notebook of this very repository."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    found = re.findall(r"\[!\[[^]]*\]\([^)]*\)\]\([^)]*\)", text)
+    if found != [course.badge(notebook.metadata["file"])]:
+        yield f"the badge is not {course.badge(notebook.metadata['file'])}"
+
+
+def setup_cell(notebook, number):
+    """The first code cell is the set-up cell; no other is."""
+    where = [i for i, c in enumerate(code_cells(notebook)) if c.source == course.SETUP_CELL]
+    if where != [0]:
+        yield "the first code cell is not course.SETUP_CELL"
+
+
+def tail(notebook, number):
+    """Exercises, recall questions, summary, what comes next: in this order, none empty."""
+    text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    found = [line.strip() for line in text.splitlines() if line.strip() in TAIL]
+    if found != TAIL:
+        yield f"the closing headings are {found}, not {TAIL}"
+        return
+    if not text.index("\n" + TAIL[0]) > text.rfind("\n## ", 0, text.index("\n" + TAIL[0])):
+        yield "a section stands between the closing ones"
+    recall, rest = text.split("\n" + TAIL[1])[1].split("\n" + TAIL[2])
+    summary, after = rest.split("\n" + TAIL[3])
+    if len(list_items(recall)) < 3:
+        yield "fewer than 3 recall questions"
+    if len(summary.strip().split("\n\n")) != 1 or not summary.strip():
+        yield "the summary is not one paragraph"
+    if not after.strip():
+        yield "nothing is said of what comes next"
+
+
+def exercise_count(notebook, number):
+    """At least three exercises; in notebook 00, at least one."""
+    count = sum("course.check(" in cell.source for cell in code_cells(notebook))
+    if count < (1 if number == "00" else 3):
+        yield f"{count} exercises are too few"
+
+
+def prediction(notebook, number):
+    """The reader predicts before running something (not asked of notebook 00)."""
+    if number != "00" and not any("**Predict before you run" in cell.source
+                                  for cell in notebook.cells if cell.cell_type == "markdown"):
+        yield "nowhere does it say **Predict before you run**"
+
+
+def short_cells(notebook, number):
+    """Half of the code cells have at most 5 lines, all at most 25."""
+    counts = [len(lines(cell)) for cell in code_cells(notebook)]
+    if statistics.median(counts) > 5:
+        yield f"the median code cell has {statistics.median(counts)} lines"
+    if max(counts) > 25:
+        yield f"a code cell has {max(counts)} lines"
+
+
+def one_run_in_order(notebook, number):
+    """The stored outputs are those of one run, from the first cell to the last."""
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"the execution counts are {counts}: run it with make outputs NB={number}"
+
+
+def clean_outputs(notebook, number):
+    """No error, no stderr, no SVG among the outputs."""
+    for cell in code_cells(notebook):
+        if any(out.output_type == "error" for out in cell.outputs):
+            yield f"{cell.id} stopped with an error"
+        if any(out.get("name") == "stderr" for out in cell.outputs):
+            yield f"{cell.id} stores stderr"
+        if "image/svg+xml" in mimes(cell):
+            yield f"{cell.id} stores an SVG"
+
+
+def no_machine_paths(notebook, number):
+    """Nothing names a path on somebody's machine; code finds files without relative paths."""
+    for cell in notebook.cells:
+        texts = [cell.source]
+        for out in cell.get("outputs", []):
+            texts.append(str(out.get("text", "")))
+            texts += [str(v) for m, v in out.get("data", {}).items() if not m.startswith("image/")]
+        for text in texts:
+            if match := MACHINE_PATH.search(text):
+                yield f"{cell.id} names a path on a machine: {match.group()}"
+        if cell.cell_type == "code" and cell.source != course.SETUP_CELL and "../" in cell.source:
+            yield f"{cell.id} reaches for a relative path; it fails where the folder is another"
+
+
+def names_as_ids(notebook, number):
+    """Cell ids are unique names that begin with the notebook's number."""
+    ids = [cell.id for cell in notebook.cells]
+    for name in sorted({name for name in ids if ids.count(name) > 1}):
+        yield f"the id {name} occurs twice"
+    for name in ids:
+        if not re.fullmatch(rf"{number}(-[a-z0-9]+)+", name):
+            yield f"the id {name} is not of the form {number}-a-name"
+
+
+def compared(notebook, number):
+    """At least half of the code cells are compared by nbval; marks are tags."""
+    cells = code_cells(notebook)
+    ignored = [c for c in cells if IGNORED & set(c.metadata.get("tags", []))]
+    if 2 * len(ignored) > len(cells):
+        yield f"{len(ignored)} of {len(cells)} code cells are not compared"
+    for cell in cells:
+        if re.search(r"^\s*# *NBVAL_", cell.source, flags=re.MULTILINE):
+            yield f"{cell.id} is marked by a comment: use a tag"
+
+
+def figures_in_words(notebook, number):
+    """The cell after a figure says in words what it shows."""
+    for cell, after in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
+        if cell.cell_type != "code" or not mimes(cell) & {"image/png", "image/jpeg"}:
+            continue
+        if after is None or after.cell_type != "markdown" or \
+                not re.search(r"^\*\*Figure\.\*\* +\S", after.source, flags=re.MULTILINE):
+            yield f"after the figure of {cell.id} no paragraph begins with **Figure.**"
+
+
+def no_habits(notebook, number):
+    """No trailing semicolon, no clear_output: nbval cannot compare what they leave."""
+    for cell in code_cells(notebook):
+        if any(line.rstrip().endswith(";") for line in lines(cell)):
+            yield f"{cell.id} has a trailing semicolon"
+        if "clear_output" in cell.source or "update_display" in cell.source:
+            yield f"{cell.id} rewrites its output"
+
+
+RULES = [head, badge, setup_cell, tail, exercise_count, prediction, short_cells,
+         one_run_in_order, clean_outputs, no_machine_paths, names_as_ids, compared,
+         figures_in_words, no_habits]
+
+
+def faults(rule, notebook, file):
+    notebook.metadata["file"] = file
+    return list(rule(notebook, file[:2]))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_notebook(rule, path):
+    assert faults(rule, nbformat.read(path, as_version=4), path.name) == []
+
+
+def test_notebooks_are_valid_and_numbered():
+    numbers = [path.name[:2] for path in NOTEBOOKS]
+    assert len(set(numbers)) == len(numbers)
+    for path in NOTEBOOKS:
+        assert re.fullmatch(r"\d\d-[a-z0-9-]+\.ipynb", path.name)
+        nbformat.validate(nbformat.read(path, as_version=4))
+
+
+# Each rule can fail.
+
+FILE = "07-good.ipynb"
+
+
+def good():
+    """A small notebook that keeps all rules."""
+    picture = new_output("display_data", {"image/png": "iVBOR/tmp/w0KGgo=", "text/plain": "<F>"})
+    title = f"""# 07 · A good one
+
+{course.badge(FILE)}
+
+**Goals**
+
+- one
+- two
+- three
+
+**Prerequisites** None.
+
+**Paper** Section 3.
+
+**Time** 2 min on a 2-core CPU, 1 min on a GPU."""
+    stubs = [cell for k in (1, 2, 3) for cell in (
+        new_code_cell(f"x = ...\n\ncourse.check('07-{k}', x)", id=f"07-ex-{k}"),
+        new_markdown_cell("<details></details>", id=f"07-sol-{k}"))]
+    notebook = new_notebook(cells=[
+        new_markdown_cell(title, id="07-head"),
+        new_code_cell(course.SETUP_CELL, id="07-setup"),
+        new_markdown_cell("## An idea\n\n**Predict before you run.** What?", id="07-predict"),
+        new_code_cell("plt.plot(x)\nplt.show()", id="07-curve", outputs=[picture]),
+        new_markdown_cell("**Figure.** A line that rises.", id="07-curve-words"),
+        new_markdown_cell("## Exercises", id="07-exercises"), *stubs,
+        new_markdown_cell("## Recall\n\n1. Why?\n2. When?\n3. Where?\n\n## Summary\n\nAll is "
+                          "well.\n\n## What comes next\n\nNotebook 08.", id="07-tail")])
+    for count, cell in enumerate(code_cells(notebook), 1):
+        cell.execution_count = count
+    return notebook
+
+
+def cell(notebook, name):
+    return next(c for c in notebook.cells if c.id == f"07-{name}")
+
+
+def swap(name, old, new):
+    """A spoiler that replaces text in a cell."""
+    def spoil(notebook):
+        target = cell(notebook, name)
+        assert old in target.source
+        target.source = target.source.replace(old, new)
+    return spoil
+
+
+def output(where, *args, **kwargs):
+    """A spoiler that adds an output to a cell."""
+    return lambda notebook: cell(notebook, where).outputs.append(new_output(*args, **kwargs))
+
+
+def put(name, **fields):
+    """A spoiler that sets fields of a cell."""
+    return lambda notebook: cell(notebook, name).update(fields)
+
+
+def tag_most(notebook):
+    for each in code_cells(notebook)[:3]:
+        each.metadata["tags"] = ["nbval-ignore-output"]
+
+
+SPOILERS = [
+    (head, swap("head", "# 07 ·", "# 8 ·")),
+    (head, swap("head", "- three\n", "")),
+    (head, swap("head", "- one", "- one\n- b\n- c\n- d")),
+    (head, swap("head", "**Prerequisites**", "Needs:")),
+    (head, swap("head", "**Paper** Section 3.", "")),
+    (head, swap("head", "**Time** 2 min on a 2-core CPU", "**Time** Short")),
+    (badge, swap("head", "07-good", "08-good")),
+    (badge, swap("head", "alexnet-course/alexnet-course", "someone/fork")),
+    (setup_cell, swap("setup", "course.setup()", "course.setup() # mine")),
+    (setup_cell, put("curve", source=course.SETUP_CELL)),
+    (tail, swap("tail", "## Recall", "## Questions")),
+    (tail, swap("tail", "3. Where?", "")),
+    (tail, swap("tail", "All is well.", "")),
+    (tail, swap("tail", "All is well.", "All\n\nis\n\nwell.")),
+    (tail, swap("tail", "Notebook 08.", "")),
+    (exercise_count, swap("ex-2", "course.check", "print")),
+    (prediction, swap("predict", "Predict", "Guess")),
+    (short_cells, put("curve", source="x = 1\n" * 26)),
+    (short_cells, lambda nb: [c.update(source="x = 1\n" * 6) for c in code_cells(nb)]),
+    (one_run_in_order, put("curve", execution_count=7)),
+    (one_run_in_order, put("ex-3", execution_count=None)),
+    (clean_outputs, output("curve", "error", ename="E", evalue="", traceback=[])),
+    (clean_outputs, output("curve", "stream", name="stderr", text="a warning")),
+    (clean_outputs, output("curve", "display_data", {"image/svg+xml": "<svg/>"})),
+    (no_machine_paths, output("curve", "stream", name="stdout", text="in /home/ann/x")),
+    (no_machine_paths, output("curve", "display_data", {"text/html": "<i>/root/x</i>"})),
+    (no_machine_paths, put("curve", source="open('/tmp/x')")),
+    (no_machine_paths, put("curve", source="open('C:\\\\data')")),
+    (no_machine_paths, put("curve", source="open('../data/x')")),
+    (names_as_ids, put("curve", id="07-setup")),
+    (names_as_ids, put("curve", id="3f9a1c2e")),
+    (compared, tag_most),
+    (compared, put("curve", source="# NBVAL_IGNORE_OUTPUT\nx")),
+    (figures_in_words, swap("curve-words", "**Figure.** A line", "A line")),
+    (figures_in_words, lambda nb: nb.cells.pop(4)),
+    (no_habits, put("curve", source="plt.plot(x);")),
+    (no_habits, put("curve", source="clear_output()")),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule_passes_a_good_notebook(rule):
+    assert faults(rule, good(), FILE) == []
+
+
+@pytest.mark.parametrize("rule, spoil", SPOILERS)
+def test_rule_finds_the_fault(rule, spoil):
+    notebook = copy.deepcopy(good())
+    spoil(notebook)
+    assert faults(rule, notebook, FILE)
+
+
+def test_every_rule_is_shown_to_fail():
+    assert {rule for rule, _ in SPOILERS} == set(RULES)
+
+
+# The set-up cell, alone.
+
+def published(folder: Path) -> str:
+    """A repository with the course's library as it stands here; returns its address."""
+    origin = folder / "origin"
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "-C", str(origin)]
+    package = origin / "alexnet_lib"
+    for file in sorted((course.ROOT / "alexnet_lib").rglob("*.py")):
+        target = package / file.relative_to(course.ROOT / "alexnet_lib")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "course"]):
+        subprocess.run([*git, *command], check=True)
+    return origin.as_uri()
+
+
+def test_setup_cell_is_short():
+    assert len(lines(nbformat.from_dict({"source": course.SETUP_CELL}))) < 10
+
+
+def test_setup_cell_works_from_an_empty_folder(tmp_path):
+    """As in Colab: nothing of the course is there, and the host has its own torch.
+
+    -S leaves out the .pth files, so that an installed copy of the course is not found.
+    """
+    colab, empty = tmp_path / "host" / "google" / "colab", tmp_path / "empty"
+    colab.mkdir(parents=True)
+    empty.mkdir()
+    (colab / "__init__.py").write_text("")
+    packages = {sysconfig.get_paths()[key] for key in ("purelib", "platlib")}
+    env = {key: value for key, value in os.environ.items() if not key.startswith("ALEXNET_")}
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "host"), *sorted(packages)])
+    env["ALEXNET_COURSE_REPO"] = published(tmp_path)
+    source = course.SETUP_CELL + "\nimport alexnet_lib\nprint(alexnet_lib.__file__)"
+    for _ in ("first", "again"):
+        run = subprocess.run([sys.executable, "-S", "-c", source], cwd=empty, env=env, text=True,
+                             capture_output=True)
+        assert run.returncode == 0, run.stderr
+        ready, where = run.stdout.splitlines()
+        assert ready.startswith("Ready. Data: shapes")
+        assert Path(where).resolve().is_relative_to((empty / "alexnet-course").resolve())
