@@ -21,6 +21,9 @@ VARIANTS = ("paper", "2012")
 # (paper, section 5; layers-145.cfg, initW and initB).
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
 WIDER_INIT = ("conv3", "conv4", "conv5")
+# Inputs of a unit in the paper's own net, by layer.
+FAN_IN = {"conv1": 363, "conv2": 1200, "conv3": 2304, "conv4": 1728, "conv5": 1728, "fc6": 9216,
+          "fc7": 4096, "fc8": 4096}
 
 
 def pooled(size: int, pool: tuple[int, int]) -> int:
@@ -162,6 +165,8 @@ class CifarNet(nn.Module):
         super().__init__()
         if variant not in ("18pct", "four-layer"):
             raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct or four-layer")
+        if init not in (None, "cifar", "he"):
+            raise UserError(f"unknown init {init!r} for CifarNet: use he, or leave it out")
         _check_choices("paper", activation, init, 1, num_classes, in_channels, 0)
         if input_size < 5:
             raise UserError(f"input size {input_size} is too small for CifarNet: use 5 or more")
@@ -210,20 +215,24 @@ class CifarNet(nn.Module):
 def initialise(model: nn.Module, how: str) -> None:
     """Draw Gaussian weights and set constant biases, as `how` says, from torch's generator.
 
-    "paper": std 0.01 everywhere (section 5). "2012": 0.03 in conv3-5 (layers-145.cfg). "cifar":
-    1e-4 in conv1, else 0.01, biases 0 (layers-18pct.cfg). "he": sqrt(2 / fan-in), biases 0.
-    "paper" and "2012" set the biases of conv2, conv4, conv5, fc6 and fc7 to 1.
+    "paper": std 0.01 everywhere (section 5). "2012": 0.03 in conv3-5 (layers-145.cfg). Both set
+    the biases of conv2, conv4, conv5, fc6 and fc7 to 1, and both are made for the sizes of the
+    paper's net. In a smaller or larger one, a layer's std is multiplied by the square root of
+    (the paper's inputs per unit / its own), so that its units start as loud as the paper's.
+    "cifar": 1e-4 in conv1, else 0.01, biases 0 (layers-18pct.cfg). "he": sqrt(2 / inputs per
+    unit), biases 0.
     """
     for path, layer in model.named_modules():
         if not isinstance(layer, (nn.Conv2d, nn.Linear)):
             continue
-        name = path.rsplit(".", 1)[-1]
+        name, inputs = path.rsplit(".", 1)[-1], layer.weight[0].numel()
         if how == "he":
-            std = math.sqrt(2 / layer.weight[0].numel())
-        elif how == "cifar" and name == "conv1":
-            std = 1e-4
+            std = math.sqrt(2 / inputs)
+        elif how == "cifar":
+            std = 1e-4 if name == "conv1" else 0.01
         else:
             std = 0.03 if how == "2012" and name in WIDER_INIT else 0.01
+            std *= math.sqrt(FAN_IN[name] / inputs)
         nn.init.normal_(layer.weight, std=std)
         nn.init.constant_(layer.bias, float(how in VARIANTS and name in BIAS_ONE))
 

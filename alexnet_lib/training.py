@@ -88,8 +88,7 @@ class TrainConfig:
 # What a choice left open becomes: first by data, then by net and variant.
 PRESETS = {
     "shapes": {"model": "alexnet", "variant": "2012", "input_size": 59, "stored_size": 64,
-               "width": 0.25, "epochs": 20, "colour": "none", "per": 1, "init": "he",
-               "schedule": "steps"},
+               "width": 0.25, "epochs": 20, "colour": "none", "per": 1, "schedule": "cifar"},
     "paper": {"lr": 0.01, "bias_lr_factor": 1.0, "schedule": "plateau", "colour": "paper",
               "mean_at": "pixel", "per": 1, "epochs": 90, "input_size": 227},
     "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "schedule": "145", "colour": "2012",

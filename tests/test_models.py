@@ -145,6 +145,20 @@ def test_initialisation(how, conv3, bias):
         assert (layer.bias == value).all()
 
 
+@pytest.mark.parametrize("settings", [{"width": 0.25}, {"input_size": 67}, {"in_channels": 1},
+                                      {"columns": 1}])
+def test_smaller_nets_start_as_loud_as_the_papers(settings):
+    """Each unit's input has the variance it would have in the full net."""
+    def loudness(model):
+        return [float(layer.weight.var() * layer.weight[0].numel()) for layer in model.modules()
+                if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    torch.manual_seed(0)
+    full = [n * 0.01 ** 2 * (9 if i in (2, 3, 4) else 1) for i, n in
+            enumerate((363, 1200, 2304, 1728, 1728, 9216, 4096, 4096))]
+    other = loudness(AlexNet(100, variant="2012", **{"input_size": 115, **settings}))
+    assert other == pytest.approx(full, rel=0.1)
+
+
 def test_every_innovation_can_be_switched_off():
     def has(model, kind):
         return any(isinstance(layer, kind) for layer in model.modules())
@@ -194,6 +208,7 @@ def test_multiply_adds_by_formula():
     (lambda: AlexNet(num_classes=0), "1 or more"),
     (lambda: AlexNet(dropout=1), "dropout"),
     (lambda: CifarNet(variant="17pct"), "18pct or four-layer"),
+    (lambda: CifarNet(init="paper"), "unknown init"),
     (lambda: CifarNet(input_size=3), "too small"),
     (lambda: CifarNet()(torch.zeros(1, 3, 33, 33)), "takes"),
     (lambda: CifarNet()(torch.zeros(3, 32, 32)), "takes"),

@@ -64,12 +64,12 @@ def _scenes(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
 
     canvas = _background(draw, x, y)
     for _ in range(DISTRACTORS):
-        canvas = _paint(canvas, _bar(draw, x, y), draw.colour(), edge)
+        canvas = _paint(canvas, _bar(draw, x, y), draw.colour() * np.float32(0.8), edge)
 
-    reach = draw(0.34, 0.62)
+    reach = draw(0.42, 0.72)
     room = np.float32(0.96) - reach
     across, down = draw(-1, 1) * room, draw(-1, 1) * room
-    turn = draw(-0.22, 0.22)  # tangent of half the angle: about 25 degrees each way
+    turn = draw(-0.15, 0.15)  # tangent of half the angle: about 17 degrees each way
     cos, sin = (1 - turn * turn) / (1 + turn * turn), 2 * turn / (1 + turn * turn)
     mirror = np.where(draw() < 0.5, np.float32(-1), np.float32(1))
     dx, dy = (x - across) / reach, (y - down) / reach
@@ -79,14 +79,11 @@ def _scenes(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
     for label in np.unique(labels):
         chosen = labels == label
         distance[chosen] = _DISTANCES[CLASSES[label]](u[chosen], v[chosen])
-    dark, light = draw.colour() * np.float32(0.45), np.float32(0.55) + draw.colour() * 0.45
-    swap = draw()[..., None] < 0.5
-    one, two = np.where(swap, dark, light), np.where(swap, light, dark)
-    fill = one + (two - one) * (_texture(draw, u, v) * draw(0.25, 0.8))[..., None]
+    dark, light = draw.colour() * np.float32(0.4), np.float32(0.6) + draw.colour() * 0.4
+    fill = light + (dark - light) * (_texture(draw, u, v) * draw(0.2, 0.8))[..., None]
     canvas = _paint(canvas, distance * reach, fill, edge)
-    # A thin rim in the darker or lighter colour, which a cartoonist would draw.
-    rim = np.abs(distance * reach) - np.float32(0.022)
-    canvas = _paint(canvas, rim, two, edge)
+    # A thin dark rim, which a cartoonist would draw.
+    canvas = _paint(canvas, np.abs(distance * reach) - np.float32(0.022), dark, edge)
 
     light = np.float32(0.55) + np.float32(0.6) * draw.colour()
     contrast, brightness = draw(0.55, 1.1)[..., None], draw(-0.12, 0.12)[..., None]
@@ -111,7 +108,7 @@ def _background(draw: _Draws, x, y) -> np.ndarray:
     mix = rows[:, :, cell] + (rows[:, :, cell + 1] - rows[:, :, cell]) * smooth[None, None, :]
     waves = _wave((x * draw(-1, 1) + y * draw(-1, 1)) * draw(2, 7))
     mix = mix * np.float32(0.75) + waves * np.float32(0.25)
-    one, two = draw.colour(), draw.colour()
+    one, two = draw.colour() * np.float32(0.7), draw.colour() * np.float32(0.7)
     return one + (two - one) * mix[..., None]
 
 
