@@ -1,0 +1,254 @@
+"""The course machinery and the set-up files that must agree with it."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from alexnet_lib import course
+from alexnet_lib.errors import UserError
+
+PYPROJECT = (course.ROOT / "pyproject.toml").read_text()
+
+
+@pytest.fixture(autouse=True)
+def restored(monkeypatch):
+    """No choice from outside, and what setup() changes is put back."""
+    for name in ("ALEXNET_DATA", "ALEXNET_FULL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("data", "full"):
+        monkeypatch.setattr(course, name, getattr(course, name))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+# setup()
+
+def test_setup_says_one_line_that_names_no_machine(capsys):
+    course.setup()
+    out, err = capsys.readouterr()
+    assert out == ("Ready. Data: shapes (embedded; ALEXNET_DATA=imagenette takes photographs). "
+                   "Live cells: quick; ALEXNET_FULL=1 for full size.\n")
+    assert torch.__version__ in err
+    assert torch.get_num_threads() == 2
+
+
+def test_setup_seeds(capsys):
+    draws = []
+    for _ in range(2):
+        course.setup()
+        draws.append(torch.rand(1).item())
+    assert draws[0] == draws[1]
+
+
+def test_setup_takes_data_and_size_from_outside(monkeypatch, capsys):
+    monkeypatch.setenv("ALEXNET_DATA", "imagenette")
+    monkeypatch.setenv("ALEXNET_FULL", "1")
+    course.setup()
+    assert (course.data, course.full, course.pick(2, 90)) == ("imagenette", True, 90)
+    assert "Data: imagenette (from ALEXNET_DATA). Live cells: full." in capsys.readouterr().out
+
+
+def test_only_what_is_missing_is_installed(monkeypatch):
+    """... and never torch or numpy, not even as something that another package asks for."""
+    commands = []
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name: None if name == "torchmetrics" else real(name))
+    monkeypatch.setattr(subprocess, "run", lambda command, **kwargs: commands.append(command) or
+                        subprocess.CompletedProcess(command, 0))
+    course.install_missing()
+    assert commands == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+                         "torchmetrics"]]
+    assert not {"torch", "torchvision", "numpy"} & set(course.MISSING_MAY_BE.values())
+
+
+def test_failed_install_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run",
+                        lambda command, **kwargs: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(UserError, match="pip install torchmetrics"):
+        course.install_missing()
+
+
+# The environment check.
+
+def test_environment_is_ok_here(capsys):
+    course.environment()
+    out = capsys.readouterr().out
+    for word in ("python", "torch", "torchvision", "device", "memory", "free disk", "data"):
+        assert re.search(rf"^{word} ", out, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name, spoil, cure", [
+    ("python", lambda mp: mp.setattr(sys, "version", "3.9.2 (old)"), "a newer Python: 3.10"),
+    ("torch", lambda mp: mp.setattr(torch, "__version__", "2.5.1"), "pip install --upgrade torch"),
+    ("torchvision", lambda mp: mp.setitem(sys.modules, "torchvision", None),
+     "pip install --upgrade torch"),
+    ("memory", lambda mp: mp.setattr(course, "_memory", lambda: 2e9), "close other programs"),
+    ("data", lambda mp: mp.setattr(course, "data", "folder:/nowhere"), "no such folder"),
+])
+def test_environment_says_what_to_do(monkeypatch, name, spoil, cure):
+    spoil(monkeypatch)
+    verdict = {row[0]: row[2] for row in course.environment_rows()}[name]
+    assert cure in verdict and not verdict.startswith("OK")
+
+
+def test_environment_reports_a_torchvision_that_does_not_fit(monkeypatch):
+    def broken(name):
+        raise RuntimeError("operator torchvision::nms does not exist\nmore")
+    monkeypatch.setattr(course.importlib, "import_module", broken)
+    name, found, verdict = course._package_row("torchvision")
+    assert "nms does not exist" in found and "does not fit" in verdict
+
+
+@pytest.mark.parametrize("found, enough", [("2.6.0", True), ("2.15.0+cu132", True),
+                                           ("3.0.0a1", True), ("2.5.1", False)])
+def test_versions_are_compared_as_numbers(found, enough):
+    assert (course._version_row("torch", found, "upgrade")[2] == "OK") is enough
+
+
+# Live and recorded.
+
+def test_within_prints_the_same_line_for_every_good_value(capsys):
+    for value in (0.05, 0.1, 0.15):
+        course.within("validation error", value, 0.05, 0.15)
+    assert set(capsys.readouterr().out.splitlines()) == {
+        "validation error: as recorded (0.05 to 0.15)"}
+    for value in (0.2, float("nan")):
+        course.within("validation error", value, 0.05, 0.15)
+        assert "outside" in capsys.readouterr().out
+
+
+def test_recorded_prints_provenance(monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "data" / "results"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    (folder / "run.json").write_text(json.dumps({"error": 0.4, "provenance": {
+        "command": "alexnet train", "device": "one GPU", "date": "2026-11-20", "seconds": 5400}}))
+    assert course.recorded("run")["error"] == 0.4
+    assert capsys.readouterr().out == (
+        "Recorded: alexnet train · one GPU · 2026-11-20 · 90 min\n")
+    with pytest.raises(UserError, match="there are: run"):
+        course.recorded("other")
+
+
+def test_source_is_printed(capsys):
+    course.source(course.pick)
+    assert capsys.readouterr().out.startswith("def pick(")
+
+
+# One truth in several files.
+
+def requirements(text):
+    """{package: lower bound} of the requirement strings in `text`."""
+    return dict(re.findall(r'^\s*(?:- |")?([a-z0-9_-]+)>=([\d.]+)', text, flags=re.MULTILINE))
+
+
+def test_repository_and_minimum_versions_are_those_of_pyproject():
+    assert f'Repository = "{course.REPOSITORY}"' in PYPROJECT
+    assert f'requires-python = ">={course.MINIMUM["python"]}"' in PYPROJECT
+    for name in ("torch", "torchvision"):
+        assert f'"{name}>={course.MINIMUM[name]}"' in PYPROJECT
+    assert course.REPOSITORY in course.SETUP_CELL
+
+
+def test_conda_route_asks_for_the_same():
+    conda = requirements((course.ROOT / "environment.yml").read_text())
+    wanted = dict(re.findall(r'"([a-z0-9_-]+)>=([\d.]+)"', PYPROJECT))
+    wanted.pop("setuptools")
+    wanted["pytorch"] = wanted.pop("torch")
+    assert {name: conda.get(name) for name in wanted} == wanted
+    assert conda["python"] == course.MINIMUM["python"]
+
+
+def test_lower_bounds_only():
+    project = PYPROJECT[PYPROJECT.index("[project]"):PYPROJECT.index("[project.urls]")]
+    assert not re.search(r"==|<|~=", project)
+
+
+def test_library_imports_no_notebook_software():
+    """`alexnet_lib.course` itself, too: it is imported before anything is installed."""
+    code = ("import sys, alexnet_lib, alexnet_lib.course, alexnet_lib.exercises;"
+            "print({'IPython', 'ipywidgets', 'matplotlib', 'torch'} & set(sys.modules))")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                         cwd=course.ROOT)
+    assert run.stdout == "set()\n"
+
+
+# make
+
+def make(*args, cwd=course.ROOT, **env):
+    return subprocess.run(["make", *args], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, **env})
+
+
+def test_make_help_lists_every_target():
+    text = (course.ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)", text, flags=re.MULTILINE)[1].split())
+    assert set(re.findall(r"^  make (\w+)", make("help").stdout, flags=re.MULTILINE)) == targets
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A folder with the set-up files, no environment, and a `python3` that is told what to be."""
+    for name in ("pyproject.toml", "Makefile", ".ci/env"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((course.ROOT / name).read_bytes())
+
+    def python(script):
+        fake = tmp_path / "fake-python"
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+        return str(fake)
+    return tmp_path, python
+
+
+@pytest.mark.parametrize("script, complaint", [
+    ('case "$1" in --version) echo Python 3.8.1;; *) exit 1;; esac', "Python 3.8.1 is too old"),
+    ('case "$1" in --version) echo Python 3.11.2;; -m) exit 1;; esac', "python3-venv"),
+])
+def test_unfit_python_is_told_in_one_line(bare, script, complaint):
+    folder, python = bare
+    run = make("env", "PYTHON=" + python(script), cwd=folder, PATH="/usr/bin:/bin")
+    told = [line for line in run.stderr.splitlines()
+            if line.startswith("env: ") and "making" not in line]
+    assert run.returncode and len(told) == 1 and complaint in told[0]
+    assert not (folder / ".venv").exists()
+
+
+def test_missing_python_is_told(bare):
+    run = make("env", "PYTHON=python3.99", cwd=bare[0])
+    assert run.returncode and "no python3.99 here" in run.stderr
+
+
+def test_environment_is_remade_only_when_requirements_change(bare):
+    """The stamp of a finished environment is kept over edits that require nothing new."""
+    folder, _ = bare
+    log, python = folder / "log", folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    for tool in (python, python.with_name("uv")):
+        tool.write_text(f'#!/bin/sh\ncase "$*" in *--dry-run*) exit 1;; esac\necho "$@" >>{log}\n')
+        tool.chmod(0o755)
+    environment = {"PATH": f"{python.parent}:/usr/bin:/bin"}
+
+    def installs():
+        assert make("env", cwd=folder, **environment).returncode == 0
+        return len(log.read_text().splitlines())
+
+    assert installs() == 1
+    assert installs() == 1
+    later = (folder / ".venv" / ".ready").stat().st_mtime + 5
+    (folder / "pyproject.toml").write_text(PYPROJECT.replace("--durations=5", ""))
+    os.utime(folder / "pyproject.toml", (later, later))
+    assert installs() == 1
+    (folder / "pyproject.toml").write_text(PYPROJECT.replace("torch>=2.6", "torch>=2.7"))
+    os.utime(folder / "pyproject.toml", (later, later))
+    assert installs() == 2
