@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ARGS   ?=
-START  := $(wildcard notebooks/00-start-here.ipynb)
+START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-start-here.ipynb))
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
@@ -17,7 +17,7 @@ help:  ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(STAMP)  ## open the course in JupyterLab; options with ARGS="--no-browser --port 9999"
-	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(ROOT) $(ARGS) $(START)
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(START) $(ROOT) $(ARGS)
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .

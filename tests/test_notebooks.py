@@ -22,6 +22,7 @@ from alexnet_lib import course
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
 IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 # A path on somebody's machine: no word or dot before it, so that web addresses pass.
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:root|home|work|tmp|Users|content)/|\b[A-Z]:\\{1,2}\w")
 
@@ -127,7 +128,7 @@ def one_run_in_order(notebook, number):
 
 
 def clean_outputs(notebook, number):
-    """No error, no stderr, no SVG among the outputs."""
+    """No error, no stderr, no SVG among the outputs; a widget only where nbval ignores it."""
     for cell in code_cells(notebook):
         if any(out.output_type == "error" for out in cell.outputs):
             yield f"{cell.id} stopped with an error"
@@ -135,6 +136,8 @@ def clean_outputs(notebook, number):
             yield f"{cell.id} stores stderr"
         if "image/svg+xml" in mimes(cell):
             yield f"{cell.id} stores an SVG"
+        if WIDGET in mimes(cell) and not IGNORED & set(cell.metadata.get("tags", [])):
+            yield f"{cell.id} stores a widget (a progress bar?): it cannot be compared"
 
 
 def no_machine_paths(notebook, number):
@@ -308,6 +311,7 @@ SPOILERS = [
     (clean_outputs, output("curve", "error", ename="E", evalue="", traceback=[])),
     (clean_outputs, output("curve", "stream", name="stderr", text="a warning")),
     (clean_outputs, output("curve", "display_data", {"image/svg+xml": "<svg/>"})),
+    (clean_outputs, output("curve", "display_data", {WIDGET: {}, "text/plain": "  0%|"})),
     (no_machine_paths, output("curve", "stream", name="stdout", text="in /home/ann/x")),
     (no_machine_paths, output("curve", "display_data", {"text/html": "<i>/root/x</i>"})),
     (no_machine_paths, put("curve", source="open('/tmp/x')")),
