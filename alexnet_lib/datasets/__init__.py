@@ -88,10 +88,10 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     listed = (_listing.list_folder(path, seed) if kind == "folder" else
               _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
               _listing.list_imagenet(root))
-    folder, meta, splits = _store.open_store(name, listed, size, root, skip_broken, progress)
+    meta, mean, splits = _store.open_store(name, listed, size, root, skip_broken, progress)
     return Dataset(name, tuple(meta["classes"]), {k: Split(*v) for k, v in splits.items()},
-                   np.load(folder / "mean.npy"), np.array(meta["colour_values"]),
-                   np.array(meta["colour_vectors"]), meta["fingerprint"])
+                   mean, np.array(meta["colour_values"]), np.array(meta["colour_vectors"]),
+                   meta["fingerprint"])
 
 
 def parse(name: str) -> tuple[str, str | None]:

@@ -31,9 +31,9 @@ def prepare_image(path: str | Path, size: int) -> np.ndarray:
             return np.asarray(squared(picture, size))
     except FileNotFoundError:
         raise BrokenImage(f"no image {path}: check the path") from None
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError,
-            Image.DecompressionBombError) as error:
-        told = str(error) or type(error).__name__
+    except Exception as error:  # a damaged file can make its decoder raise almost anything
+        told = ("no image format that PIL knows" if isinstance(error, UnidentifiedImageError)
+                else " ".join(str(error).split())[:100] or type(error).__name__)
         raise BrokenImage(f"cannot read the image {path} ({told}): replace or remove it") from None
 
 
@@ -43,7 +43,8 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         values = np.asarray(picture).astype(np.float64)
         # PIL's own conversion would clip 16-bit values at 255 instead of scaling them.
         scale = 257 if picture.mode.startswith("I;16") or values.max(initial=0) > 255 else 1
-        return Image.fromarray(np.clip(values / scale + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
+        values = np.clip(values / scale + 0.5, 0, 255).astype(np.uint8)
+        return Image.fromarray(values).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -55,6 +56,9 @@ def squared(picture: Image.Image, size: int) -> Image.Image:
     """The centre `size` x `size` pixels of a picture whose shorter side is scaled to `size`."""
     width, height = picture.size
     short = min(width, height)
+    if max(width, height) > 16 * short:  # a sliver: scaled up whole, it would fill the memory
+        picture = ImageOps.fit(picture, (min(width, 4 * short), min(height, 4 * short)))
+        width, height = picture.size
     width, height = int(size * width / short), int(size * height / short)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - size) / 2), round((height - size) / 2)

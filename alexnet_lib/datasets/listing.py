@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ IMAGENETTE = {
     "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball",
     "n03888257": "parachute",
 }
+IMAGENETTE_COUNT = 13_394
 SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
                  "test": "test"}
 
@@ -40,11 +42,16 @@ def list_folder(path: str | Path, seed: int = 0) -> Listing:
     if not root.is_dir():
         raise UserError(f"no folder {root}: check the path after folder:")
     folders = _subfolders(root)
-    splits = {SPLIT_FOLDERS[f.name.lower()]: f for f in folders
-              if f.name.lower() in SPLIT_FOLDERS}
+    splits = {}
+    for folder in folders:
+        split = SPLIT_FOLDERS.get(folder.name.lower())
+        if split in splits:
+            raise UserError(f"{root} has both {splits[split].name} and {folder.name}: keep one")
+        if split:
+            splits[split] = folder
     if not splits:
         classes, found = _class_images(root)
-        return Listing(classes, hold_out({"train": found}, 0.15, seed))
+        return Listing(classes, hold_out({"train": found}, 0.15, seed, classes))
     if "train" not in splits:
         raise UserError(f"{root} has {', '.join(splits)} but no train folder: add "
                         f"{root / 'train'}/<class>/ with the training images")
@@ -57,10 +64,10 @@ def list_folder(path: str | Path, seed: int = 0) -> Listing:
             raise UserError(f"the class folders of train and {name} in {root} differ "
                             f"({', '.join(odd[:5])}): give every split the same folders")
     found = {name: images for name, (_, images) in listed.items()}
-    return Listing(classes, found if "val" in found else hold_out(found, 0.10, seed))
+    return Listing(classes, found if "val" in found else hold_out(found, 0.10, seed, classes))
 
 
-def hold_out(splits: dict, share: float, seed: int) -> dict:
+def hold_out(splits: dict, share: float, seed: int, classes: tuple[str, ...]) -> dict:
     """`splits` with a "val" taken out of "train": `share` of each class, at least one image.
 
     The choice depends on the seed alone, and train keeps at least one image of each class.
@@ -70,8 +77,8 @@ def hold_out(splits: dict, share: float, seed: int) -> dict:
     for label in np.unique(labels):
         mine = np.flatnonzero(labels == label)
         if len(mine) < 2:
-            raise UserError("a class has a single image, which cannot be both trained on and "
-                            "validated on: add images")
+            raise UserError(f"the class {classes[label]!r} has a single image, which cannot be "
+                            "both trained on and validated on: add images")
         chosen.append(rng.permutation(mine)[:max(1, round(share * len(mine)))])
     held = np.zeros(len(labels), bool)
     held[np.concatenate(chosen)] = True
@@ -128,22 +135,32 @@ def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
         with downloading("imagenette", download):
             Imagenette(root, "train", "320px", download=True)
     classes, train = _class_images(home / "train")
-    return Listing(classes, hold_out({"train": train, "test": _class_images(home / "val")[1]},
-                                     0.10, seed))
+    test = _class_images(home / "val")[1]
+    if len(train[0]) + len(test[0]) != IMAGENETTE_COUNT:  # a download that was cut short
+        raise UserError(f"{home} holds {len(train[0]) + len(test[0]):,} of {IMAGENETTE_COUNT:,} "
+                        "images: delete it, and it is fetched again")
+    return Listing(classes, hold_out({"train": train, "test": test}, 0.10, seed, classes))
 
 
 def list_imagenet(root: Path) -> Listing:
     """ImageNet 2012 through torchvision, from the archives that its user must bring."""
     from torchvision.datasets import ImageNet
+    home = root / "imagenet"
+    wanted = UserError(
+        "ImageNet must be fetched by hand (free for research, at image-net.org): put "
+        "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into "
+        f"{home}")
+    if not home.is_dir():
+        raise wanted
     splits, classes = {}, ()
     for name in ("train", "val"):
         try:
-            found = ImageNet(str(root / "imagenet"), name)
-        except (RuntimeError, FileNotFoundError, OSError):
-            raise UserError(
-                "ImageNet must be fetched by hand (free for research, at image-net.org): put "
-                "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and "
-                f"ILSVRC2012_img_val.tar into {root / 'imagenet'}") from None
+            found = ImageNet(str(home), name)
+        except ModuleNotFoundError as error:
+            raise UserError(f"ImageNet's list of classes needs {error.name}: "
+                            f"pip install {error.name}") from None
+        except (RuntimeError, OSError, tarfile.TarError):
+            raise wanted from None
         classes = tuple(names[0] for names in found.classes)
         paths, labels = zip(*found.samples, strict=True)
         splits[name] = [Path(p) for p in paths], np.array(labels, np.int64)
@@ -170,7 +187,7 @@ def load_cifar10(root: Path, download: bool, seed: int) -> tuple[tuple[str, ...]
         with downloading("cifar10", download):
             parts = [read(train, True) for train in (True, False)]
     splits = {"train": parts[0][:2], "test": parts[1][:2]}
-    return parts[0][2], hold_out(splits, 0.10, seed)
+    return parts[0][2], hold_out(splits, 0.10, seed, parts[0][2])
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ store is put in its place in one step, with the mean image, the principal compon
 a checksum for every chunk.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from alexnet_lib.errors import UserError
 
@@ -63,41 +65,72 @@ def digest(chunk: np.ndarray) -> str:
 
 
 def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: bool = False,
-               progress: bool = True) -> tuple[Path, dict, dict]:
+               progress: bool = True) -> tuple[dict, np.ndarray, dict]:
     """The packed store of a listing, packing it first if it is not there.
 
-    Returns: (folder, meta, splits): splits holds (images, labels) by name, images mapped from
-    disk. Raises UserError for broken images, a disk that cannot be written, a damaged store.
+    Returns: (meta, mean image, splits): splits holds (images, labels) by name, images mapped
+    from disk. Raises UserError for broken images, a disk that cannot be written, a damaged store.
     """
     safe = "".join(c if c.isalnum() else "-" for c in name).strip("-")[-40:]
-    folder = root / "packed" / f"{safe}-{size}-{_key(listing, size, skip_broken)}"
-    if not (folder / "meta.json").exists():
-        try:
-            _pack(listing, size, folder, skip_broken, progress)
-        except OSError as error:
-            raise UserError(f"cannot write the packed store {folder} ({error.strerror}): free or "
-                            "choose another disk with ALEXNET_DATA_ROOT") from None
-    return folder, *read_store(folder)
+    folder = root / "packed" / f"{safe}-{size}-{_key(listing, size)}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder.with_name(folder.name + ".lock")):
+            if not (folder / "meta.json").exists():
+                _pack(listing, size, folder, skip_broken, progress)
+    except OSError as error:
+        raise UserError(f"cannot write the packed store {folder} ({error.strerror}): free or "
+                        "choose another disk with ALEXNET_DATA_ROOT") from None
+    meta, mean, splits = read_store(folder)
+    _judge_broken(meta["broken"], sum(len(paths) for paths, _ in listing.splits.values()),
+                  skip_broken)
+    return meta, mean, splits
 
 
-def read_store(folder: Path) -> tuple[dict, dict]:
-    """(meta, splits) of a finished store. Raises UserError if files are missing or cut short."""
+@contextlib.contextmanager
+def _alone(file: Path):
+    """Let one process pack at a time: others wait, then find the store. A kill frees the lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(file, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _judge_broken(broken: list[str], total: int, skip: bool) -> None:
+    """Tell which images were skipped, or raise UserError if none may be."""
+    if broken and not skip:
+        raise UserError(f"{len(broken)} of {total} images cannot be read, the first is "
+                        f"{broken[0]}: replace or remove them, or add --skip-broken")
+    for line in broken:
+        print(f"skipped {line}", file=sys.stderr)
+
+
+def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
+    """(meta, mean image, splits) of a finished store.
+
+    Raises UserError if files are missing or cut short.
+    """
     try:
         meta = json.loads((folder / "meta.json").read_text())
+        mean = np.load(folder / "mean.npy")
         splits = {name: (np.load(folder / f"{name}.npy", mmap_mode="r"),
                          np.load(folder / f"{name}-labels.npy")) for name in meta["chunks"]}
         whole = all(len(images) == len(labels) == meta["images"][name]
                     for name, (images, labels) in splits.items())
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError):
         whole = False
     if not whole:
         raise UserError(f"the packed store {folder} is damaged: delete it, and it is made again")
-    return meta, splits
+    return meta, mean, splits
 
 
 def check_store(folder: Path, progress: bool = True) -> int:
     """Compare every chunk with its checksum; the number of images. Raises UserError."""
-    meta, splits = read_store(folder)
+    meta, _, splits = read_store(folder)
     for name, (images, _) in splits.items():
         starts = range(0, len(images), CHUNK)
         for at, expected in zip(tqdm(starts, f"check {name}", disable=not progress),
@@ -106,17 +139,23 @@ def check_store(folder: Path, progress: bool = True) -> int:
                 raise UserError(f"{name} images {at}-{min(at + CHUNK, len(images)) - 1} of the "
                                 f"packed store {folder} were altered: delete it, and it is "
                                 "made again")
+    labels = [labels for _, labels in splits.values()]
+    if fingerprint(sum(meta["chunks"].values(), []), labels,
+                   meta["classes"]) != meta["fingerprint"]:
+        raise UserError(f"labels or class names of the packed store {folder} were altered: "
+                        "delete it, and it is made again")
     return sum(meta["images"].values())
 
 
-def _key(listing: Listing, size: int, skip_broken: bool) -> str:
+def _key(listing: Listing, size: int) -> str:
     """Changes when a file is added, removed, renamed, resized or written again."""
-    whole = hashlib.sha256(f"{_VERSION} {size} {skip_broken} {listing.classes}".encode())
+    whole = hashlib.sha256(f"{_VERSION} {size} {listing.classes}".encode())
     for name, (paths, labels) in listing.splits.items():
         whole.update(name.encode() + labels.tobytes())
         for path in paths:
-            stat = path.stat()
-            whole.update(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode())
+            with contextlib.suppress(OSError):  # a dangling link; it counts as broken
+                stat = path.stat()
+                whole.update(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode())
     return whole.hexdigest()[:12]
 
 
@@ -124,6 +163,9 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     part = folder.with_name(folder.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
     total = sum(len(paths) for paths, _ in listing.splits.values())
+    need = total * size * size * 3 - sum(f.stat().st_blocks * 512 for f in part.glob("*.npy"))
+    if shutil.disk_usage(part).free < need:  # a full disk would kill the process later
+        raise OSError(errno.ENOSPC, f"{need / 1e9:.1f} GB are needed")
     meta = {"size": size, "classes": listing.classes, "images": {}, "chunks": {}, "broken": []}
     labels_of = {}
     with (tqdm(total=total, desc="packing", unit="image", disable=not progress) as bar,
@@ -140,16 +182,13 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
             meta["images"][name] = len(kept)
             meta["chunks"][name] = [digest(images[at:at + CHUNK])
                                     for at in range(0, len(kept), CHUNK)]
-    if meta["broken"] and not skip_broken:
-        raise UserError(f"{len(meta['broken'])} of {total} images cannot be read, the first is "
-                        f"{meta['broken'][0]}: replace or remove them, or add --skip-broken")
-    for line in meta["broken"]:
-        print(f"skipped {line}", file=sys.stderr)
+    if not skip_broken:
+        _judge_broken(meta["broken"], total, skip_broken)
     train = np.load(part / "train.npy", mmap_mode="r")
     if len(train) == 0:
         raise UserError("every training image is broken: check the folder")
-    mean, values, vectors = statistics(train[at:at + CHUNK]
-                                       for at in range(0, len(train), CHUNK))
+    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
+    mean, values, vectors = statistics(train[at:at + CHUNK] for at in starts)
     np.save(part / "mean.npy", mean)
     meta |= {"colour_values": values.tolist(), "colour_vectors": vectors.tolist(),
              "fingerprint": fingerprint(sum(meta["chunks"].values(), []),
@@ -164,8 +203,7 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
 def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[list[int], list[str]]:
     """Write the prepared images to `file`; which ones are broken, and why."""
     progress = file.with_suffix(".progress")
-    done = progress.read_text().splitlines() if progress.exists() and file.exists() else []
-    done = {row["at"]: row for row in map(json.loads, done)}
+    done = {row["at"]: row for row in _notes(progress)} if file.exists() else {}
     shape = (len(paths), size, size, 3)
     images = np.lib.format.open_memmap(file, "r+" if done else "w+", np.uint8, shape)
 
@@ -187,6 +225,14 @@ def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[li
             bar.update(stop - at)
     broken = {int(i): e for row in done.values() for i, e in row["broken"].items()}
     return sorted(broken), [broken[i] for i in sorted(broken)]
+
+
+def _notes(file: Path) -> list[dict]:
+    """The lines of a progress file, up to one that a kill cut short, which is removed."""
+    lines = file.read_text().split("\n") if file.exists() else [""]
+    whole = [json.loads(line) for line in lines[:-1]]  # what follows the last line end is torn
+    file.write_text("".join(f"{line}\n" for line in lines[:-1]))
+    return whole
 
 
 def _without(file: Path, kept: np.ndarray) -> np.ndarray:
