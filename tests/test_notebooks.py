@@ -313,7 +313,7 @@ SPOILERS = [
     (clean_outputs, output("curve", "display_data", {"image/svg+xml": "<svg/>"})),
     (clean_outputs, output("curve", "display_data", {WIDGET: {}, "text/plain": "  0%|"})),
     (no_machine_paths, output("curve", "stream", name="stdout", text="in /home/ann/x")),
-    (no_machine_paths, output("curve", "display_data", {"text/html": "<i>/root/x</i>"})),
+    (no_machine_paths, output("curve", "display_data", {"text/html": "<i>/Users/x</i>"})),
     (no_machine_paths, put("curve", source="open('/tmp/x')")),
     (no_machine_paths, put("curve", source="open('C:\\\\data')")),
     (no_machine_paths, put("curve", source="open('../data/x')")),
