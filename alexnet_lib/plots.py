@@ -19,6 +19,298 @@ def use_style() -> None:
         "figure.facecolor": "white", "savefig.facecolor": "white", "figure.dpi": 100,
         "figure.constrained_layout.use": True, "font.size": 11,
         "axes.prop_cycle": plt.cycler(color=CYCLE), "axes.spines.top": False,
-        "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
+        "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.25,
         "legend.frameon": False, "image.interpolation": "nearest",
     })
+
+
+def image_grid(images, titles, columns: int = 8, title_colours=None) -> Figure:
+    """Pictures in rows, each under its title.
+
+    Args:
+        images: (N, S, S, 3) uint8, 0-255. titles: N strings. columns: pictures in a row.
+        title_colours: N colours, or None for black.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.1 * columns, 1.3 * rows), squeeze=False)
+    for panel in axes.flat:
+        panel.axis("off")
+    colours = title_colours or ["black"] * len(images)
+    for panel, image, title, colour in zip(axes.flat, images, titles, colours):  # noqa: B905
+        panel.imshow(image)
+        panel.set_title(title, fontsize=9, color=colour)
+    return figure
+
+
+# Notebook 00
+
+
+def first_run(losses, history: list[dict], images, truth, guess, probability, classes) -> Figure:
+    """A whole training run at a glance: loss by step, error by epoch, and what the net says.
+
+    Args:
+        losses: training loss of each step, nats. history: rows of `training.Trainer.history`.
+        images: (N, S, S, 3) uint8, 0-255; N is at most 12. truth, guess: (N,) class numbers.
+        probability: (N,) of the guess, 0-1. classes: names.
+    """
+    figure = plt.figure(figsize=(11, 6.2))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1))
+    left, right = top.subplots(1, 2)
+    left.plot(losses, color=SKY, lw=0.8, label="each minibatch")
+    left.plot(np.arange(len(losses))[15:-15], np.convolve(losses, np.ones(31) / 31, "valid"),
+              color=BLUE, lw=2, label="mean of 31")
+    left.axhline(np.log(len(classes)), color=GREY, ls="--", lw=1)
+    left.annotate(f"guessing: ln {len(classes)}", (len(losses), np.log(len(classes))),
+                  color=GREY, ha="right", va="bottom")
+    left.set(xlabel="step (minibatch of 128)", ylabel="loss, nats", title="Training loss")
+    left.legend()
+    epochs = [row["epoch"] for row in history]
+    for key, colour, mark, name in (("train_error", ORANGE, "s", "training, with dropout"),
+                                    ("val_error", BLUE, "o", "validation")):
+        right.plot(epochs, [100 * row[key] for row in history], marker=mark, color=colour,
+                   label=name)
+    right.set(xlabel="epoch", ylabel="error, %", title="Wrong answers", ylim=(0, 100))
+    right.legend()
+    for axes, picture, t, g, p in zip(bottom.subplots(2, 6).flat, images, truth, guess,
+                                      probability, strict=True):
+        axes.imshow(picture)
+        axes.set_title(f"{classes[g]} {p:.0%}" if t == g else f"{classes[g]}, not {classes[t]}",
+                       fontsize=10, color="black" if t == g else RED)
+        axes.axis("off")
+    return figure
+
+
+# Notebook 02
+
+
+def architecture(rows: list[dict], columns: int = 2) -> Figure:
+    """The net drawn from its own layer table: one box per layer and column, arrows for inputs.
+
+    Args:
+        rows: `models.layer_table` of an AlexNet. columns: 1 or 2.
+
+    Boxes are as high as the maps are wide (pixels, on a root scale) and as wide as the maps are
+    many. Arrows that cross are the places where the columns talk.
+    """
+    weighted = [row for row in rows if row["name"].startswith(("conv", "fc"))]
+    talk = {"conv3", "fc6", "fc7", "fc8"}
+    figure, axes = plt.subplots(figsize=(11, 4.6))
+    colours = (BLUE, ORANGE)
+    centres = (1.15, -1.15) if columns == 2 else (0.0,)
+    side = next(row for row in rows if row["name"] == "pad")["output"][-1]
+    axes.add_patch(plt.Rectangle((0, -0.9), 0.25, 1.8, color=GREY, alpha=0.35))
+    axes.text(0.12, -1.05, f"input\n{side} x {side} x 3", ha="center", va="top", fontsize=9)
+    at, ends = 1.0, [(0.25, 0.0)] * columns
+    for row in weighted:
+        maps = row["output"][0] // (columns if row["name"] != "fc8" else 1)
+        flat = len(row["output"]) == 1
+        height = 1.6 if flat else 0.22 * np.sqrt(row["output"][-1])
+        width = 0.22 if flat else 0.16 + maps / 480
+        boxes = centres if row["name"] != "fc8" else (0.0,)
+        starts = []
+        for column, y in enumerate(boxes):
+            colour = colours[column] if len(boxes) > 1 else GREEN
+            axes.add_patch(plt.Rectangle((at, y - height / 2), width, height, color=colour,
+                                         alpha=0.75, lw=0))
+            size = f"{maps}" if flat else f"{maps} maps\n{row['output'][-1]} x {row['output'][-1]}"
+            axes.text(at + width / 2, y + height / 2 + 0.06, size, ha="center", va="bottom",
+                      fontsize=8.5)
+            for other, (x0, y0) in enumerate(ends):
+                crossing = other != column and len(ends) > 1
+                if crossing and row["name"] not in talk:
+                    continue
+                axes.annotate("", (at - 0.02, y), (x0 + 0.02, y0), arrowprops={
+                    "arrowstyle": "-|>", "lw": 1.6 if crossing else 1.0,
+                    "color": PINK if crossing else GREY})
+            starts.append((at + width, y))
+        axes.text(at + width / 2, -2.45, row["name"], ha="center", va="top", fontsize=10,
+                  fontweight="bold")
+        ends, at = starts, at + width + (0.62 if flat else 0.72)
+    axes.set(xlim=(-0.5, at - 0.2), ylim=(-2.8, 2.5))
+    axes.axis("off")
+    if columns == 2:
+        for y, colour, name in ((1.15, BLUE, "GPU 1"), (-1.15, ORANGE, "GPU 2")):
+            axes.text(-0.1, 1.6 * np.sign(y), name, ha="center", va="center", color="black",
+                      fontsize=10, bbox={"boxstyle": "round", "fc": colour, "alpha": 0.4, "lw": 0})
+        axes.plot([], [], color=PINK, lw=1.6, label="the columns talk")
+        axes.legend(loc="upper right", fontsize=9)
+    return figure
+
+
+def fitting_windows(size: int, kernel: int, stride: int) -> Figure:
+    """The last places of a convolution along one side: what fits, and what sticks out.
+
+    Draws the windows near the right edge of `size` pixels; one that sticks out is hatched, with
+    the number of zeros that it needs.
+    """
+    places = 1 + -(-(size - kernel) // stride)
+    figure, axes = plt.subplots(figsize=(9, 2.6))
+    first = size - kernel - 3 * stride - 2
+    axes.axvspan(first, size, color=GREY, alpha=0.15, lw=0)
+    axes.axvline(size, color="black", lw=1.5)
+    for row, place in enumerate(range(places - 4, places)):
+        start = place * stride
+        out = start + kernel - size
+        axes.barh(-row, kernel, left=start, height=0.7, color=RED if out > 0 else BLUE, alpha=0.8)
+        if out > 0:
+            axes.barh(-row, out, left=size, height=0.7, fc="none", hatch="///", ec="black")
+            axes.text(size + out + 0.3, -row, f"{out} pixels of zeros", va="center")
+        axes.text(start - 0.3, -row, f"place {place + 1}", ha="right", va="center")
+    axes.text(size - 0.2, 0.75, f"edge of the {size} pixels", ha="right", va="bottom")
+    axes.set(xlim=(first, size + 9), ylim=(-3.7, 1.5), yticks=[],
+             xlabel="pixel along one side of the image")
+    axes.grid(False)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def where_it_goes(rows: list[dict]) -> Figure:
+    """Three bars for each weighted layer: its share of parameters, multiply-adds and units.
+
+    Args:
+        rows: `models.layer_table`. Shares in per cent of the sum over the weighted layers.
+    """
+    weighted = [row for row in rows if row["name"].startswith(("conv", "fc"))]
+    names = [row["name"] for row in weighted]
+    figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True)
+    for axes, key, colour, title, unit in zip(
+            panels, ("params", "macs", "units"), (ORANGE, BLUE, GREEN),
+            ("Parameters: what it must remember", "Multiply-adds: what it must compute",
+             "Units: what it must keep"), ("M", "M", "k"), strict=True):
+        values = np.array([row[key] for row in weighted])
+        share = 100 * values / values.sum()
+        bars = axes.barh(names, share, color=colour)
+        scale = 1e6 if unit == "M" else 1e3
+        axes.bar_label(bars, [f"{v / scale:.1f} {unit}" for v in values], padding=3, fontsize=9)
+        axes.set(title=title, xlabel="share of the net, %", xlim=(0, share.max() * 1.25))
+        axes.title.set_fontsize(10.5)
+    panels[0].invert_yaxis()
+    return figure
+
+
+# Notebook 01
+
+
+def preparation(wide, square, squashed) -> Figure:
+    """A wide picture with its central square marked; that square; the whole picture squeezed.
+
+    Args:
+        wide: (S, W, 3) uint8, scaled to the shorter side S. square, squashed: (S, S, 3) uint8.
+    """
+    side, width = wide.shape[:2]
+    left = (width - side) / 2
+    figure, panels = plt.subplots(1, 3, figsize=(10, 3.1), width_ratios=(width / side, 1, 1))
+    for axes, picture, title in zip(panels, (wide, square, squashed), (
+            f"shorter side scaled to {side}", "the paper: the centre is kept",
+            "not the paper: all is squeezed"), strict=True):
+        axes.imshow(picture)
+        axes.set(xlabel="pixel", xticks=(0, picture.shape[1] - 1), yticks=(0, side - 1))
+        axes.set_title(title, fontsize=10.5)
+        axes.grid(False)
+    panels[0].set_ylabel("pixel")
+    for start, end in ((0, left), (width - left, width)):
+        panels[0].axvspan(start - 0.5, end - 0.5, fc="white", alpha=0.55, hatch="//", ec=GREY)
+    return figure
+
+
+def means(images, counts) -> Figure:
+    """The mean of the first n images for each n of `counts`, and what is left of its contrast.
+
+    Args:
+        images: (N, S, S, 3) uint8, 0-255. counts: increasing numbers, at most N.
+    """
+    pictures = [images[:n].mean(0) for n in counts]
+    contrast = [picture.std((0, 1)).mean() for picture in pictures]
+    figure = plt.figure(figsize=(11, 3))
+    left, right = figure.subfigures(1, 2, width_ratios=(2.2, 1))
+    for axes, n, picture in zip(left.subplots(1, len(counts)), counts, pictures, strict=True):
+        axes.imshow(picture.round().astype(np.uint8))
+        axes.set_title("one image" if n == 1 else f"mean of {n:,}", fontsize=10)
+        axes.axis("off")
+    axes = right.subplots()
+    axes.loglog(counts, contrast, marker="o", color=BLUE, label="measured")
+    axes.loglog(counts, contrast[0] / np.sqrt(counts), color=GREY, ls="--",
+                label="if all pixels were\nindependent: $1/\\sqrt{n}$")
+    axes.set(xlabel="images in the mean, n", ylabel="contrast, grey levels")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def positive_share(raw, centred) -> Figure:
+    """Histogram over filters: how often a filter's answer is positive, for two kinds of input.
+
+    Args:
+        raw, centred: (filters,) shares, 0-1.
+    """
+    figure, axes = plt.subplots(figsize=(8, 3.2))
+    bins = np.linspace(0, 100, 21)
+    for share, colour, hatch, name in ((raw, ORANGE, "//", "raw pixels, 0 to 255"),
+                                       (centred, BLUE, None, "less the mean image")):
+        axes.hist(100 * np.asarray(share), bins, color=colour, alpha=0.75, hatch=hatch,
+                  ec="white", label=name)
+    axes.set(xlabel="places at which the filter's answer is positive, %", ylabel="filters")
+    axes.legend(loc="upper left", bbox_to_anchor=(0.58, 0.98))
+    return figure
+
+
+def colour_axes(pixels, values, vectors) -> Figure:
+    """Pixels in the red-green and the green-blue plane with their principal axes, and the axes
+    as strips of colour, from two standard deviations below the mean to two above it.
+
+    Args:
+        pixels: (N, 3), 0-255; a few thousand. values: (3,) eigenvalues. vectors: (3, 3), columns.
+    """
+    centre = pixels.mean(0)
+    figure = plt.figure(figsize=(11, 3.6))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.45, 1))
+    names, lines = ("red", "green", "blue"), ("-", "--", ":")
+    for axes, (i, j) in zip(left.subplots(1, 2), ((0, 1), (1, 2)), strict=True):
+        axes.scatter(pixels[:, i], pixels[:, j], c=pixels / 255, s=5, lw=0)
+        for k in range(3):
+            step = np.sqrt(values[k]) * vectors[:, k]
+            ends = np.stack([centre - 2 * step, centre + 2 * step])
+            axes.plot(ends[:, i], ends[:, j], color="white", lw=5)
+            axes.plot(ends[:, i], ends[:, j], color="black", lw=2, ls=lines[k],
+                      label=f"axis {k + 1}")
+        axes.set(xlabel=f"{names[i]}, 0 to 255", ylabel=f"{names[j]}, 0 to 255",
+                 xlim=(0, 255), ylim=(0, 255), xticks=(0, 128, 255), yticks=(0, 128, 255),
+                 aspect="equal")
+    axes.legend(loc="lower right", fontsize=8, frameon=True)
+    _strips(right, centre, values, vectors)
+    return figure
+
+
+def colour_strips(centre, values, vectors, title: str) -> Figure:
+    """The principal axes of RGB as strips of colour, two standard deviations each way."""
+    figure = plt.figure(figsize=(6, 3))
+    _strips(figure, np.asarray(centre), np.asarray(values), np.asarray(vectors))
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _strips(figure, centre, values, vectors) -> None:
+    along = np.linspace(-2, 2, 101)
+    panels = figure.subplots(3, 1, sharex=True)
+    for k, axes in enumerate(panels):
+        strip = centre + along[:, None] * np.sqrt(values[k]) * vectors[:, k]
+        axes.imshow(strip.clip(0, 255)[None].astype(np.uint8), aspect="auto", extent=(-2, 2, 0, 1))
+        axes.set(yticks=[])
+        axes.set_title(f"axis {k + 1}: {values[k] / values.sum():.0%} of the variance, "
+                       f"standard deviation {np.sqrt(values[k]):.0f}", fontsize=10)
+        axes.grid(False)
+    panels[-1].set_xlabel("standard deviations from the mean colour")
+
+
+def templates(weights, classes) -> Figure:
+    """A linear classifier's weights as pictures: bright where a pixel speaks for the class.
+
+    Args:
+        weights: (classes, S, S, 3); each is scaled to its own range.
+    """
+    figure, panels = plt.subplots(2, -(-len(classes) // 2), figsize=(10, 4.4), squeeze=False)
+    for axes in panels.flat:
+        axes.axis("off")
+    for axes, weight, name in zip(panels.flat, weights, classes):  # noqa: B905
+        axes.imshow((0.5 + 0.5 * weight / np.abs(weight).max()).clip(0, 1))
+        axes.set_title(name, fontsize=10)
+    return figure

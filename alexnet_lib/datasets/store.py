@@ -73,14 +73,16 @@ def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: 
     """
     safe = "".join(c if c.isalnum() else "-" for c in name).strip("-")[-40:]
     folder = root / "packed" / f"{safe}-{size}-{_key(listing, size)}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.with_name(folder.name + ".lock")):
-            if not (folder / "meta.json").exists():
-                _pack(listing, size, folder, skip_broken, progress)
-    except OSError as error:
-        raise UserError(f"cannot write the packed store {folder} ({error.strerror}): free or "
-                        "choose another disk with ALEXNET_DATA_ROOT") from None
+    done = folder / "meta.json"
+    if not done.exists():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _alone(folder.with_name(folder.name + ".lock")):
+                if not done.exists():  # another process may have made it meanwhile
+                    _pack(listing, size, folder, skip_broken, progress)
+        except OSError as error:
+            raise UserError(f"cannot write the packed store {folder} ({error.strerror}): free or "
+                            "choose another disk with ALEXNET_DATA_ROOT") from None
     meta, mean, splits = read_store(folder)
     _judge_broken(meta["broken"], sum(len(paths) for paths, _ in listing.splits.values()),
                   skip_broken)
