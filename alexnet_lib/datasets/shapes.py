@@ -15,7 +15,7 @@ CLASSES = ("disc", "ring", "square", "triangle", "star", "cross", "heart", "moon
 SPLITS = {"train": 4000, "val": 1000, "test": 1000}
 DISTRACTORS = 5
 _DRAWS = 160  # uniform numbers per image, more than a scene needs
-_BLOCK = 128  # images drawn together
+_BLOCK = 8  # images drawn together: few, so that they stay in the cache of a processor
 
 
 def render(first: int, last: int, size: int = 64, split: str = "train",
