@@ -46,7 +46,8 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     try:
         with safe_open(path, "pt") as file:
             meta = json.loads((file.metadata() or {})["alexnet"])
-            return {name: file.get_tensor(name) for name in file.keys()}, meta
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, meta
     except (SafetensorError, OSError, KeyError, ValueError):
         raise UserError(f"{path} is not a checkpoint of this library, or is damaged: "
                         "give the file that alexnet train wrote") from None

@@ -16,7 +16,7 @@ AS_JSON = click.option("--json", "json_file", metavar="FILE",
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: 0, 2 for bad input (one line on stderr), 130 if interrupted."""
+    """Run the command line and exit: 0; 2 for bad input, told in one line; 130 if interrupted."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     try:
@@ -40,7 +40,7 @@ def complain(message: str) -> None:
 
 def say(line: str) -> None:
     """A line of progress on stderr, above any progress bar."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
     tqdm.write(line, file=sys.stderr)
 
 

@@ -5,23 +5,24 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from alexnet_lib import datasets
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import Loaded, autocast
+from alexnet_lib.training import Loaded, Trainer, autocast
 
 VIEWS = {1: (4,), 10: tuple(range(10))}  # which of `augment.ten_view_places`
 
 
 @torch.no_grad()
-def probabilities(net: Loaded, images, views: int = 1, batch_size: int = 128,
+def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int = 128,
                   progress: bool = False) -> Tensor:
     """Softmax outputs for stored images, averaged over the views (paper, 4.1).
 
     The source averages probabilities, not logits (src/layer.cu:1810-1821).
 
     Args:
+        net: from `load_model`, or a `Trainer`.
         images: (N, S, S, 3) uint8, 0-255, as `datasets` stores them.
         views: 1 (the centre) or 10 (corners, centre and their mirrors).
 
@@ -29,6 +30,7 @@ def probabilities(net: Loaded, images, views: int = 1, batch_size: int = 128,
     """
     if views not in VIEWS:
         raise UserError(f"views must be 1 or 10, not {views}")
+    net.model.eval()
     parts = []
     batches = torch.arange(len(images)).split(batch_size)
     for index in tqdm(batches, unit="batch", disable=not progress):

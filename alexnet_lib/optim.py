@@ -118,7 +118,8 @@ class Steps(Constant):
     at: tuple[float, ...] = (25 / 91, 51 / 91, 79 / 91)
 
     def update(self, optimizer, epoch, val_error):
-        drops = sum(epoch >= round(fraction * self.epochs) for fraction in self.at)
+        # Rounded down, so that in a short run two drops do not fall on the same epoch.
+        drops = sum(epoch >= int(fraction * self.epochs + 1e-9) for fraction in self.at)
         _scale(optimizer, lambda group: 0.1 ** drops)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment
@@ -92,7 +92,8 @@ PRESETS = {
     "paper": {"lr": 0.01, "bias_lr_factor": 1.0, "schedule": "plateau", "colour": "paper",
               "mean_at": "pixel", "per": 1, "epochs": 90, "input_size": 227},
     "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "schedule": "145", "colour": "2012",
-             "mean_at": "centre", "per": 32, "colour_until": 67 / 91, "epochs": 91, "input_size": 227},
+             "mean_at": "centre", "per": 32, "colour_until": 67 / 91, "epochs": 91,
+             "input_size": 227},
     "cifar": {"lr": 0.001, "bias_lr_factor": 2.0, "schedule": "cifar", "colour": "none",
               "mean_at": "pixel", "per": 1, "epochs": 140, "input_size": 32, "stored_size": 32,
               "crop": False, "flip": False, "variant": "18pct"},
@@ -231,7 +232,7 @@ class Trainer:
         return self.step // self.steps_per_epoch
 
     def start_epoch(self) -> None:
-        """Set the rates, and the colour noise, which the source switched off late."""
+        """Set the rates of the epoch that begins."""
         self.rates.update(self.optimizer, self.epoch,
                           self.history[-1]["val_error"] if self.history else None)
 
@@ -276,7 +277,8 @@ class Trainer:
         self.seconds += time.perf_counter() - begun
         bad = next((i for i, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
         if bad is not None:
-            back = f"; last good checkpoint: {self.path}" if self.path and self.path.exists() else ""
+            saved = self.path and self.path.exists()
+            back = f"; last good checkpoint: {self.path}" if saved else ""
             raise UserError(f"the loss is {self.losses[bad]} at step {bad + 1}, rate "
                             f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
         return self.losses[-1]

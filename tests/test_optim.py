@@ -122,7 +122,7 @@ def test_plateau_waits_while_the_error_falls():
 
 
 @pytest.mark.parametrize("name, drops", [("constant", []), ("cifar", [120, 130]),
-                                         ("steps", [38, 78, 122])])
+                                         ("steps", [38, 78, 121])])
 def test_other_schedules(name, drops):
     found = [row["fc6", "weight"] for row in rates_over(schedule(name, 140), 140)]
     assert [i for i in range(1, 140) if found[i] < found[i - 1]] == drops

@@ -1,0 +1,95 @@
+"""Evaluation against counting by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet_lib import datasets
+from alexnet_lib.augment import ten_view_places
+from alexnet_lib.errors import UserError
+from alexnet_lib.evaluation import evaluate, probabilities, scores, top_predictions
+from alexnet_lib.training import TrainConfig, Trainer
+
+CLASSES = ("a", "b", "c", "d", "e", "f")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("shapes", 40, counts={"train": 32, "val": 30})
+
+
+@pytest.fixture(scope="module")
+def net(data):
+    run = Trainer(TrainConfig(data="shapes", input_size=36, stored_size=40, width=0.03,
+                              device="cpu", precision="fp32"), data)
+    for p in run.model.parameters():
+        p.data.mul_(3)  # so that its answers depend on the image
+    return run
+
+
+def test_scores_by_counting():
+    rng = np.random.default_rng(0)
+    probs = torch.from_numpy(rng.dirichlet(np.ones(6), 200)).float()
+    labels = torch.from_numpy(rng.integers(0, 5, 200))  # class f never occurs
+    found = scores(probs, labels, CLASSES)
+    guess = probs.argmax(1)
+    assert found["top1_error"] == pytest.approx((guess != labels).float().mean().item())
+    right = [labels[i] in probs[i].argsort(descending=True)[:5] for i in range(200)]
+    assert found["top5_error"] == pytest.approx(1 - np.mean(right))
+    for i, name in enumerate(CLASSES):
+        hits = int(((guess == i) & (labels == i)).sum())
+        said, there = int((guess == i).sum()), int((labels == i).sum())
+        row = found["per_class"][name]
+        assert row["images"] == there
+        assert row["precision"] == pytest.approx(hits / said if said else 0)
+        assert row["recall"] == pytest.approx(hits / there if there else 0)
+        assert row["f1"] == pytest.approx(2 * hits / (said + there) if said + there else 0)
+        assert found["confusion"][i] == [int(((labels == i) & (guess == j)).sum())
+                                         for j in range(6)]
+    assert found["f1"] == pytest.approx(np.mean([r["f1"] for r in found["per_class"].values()]))
+
+
+def test_ten_views_average_probabilities_not_logits(net, data):
+    images = data.splits["val"].images[:5]
+    mean = torch.from_numpy(data.mean)
+    total, logits = 0, 0
+    for top, left, flip in ten_view_places(40, 36):
+        x = torch.from_numpy(images).float() - mean
+        x = x[:, top:top + 36, left:left + 36].permute(0, 3, 1, 2)
+        with torch.no_grad():
+            out = net.model.eval()((x.flip(3) if flip else x) if net.config.mean_at == "pixel"
+                                   else _centred(images, data.mean, top, left, flip))
+        total, logits = total + out.softmax(1), logits + out
+    found = probabilities(net, images, 10)
+    torch.testing.assert_close(found, total / 10, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(found, (logits / 10).softmax(1), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.sum(1), torch.ones(5))
+
+
+def _centred(images, mean, top, left, flip):
+    """The source takes the centre of the mean off whatever the crop."""
+    x = torch.from_numpy(images[:, top:top + 36, left:left + 36].copy()).float()
+    x = x.flip(2) if flip else x
+    return (x - torch.from_numpy(mean)[2:38, 2:38]).permute(0, 3, 1, 2)
+
+
+def test_evaluate_names_what_it_measured(net, data):
+    found = evaluate(net, data, "val", 10)
+    assert (found["data"], found["split"], found["views"], found["images"]) == (
+        "shapes", "val", 10, 30)
+    assert sum(map(sum, found["confusion"])) == 30
+    assert net.model.training is False
+
+
+def test_top_predictions_are_sorted(net, data):
+    row, = top_predictions(net, data.splits["val"].images[:1], 3)
+    assert len(row) == 3 and row == sorted(row, key=lambda pair: -pair[1])
+
+
+def test_what_cannot_be_evaluated_is_refused(net, data):
+    with pytest.raises(UserError, match="views must be 1 or 10"):
+        evaluate(net, data, views=5)
+    with pytest.raises(UserError, match="no split 'dev': use one of train, val"):
+        evaluate(net, data, "dev")
+    with pytest.raises(UserError, match="no images"):
+        scores(torch.empty(0, 6), torch.empty(0, dtype=torch.long), CLASSES)

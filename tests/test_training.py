@@ -1,0 +1,238 @@
+"""Training: it learns, it resumes exactly, it survives kills, it refuses what cannot be."""
+
+import dataclasses
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from alexnet_lib import datasets, training
+from alexnet_lib.checkpoints import read_checkpoint, write_atomically
+from alexnet_lib.errors import UserError
+from alexnet_lib.training import TrainConfig, Trainer, load_model, resolve, train
+
+TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
+        "batch_size": 16, "precision": "fp32", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("shapes", 40, counts={"train": 64, "val": 32})
+
+
+def weights(run):
+    return {name: t.clone() for name, t in run.model.state_dict().items()}
+
+
+def same(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_a_net_learns_a_few_images_by_heart(data):
+    run = Trainer(TrainConfig(**TINY | {"width": 0.1, "limit": 8, "batch_size": 8, "dropout": 0.0,
+                                        "crop": False, "flip": False}), data)
+    run.start_epoch()
+    for _ in range(200):
+        run.train_step()
+    assert run.collect() < 0.5 < 2 < run.losses[0]
+
+
+def test_a_step_is_the_printed_rule_on_the_gradient_of_the_mean_loss(data):
+    run = Trainer(TrainConfig(**TINY | {"dropout": 0.0}), data)
+    run.start_epoch()
+    before, (x, labels) = weights(run), run.batch()
+    loss = F.cross_entropy(run.model(x), labels)
+    gradient = torch.autograd.grad(loss, run.model.features.conv2.weight)[0]
+    run.train_step()
+    old = before["features.conv2.weight"]
+    torch.testing.assert_close(run.model.features.conv2.weight.detach(),
+                               old - 0.01 * gradient - 0.01 * 0.0005 * old)
+    assert run.collect() == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_history_is_what_happened(data):
+    seen = []
+    run = train(TrainConfig(**TINY), data, progress=False, on_epoch=lambda h: seen.append(len(h)))
+    assert seen == [1, 2] and run.step == len(run.losses) == 8
+    row = run.history[-1]
+    assert row["train_loss"] == pytest.approx(np.mean(run.losses[4:]))
+    assert row["train_error"] == pytest.approx(sum(run.mistakes[4:]) / 64)
+    val = data.splits["val"]
+    with torch.no_grad():
+        logits = run.model.eval()(run.augment.view(val.images, range(32)))
+    wrong = (logits.argmax(1).numpy() != val.labels).mean()
+    assert row["val_error"] == pytest.approx(wrong)
+    labels = torch.from_numpy(val.labels)
+    assert row["val_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-4)
+
+
+def test_the_seed_decides_everything(data):
+    one, two, other = (train(TrainConfig(**TINY, seed=s), data, progress=False) for s in (1, 1, 2))
+    assert same(weights(one), weights(two)) and one.losses == two.losses
+    assert not same(weights(one), weights(other))
+
+
+@pytest.mark.parametrize("stop", [1, 4, 6])
+@pytest.mark.parametrize("schedule", ["plateau", "145"])
+def test_resuming_is_the_same_run_bit_for_bit(data, tmp_path, stop, schedule):
+    config = TrainConfig(**TINY, out=str(tmp_path), schedule=schedule)
+    whole = train(dataclasses.replace(config, out=None), data, progress=False)
+    half = Trainer(config, data)
+    for _ in range(stop):
+        if half.step % half.steps_per_epoch == 0:
+            half.start_epoch()
+        half.train_step()
+        if half.step % half.steps_per_epoch == 0:
+            half.end_epoch()
+    half.save()
+    resumed = train(config, data, resume=True, progress=False)
+    assert same(weights(whole), weights(resumed))
+    assert resumed.losses == whole.losses
+    timeless = [[{k: v for k, v in row.items() if k not in ("seconds", "images_per_s")}
+                 for row in run.history] for run in (whole, resumed)]
+    assert timeless[0] == timeless[1]
+
+
+def test_killed_by_the_system_it_goes_on(tmp_path):
+    """SIGKILL at a random moment of a real process, then --resume: the undisturbed result."""
+    settings = TINY | {"limit": 320, "batch_size": 32, "save_minutes": 0.0001}
+    options = [part for name, value in settings.items()
+               for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "alexnet_lib", "train", *options, "--out",
+               str(tmp_path / "killed")]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / training.CHECKPOINT
+    while not checkpoint.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    time.sleep(np.random.default_rng().uniform(0, 0.2))
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() in (-signal.SIGKILL, 0)
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    # The same number of threads as the command: sums are rounded in another order otherwise.
+    whole = train(TrainConfig(**settings, out=str(tmp_path / "whole")), progress=False)
+    assert same(load_file(checkpoint), load_file(whole.path))
+
+
+def test_a_failed_write_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("good")
+
+    def full_disk(beside):
+        beside.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="earlier file is intact"):
+        write_atomically(path, full_disk)
+    assert path.read_text() == "good" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_brings_back_the_net(data, tmp_path):
+    run = train(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False)
+    net = load_model(tmp_path, "cpu")
+    x = run.augment.view(data.splits["val"].images, range(8))
+    assert torch.equal(net.model(x), run.model.eval()(x))
+    assert net.classes == data.classes and net.meta["fingerprint"] == data.fingerprint
+    np.testing.assert_array_equal(net.augment.mean.numpy(), data.mean)
+    record = json.loads((tmp_path / "history.json").read_text())
+    assert record["history"] == run.history
+
+
+def test_a_pickle_is_never_run(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+    path = tmp_path / "net.safetensors"
+    torch.save({"model": Hostile()}, path)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load_model(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data):
+    run = Trainer(TrainConfig(**TINY), data)
+    run.start_epoch()
+    with torch.no_grad():
+        run.model.classifier.fc8.weight.fill_(math.nan)
+    run.train_step()
+    with pytest.raises(UserError, match="step 1, rate 0.01: try a lower --lr"):
+        run.collect()
+
+
+@pytest.mark.skipif(training.pick_precision("auto", "cpu") != "bf16",
+                    reason="this CPU does not multiply bf16")
+def test_bf16_trains_like_fp32(data):
+    """The first losses agree: mixed precision changes digits, before chance drives runs apart."""
+    losses = [train(TrainConfig(**TINY | {"precision": p, "dropout": 0.0}), data,
+                    progress=False).losses for p in ("fp32", "bf16")]
+    np.testing.assert_allclose(losses[0][:4], losses[1][:4], rtol=0.01)
+
+
+def test_grey_images_train(data):
+    run = train(TrainConfig(**TINY | {"in_channels": 1, "epochs": 1}), data, progress=False)
+    assert run.model.features.conv1.in_channels == 1
+
+
+def test_presets():
+    paper = resolve(TrainConfig(data="imagenette"))
+    assert (paper.variant, paper.input_size, paper.stored_size) == ("paper", 227, 256)
+    assert (paper.schedule, paper.lr, paper.bias_lr_factor, paper.per) == ("plateau", 0.01, 1.0, 1)
+    source = resolve(TrainConfig(data="imagenette", variant="2012"))
+    assert (source.schedule, source.bias_lr_factor, source.per) == ("145", 2.0, 32)
+    assert (source.mean_at, source.colour, source.epochs) == ("centre", "2012", 91)
+    cifar = resolve(TrainConfig(data="cifar10"))
+    assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.001, False)
+    assert resolve(TrainConfig(data="imagenette", input_size=115)).stored_size == 130
+
+
+@pytest.mark.parametrize("settings, word", [
+    ({"model": "vgg"}, "alexnet or cifar"), ({"epochs": 0}, "epochs must be"),
+    ({"batch_size": 0}, "batch-size must be"), ({"lr": -1.0}, "lr must be"),
+    ({"lr": math.nan}, "lr must be"), ({"precision": "fp8"}, "fp32 or bf16"),
+    ({"device": "tpu"}, "no device"), ({"in_channels": 4}, "in-channels"),
+    ({"num_classes": 7}, "10 classes"), ({"schedule": "cosine"}, "unknown schedule"),
+    ({"variant": "2014"}, "paper or 2012"), ({"input_size": 41}, "do not fit"),
+    ({"input_size": 20}, "use 36 or more"), ({"colour": "pink"}, "unknown choice"),
+])
+def test_bad_configuration_is_told_in_one_line(data, settings, word):
+    with pytest.raises(UserError, match=word) as error:
+        train(TrainConfig(**TINY | settings), data, progress=False)
+    assert "\n" not in str(error.value)
+
+
+def test_resuming_another_run_is_refused(data, tmp_path):
+    config = TrainConfig(**TINY, out=str(tmp_path))
+    train(config, data, progress=False)
+    with pytest.raises(UserError, match="exists already"):
+        train(config, data, progress=False)
+    with pytest.raises(UserError, match="lr 0.01 -> 0.5"):
+        train(dataclasses.replace(config, lr=0.5), data, resume=True, progress=False)
+    with pytest.raises(UserError, match="other data"):
+        train(config, datasets.load("shapes", 40, seed=1, counts={"train": 64, "val": 32}),
+              resume=True, progress=False)
+    with pytest.raises(UserError, match="nothing to resume"):
+        train(dataclasses.replace(config, out=str(tmp_path / "new")), data, resume=True)
+    with pytest.raises(UserError, match="needs --out"):
+        train(dataclasses.replace(config, out=None), data, resume=True)
+
+
+def test_damaged_checkpoints_are_told(data, tmp_path):
+    run = train(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False)
+    whole = run.path.read_bytes()
+    run.path.write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(UserError, match="damaged"):
+        load_model(run.path)
+    tensors, meta = {"a": torch.zeros(1)}, {"alexnet": json.dumps({"format": 99, "config": {}})}
+    save_file(tensors, run.path, meta)
+    with pytest.raises(UserError, match="another version"):
+        load_model(run.path)
+    save_file(tensors, run.path)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        read_checkpoint(run.path)
