@@ -143,7 +143,7 @@ def data_list(json_file):
     rows = datasets.sources()
     deliver({"sources": rows}, json_file)
     if json_file != "-":
-        click.echo(tabulate(rows, headers="keys", maxcolwidths=40))
+        click.echo(tabulate(rows, headers="keys", disable_numparse=True))
 
 
 def describe_data(dataset) -> str:

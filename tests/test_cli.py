@@ -1,0 +1,202 @@
+"""The `alexnet` command: a whole run, and every way to ask for it wrongly."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet_lib import cli, datasets
+from alexnet_lib.datasets import shapes
+from alexnet_lib.training import CHECKPOINT, TrainConfig, train
+
+TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
+        "device": "cpu", "precision": "fp32"}
+
+
+def run(capsys, *args):
+    """(exit code, stdout, stderr) of one command."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(arg) for arg in args])
+    captured = capsys.readouterr()
+    return stop.value.code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of images: two classes, drawn, in train and val."""
+    root = tmp_path_factory.mktemp("photos")
+    images, _ = shapes.render(0, 40, 80)
+    for i, image in enumerate(images):
+        split, name = ("train", "val")[i % 4 == 3], f"class{i // 4 % 2}"
+        folder = root / split / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, photos):
+    """A checkpoint of a tiny net on those images."""
+    out = tmp_path_factory.mktemp("run")
+    root = tmp_path_factory.mktemp("root")
+    data = datasets.load(f"folder:{photos}", 40, root=root, progress=False)
+    train(TrainConfig(data=f"folder:{photos}", out=str(out), **TINY | {"batch_size": 8}), data,
+          progress=False)
+    return out / CHECKPOINT
+
+
+@pytest.fixture(autouse=True)
+def own_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path / "root"))
+
+
+def test_info_prints_the_papers_counts(capsys):
+    code, out, _ = run(capsys, "info")
+    assert code == 0
+    for count in ("60,965,224", "659,272", "622,312", "253,440", "724,406,816"):
+        assert count in out
+    code, out, _ = run(capsys, "info", "--variant", "2012", "--json", "-")
+    found = json.loads(out)
+    assert found["parameters"] == 60_965_224 and found["units"] == 659_272
+    assert sum(layer["params"] for layer in found["layers"]) == 60_965_224
+
+
+def test_train_evaluate_predict(capsys, photos, tmp_path):
+    out, report = tmp_path / "run", tmp_path / "report.json"
+    options = [part for name, value in TINY.items()
+               for part in (f"--{name.replace('_', '-')}", value)]
+    code, said, err = run(capsys, "train", "--data", f"folder:{photos}", "--out", out, *options,
+                        "--batch-size", 8)
+    assert code == 0 and "val top-1 error" in said, err
+    code, said, _ = run(capsys, "evaluate", "--checkpoint", out / CHECKPOINT, "--data",
+                        f"folder:{photos}", "--views", 10, "--json", report)
+    assert code == 0 and "class1" in said
+    found = json.loads(report.read_text())
+    assert 0 <= found["top5_error"] <= found["top1_error"] <= 1
+    assert set(found["per_class"]) == {"class0", "class1"} and len(found["confusion"]) == 2
+    image = next((photos / "val").rglob("*.png"))
+    code, said, _ = run(capsys, "predict", "--checkpoint", out, image)
+    assert code == 0 and "class0" in said and "class1" in said
+    assert "%" in said
+    code, said, _ = run(capsys, "info", "--checkpoint", out)
+    assert code == 0 and "conv5" in said
+
+
+def test_data_commands(capsys, photos):
+    assert "folder:PATH" in run(capsys, "data", "list")[1]
+    code, out, _ = run(capsys, "data", "pack", f"folder:{photos}", "--size", 40)
+    assert code == 0 and "train 30, val 10" in out
+    code, out, _ = run(capsys, "data", "check", f"folder:{photos}", "--size", 40)
+    assert code == 0 and "40 images, SHA-256" in out
+
+
+def closed_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def make(path, kind):
+    """A folder that cannot be trained on."""
+    picture = Image.fromarray(np.zeros((40, 40, 3), np.uint8))
+    layouts = {"empty": [], "one class": ["train/a", "val/a"],
+               "differ": ["train/a", "train/b", "val/a", "val/c"]}
+    path.mkdir()
+    for folder in layouts[kind]:
+        (path / folder).mkdir(parents=True)
+        picture.save(path / folder / "1.png")
+    return f"folder:{path}"
+
+
+BAD = {
+    "missing folder": (lambda t, c, p: ["train", "--data", f"folder:{t / 'no'}", "--out", t / "o"],
+                       "no folder"),
+    "empty folder": (lambda t, c, p: ["train", "--data", make(t / "e", "empty"), "--out", t / "o"],
+                     "no class folders"),
+    "one class": (lambda t, c, p: ["train", "--data", make(t / "f", "one class"), "--out", t / "o"],
+                  "only one class"),
+    "splits differ": (lambda t, c, p: ["train", "--data", make(t / "f", "differ"),
+                                       "--out", t / "o"], "differ"),
+    "unknown data": (lambda t, c, p: ["train", "--data", "cifar", "--out", t / "o"],
+                     "did you mean cifar10"),
+    "not a checkpoint": (lambda t, c, p: ["evaluate", "--checkpoint", __file__, "--data", "shapes"],
+                         "not a checkpoint"),
+    "no checkpoint": (lambda t, c, p: ["evaluate", "--checkpoint", t / "no", "--data", "shapes"],
+                      "no checkpoint"),
+    "other class count": (lambda t, c, p: ["evaluate", "--checkpoint", c, "--data", "shapes"],
+                          "knows 2 classes, shapes has 10"),
+    "wrong class count": (lambda t, c, p: ["train", "--data", "shapes", "--num-classes", 7,
+                                           "--out", t / "o"], "has 10 classes, not 7"),
+    "input too small": (lambda t, c, p: ["train", "--data", "shapes", "--input-size", 20,
+                                         "--out", t / "o"], "use 36 or more"),
+    "input larger than stored": (lambda t, c, p: ["train", "--data", "shapes", "--input-size", 90,
+                                                  "--out", t / "o"], "do not fit"),
+    "info too small": (lambda t, c, p: ["info", "--input-size", 8], "too small"),
+    "info unknown model": (lambda t, c, p: ["info", "--model", "vgg"], "alexnet or cifar"),
+    "unwritable output": (lambda t, c, p: ["train", "--data", "shapes", "--out",
+                                           f"{__file__}/run"], "cannot write"),
+    "unwritable json": (lambda t, c, p: ["info", "--json", t / "no" / "x.json"], "cannot write"),
+    "nothing to resume": (lambda t, c, p: ["train", "--out", t / "o", "--resume"],
+                          "nothing to resume"),
+    "would overwrite": (lambda t, c, p: ["train", "--out", c.parent], "exists already"),
+    "no such device": (lambda t, c, p: ["train", "--out", t / "o", "--device", "tpu"],
+                       "no device 'tpu'"),
+    "no such split": (lambda t, c, p: ["evaluate", "--checkpoint", c, "--data", f"folder:{p}",
+                                       "--split", "dev"], "no split 'dev'"),
+    "three views": (lambda t, c, p: ["evaluate", "--checkpoint", c, "--data", f"folder:{p}",
+                                     "--views", 3], "1 or 10"),
+    "missing image": (lambda t, c, p: ["predict", "--checkpoint", c, t / "no.png"], "no image"),
+    "not an image": (lambda t, c, p: ["predict", "--checkpoint", c, __file__], "cannot read"),
+    "no image given": (lambda t, c, p: ["predict", "--checkpoint", c], "Missing argument"),
+    "unknown command": (lambda t, c, p: ["trian"], "No such command"),
+    "unknown option": (lambda t, c, p: ["train", "--learning-rate", 1], "No such option"),
+    "not a number": (lambda t, c, p: ["train", "--out", t / "o", "--epochs", "many"],
+                     "not a valid integer"),
+    "no output folder": (lambda t, c, p: ["train"], "Missing option '--out'"),
+    "check unknown data": (lambda t, c, p: ["data", "check", "mnist"], "unknown data"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, trained, photos, case):
+    command, word = BAD[case]
+    code, out, err = run(capsys, *command(tmp_path, trained, photos))
+    told = [line for line in err.splitlines() if line.startswith("alexnet: ")]
+    assert code == 2 and out == ""
+    assert len(told) == 1 and word in told[0]
+    assert "Traceback" not in err
+
+
+def test_no_network_on_download(capsys, tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR10
+    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{closed_port()}/cifar.tar.gz")
+    code, out, err = run(capsys, "data", "get", "cifar10")
+    told = err.strip().splitlines()[-1]
+    assert code == 2 and "could not download cifar10" in told and "--data shapes" in told
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(ValueError, match="too small"):
+        cli.main(["info", "--input-size", "8", "--debug"])
+
+
+def test_the_package_runs_as_a_module_and_imports_little():
+    code = ("import sys, alexnet_lib; import alexnet_lib.cli; "
+            "heavy = {'torch', 'torchvision', 'torchmetrics', 'matplotlib', 'IPython'}; "
+            "assert not heavy & set(sys.modules), heavy & set(sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    shown = subprocess.run([sys.executable, "-m", "alexnet_lib", "--version"],
+                           capture_output=True, text=True)
+    assert "alexnet" in shown.stdout
+
+
+def test_the_library_needs_no_notebook_software():
+    code = ("import sys, alexnet_lib.training, alexnet_lib.evaluation, alexnet_lib.datasets; "
+            "heavy = {'matplotlib', 'IPython', 'ipywidgets', 'torchmetrics'}; "
+            "assert not heavy & set(sys.modules), heavy & set(sys.modules)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
