@@ -1,5 +1,14 @@
 """pytest for the whole project: notebooks are compared without their stderr."""
 
+import os
+
+
+def pytest_configure(config):
+    """Stored outputs are those of the defaults, whatever the learner has set."""
+    for name in ("ALEXNET_DATA", "ALEXNET_FULL"):
+        os.environ.pop(name, None)
+
+
 
 def pytest_collectstart(collector):
     """Progress bars and warnings go to stderr; nbval compares all else."""

@@ -7,6 +7,9 @@ killed and resumed is the same run, bit for bit on the same machine.
 import dataclasses
 import json
 import math
+import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,8 +90,8 @@ class TrainConfig:
 
 # What a choice left open becomes: first by data, then by net and variant.
 PRESETS = {
-    "shapes": {"model": "alexnet", "variant": "2012", "input_size": 59, "stored_size": 64,
-               "width": 0.25, "epochs": 20, "colour": "none", "per": 1, "schedule": "cifar"},
+    "shapes": {"model": "alexnet", "variant": "2012", "width": 0.25, "epochs": 20,
+               "colour": "none", "per": 1, "schedule": "cifar"},
     "paper": {"lr": 0.01, "bias_lr_factor": 1.0, "schedule": "plateau", "colour": "paper",
               "mean_at": "pixel", "per": 1, "epochs": 90, "input_size": 227},
     "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "schedule": "145", "colour": "2012",
@@ -111,6 +114,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
     if filled.data == "shapes" and filled.model in (None, "alexnet"):
         fill(PRESETS["shapes"])
+        if filled.input_size is None:
+            fill({"input_size": 59, "stored_size": 64})
     fill({"model": "cifar" if filled.data.startswith("cifar")
           or datasets.native_size(filled.data) <= 64 else "alexnet"})
     if filled.model not in ("alexnet", "cifar"):
@@ -219,6 +224,7 @@ class Trainer:
         self.losses: list[float] = []
         self.mistakes: list[int] = []
         self._pending: list[tuple[Tensor, Tensor]] = []
+        self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
         self.path = Path(config.out) / CHECKPOINT if config.out else None
 
     @property
@@ -239,7 +245,11 @@ class Trainer:
     def batch(self) -> tuple[Tensor, Tensor]:
         """The minibatch of the current step: (B, C, size, size) float32 and (B,) int64."""
         config = self.config
-        order = torch.randperm(len(self.images), generator=seeded(config.seed, 0, self.epoch))
+        if self._order[0] != self.epoch:
+            shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0,
+                                                                         self.epoch))
+            self._order = self.epoch, shuffled
+        order = self._order[1]
         at = self.step % self.steps_per_epoch * config.batch_size
         index = order[at:at + config.batch_size]
         noisy = self.epoch < round(config.colour_until * config.epochs)
@@ -321,7 +331,8 @@ class Trainer:
             "lr": [group["lr"] for group in self.optimizer.param_groups],
         }
         write_checkpoint(self.path, tensors, meta)
-        record = {key: meta[key] for key in ("config", "fingerprint", "history", "losses")}
+        record = {"provenance": provenance(self)}
+        record |= {key: meta[key] for key in ("config", "fingerprint", "history", "losses")}
         write_atomically(self.path.with_name("history.json"),
                          lambda p: p.write_text(json.dumps(record, indent=1) + "\n"))
 
@@ -469,6 +480,22 @@ def describe(run: Trainer) -> str:
             f"{c.data}: {len(run.images):,} training images, {c.num_classes} classes; "
             f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.schedule}; "
             f"{c.device}, {c.precision}")
+
+
+def provenance(run: Trainer) -> dict:
+    """Where a result comes from: command, data, seed, device, versions, date, training seconds."""
+    import alexnet_lib
+    device = (torch.cuda.get_device_name() if run.config.device.startswith("cuda")
+              else f"{run.config.device}, {torch.get_num_threads()} threads")
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
+        "seeds": run.config.seed, "device": f"{device}, {run.config.precision}",
+        "versions": {"alexnet_lib": alexnet_lib.__version__, "torch": torch.__version__,
+                     "python": platform.python_version()},
+        "date": time.strftime("%Y-%m-%d"),
+        "seconds": round(run.seconds + sum(row["seconds"] for row in run.history)),
+    }
 
 
 def epoch_line(row: dict, epochs: int) -> str:

@@ -143,6 +143,7 @@ def test_a_checkpoint_brings_back_the_net(data, tmp_path):
     np.testing.assert_array_equal(net.augment.mean.numpy(), data.mean)
     record = json.loads((tmp_path / "history.json").read_text())
     assert record["history"] == run.history
+    assert record["provenance"]["seeds"] == 0 and "command" in record["provenance"]
 
 
 def test_a_pickle_is_never_run(tmp_path):
@@ -190,6 +191,9 @@ def test_presets():
     cifar = resolve(TrainConfig(data="cifar10"))
     assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.001, False)
     assert resolve(TrainConfig(data="imagenette", input_size=115)).stored_size == 130
+    shapes = resolve(TrainConfig())
+    assert (shapes.input_size, shapes.stored_size, shapes.width) == (59, 64, 0.25)
+    assert resolve(TrainConfig(input_size=115)).stored_size == 130
 
 
 @pytest.mark.parametrize("settings, word", [
