@@ -1,7 +1,15 @@
 """Names, folders, splits and errors of `datasets.load`."""
 
+import functools
+import hashlib
+import http.server
+import os
+import pickle
+import socket
 import subprocess
 import sys
+import tarfile
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,7 +20,7 @@ import torchvision
 from PIL import Image
 
 from alexnet_lib import datasets
-from alexnet_lib.datasets import listing
+from alexnet_lib.datasets import listing, store
 from alexnet_lib.errors import UserError
 
 
@@ -64,6 +72,7 @@ def test_shapes_bad_counts_and_size():
     refused("1 or more pixels", datasets.load, "shapes", 0)
     refused("counts must give", datasets.load, "shapes", 32, counts={"train": 0})
     refused("counts must give", datasets.load, "shapes", 32, counts={"train": 5, "odd": 2})
+    refused("seed must be 0 or more", datasets.load, "shapes", 32, seed=-1)
 
 
 # names
@@ -98,6 +107,16 @@ def test_data_root(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "__file__", str(installed))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert datasets.data_root() == tmp_path / ".cache" / "alexnet"
+
+
+def test_fingerprint_follows_images_labels_and_names():
+    labels = [np.array([0, 1, 1]), np.array([0])]
+    other = [np.array([0, 1, 0]), np.array([0])]
+    marks = [store.fingerprint(digests, parts, classes) for digests, parts, classes in (
+        (["1f", "2f"], labels, ("a", "b")), (["1f", "3f"], labels, ("a", "b")),
+        (["1f", "2f"], other, ("a", "b")), (["1f", "2f"], labels, ("a", "c")))]
+    assert len(set(marks)) == 4
+    assert marks[0] == store.fingerprint(["1f", "2f"], labels, ["a", "b"])  # as read from JSON
 
 
 # folders
@@ -139,7 +158,33 @@ def test_other_files_and_hidden_ones_are_left_alone(tmp_path):
     (x / "train/a/._000.png").write_bytes(b"")
     (x / "train/.cache").mkdir()
     (x / "README.md").write_text("hello")
+    make(x, {"train/a/.ipynb_checkpoints": 2})
     assert len(load(x).splits["train"]) == 6
+    assert datasets.native_size(f"folder:{x}") == 20  # and not that of a hidden file
+
+
+def test_file_names_that_are_not_utf8(tmp_path):
+    x = make(tmp_path / "x", {"train/a": 3, "train/b": 3, "val/a": 1, "val/b": 1})
+    try:
+        os.rename(x / "train/a/000.png", os.fsencode(x / "train/a") + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    assert len(load(x).splits["train"]) == 6
+
+
+def test_held_out_images_are_a_different_set_for_each_seed():
+    """Not just another order: the sets of two seeds differ, and train and val never overlap."""
+    labels = np.repeat(np.arange(3), (50, 30, 20))
+    items = np.arange(100)
+    held = []
+    for seed in range(5):
+        splits = listing.hold_out({"train": (items, labels)}, 0.10, seed, ("a", "b", "c"))
+        (train, its), (val, theirs) = splits["train"], splits["val"]
+        assert sorted([*train, *val]) == items.tolist()
+        assert np.array_equal(its, labels[train]) and np.array_equal(theirs, labels[val])
+        assert np.bincount(theirs).tolist() == [5, 3, 2]
+        held.append(frozenset(val.tolist()))
+    assert len(set(held)) == 5
 
 
 def test_images_in_folders_within_a_class(tmp_path):
@@ -166,6 +211,7 @@ def test_wordnet_numbers_of_imagenette_become_names(tmp_path):
 
 def test_missing_folder(tmp_path):
     refused("no folder .*gone: check the path", load, tmp_path / "gone")
+    refused("no folder .*: check the path", datasets.load, "folder:~nobody-of-this-name/x")
 
 
 def test_a_file_instead_of_a_folder(tmp_path):
@@ -208,6 +254,20 @@ def test_two_validation_folders(tmp_path):
 
 def test_a_class_of_one_image_cannot_be_split(tmp_path):
     refused("the class 'b' has a single image", load, make(tmp_path / "x", {"a": 9, "b": 1}))
+
+
+def test_a_split_of_broken_images_alone(tmp_path):
+    x = make(tmp_path / "x", {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    for path in (x / "val").rglob("*.png"):
+        path.write_bytes(b"")
+    refused("every val image is broken", load, x, skip_broken=True)
+
+
+def test_a_bomb_as_first_image(tmp_path, monkeypatch):
+    x = make(tmp_path / "x", {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    assert datasets.native_size(f"folder:{x}") == 256
+    refused("6 of 6 images cannot be read", load, x)
 
 
 # what is downloaded
@@ -254,6 +314,106 @@ def test_cifar10_is_fetched_where_it_is_missing(tmp_path, fake_cifar, monkeypatc
 
 
 @pytest.fixture
+def true_cifar(tmp_path, monkeypatch):
+    """A server of a CIFAR-10 of 100 + 20 images, for torchvision's own loader.
+
+    Gives (archive, pixels by file, paths that were asked for).
+    """
+    cifar = torchvision.datasets.CIFAR10
+    folder = tmp_path / "source" / cifar.base_folder
+    folder.mkdir(parents=True)
+    pixels, sums = {}, {}
+
+    def write(name, content):
+        (folder / name).write_bytes(pickle.dumps(content))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+
+    for n, (name, _) in enumerate(cifar.train_list + cifar.test_list):
+        rows = np.random.default_rng(n).integers(0, 256, (20, 3072), dtype=np.uint8)
+        pixels[name] = rows
+        write(name, {"data": rows, "labels": [i % 10 for i in range(20)]})
+    write("batches.meta", {"label_names": [f"name {i}" for i in range(10)]})
+    archive = tmp_path / "source" / cifar.filename
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, cifar.base_folder)
+    for key in ("train_list", "test_list"):
+        monkeypatch.setattr(cifar, key, [[name, sums[name]] for name, _ in getattr(cifar, key)])
+    monkeypatch.setattr(cifar, "meta", cifar.meta | {"md5": sums["batches.meta"]})
+    monkeypatch.setattr(cifar, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    asked = []
+
+    class Server(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler = functools.partial(Server, directory=str(archive.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setattr(cifar, "url", f"http://127.0.0.1:{server.server_port}/{archive.name}")
+        yield archive, pixels, asked
+        server.shutdown()
+        thread.join()
+
+
+def test_cifar10_of_torchvisions_own_loader(tmp_path, true_cifar):
+    """Downloaded, unpacked and read, with each pixel and label in its place."""
+    _, pixels, asked = true_cifar
+    data = datasets.load("cifar10", root=tmp_path / "root")
+    assert {k: len(v) for k, v in data.splits.items()} == {"train": 90, "val": 10, "test": 20}
+    assert data.classes == tuple(f"name {i}" for i in range(10))
+    planes = pixels["test_batch"].reshape(20, 3, 32, 32)  # a file holds all red, green, then blue
+    test = data.splits["test"]
+    for i in (0, 7, 19):
+        for channel in range(3):
+            assert np.array_equal(test.images[i, :, :, channel], planes[i, channel])
+    assert test.labels.tolist() == [i % 10 for i in range(20)]
+    given = {row.tobytes(): i % 10 for name, rows in pixels.items() if name != "test_batch"
+             for i, row in enumerate(rows)}
+    found = {image.transpose(2, 0, 1).tobytes(): int(label) for name in ("train", "val")
+             for image, label in zip(data.splits[name].images, data.splits[name].labels,
+                                     strict=True)}
+    assert found == given
+    before = len(asked)
+    assert datasets.load("cifar10", root=tmp_path / "root").fingerprint == data.fingerprint
+    other = datasets.load("cifar10", root=tmp_path / "root", seed=1)
+    assert other.fingerprint != data.fingerprint
+    assert before and len(asked) == before  # fetched the first time alone
+
+
+def test_an_altered_cifar10_is_not_read(tmp_path, true_cifar):
+    datasets.load("cifar10", root=tmp_path / "root")
+    file = tmp_path / "root" / torchvision.datasets.CIFAR10.base_folder / "data_batch_2"
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    refused("download is off", datasets.load, "cifar10", root=tmp_path / "root", download=False)
+    datasets.load("cifar10", root=tmp_path / "root")  # unpacked again
+    assert file.read_bytes()[-1:] != b"?"
+
+
+def test_a_download_that_is_cut_short(tmp_path, true_cifar):
+    archive, *_ = true_cifar
+    archive.write_bytes(archive.read_bytes()[:-100])
+    refused(r"could not download cifar10 \(.*corrupted", datasets.load, "cifar10",
+            root=tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenette"])
+def test_a_server_that_does_not_answer(tmp_path, monkeypatch, name):
+    """A real connection, refused by a port of this machine at which nothing listens."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", url + "a.tar.gz")
+        archives = {size: (url + Path(old).name, md5) for size, (old, md5)
+                    in torchvision.datasets.Imagenette._ARCHIVES.items()}
+        monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", archives)
+        refused(rf"could not download {name} \(.*refused\): check the network", datasets.load,
+                name, root=tmp_path, progress=False)
+
+
+@pytest.fixture
 def offline(monkeypatch):
     def fail(*args, **kwargs):
         raise urllib.error.URLError("Name or service not known")
@@ -276,6 +436,8 @@ def test_imagenet_says_what_to_put_where(tmp_path):
 
 
 def test_imagenette(tmp_path, monkeypatch):
+    (tmp_path / "imagenette2-320").mkdir()  # unpacking was stopped at once
+    refused("holds 0 of 13,394 images: delete it", datasets.load, "imagenette", root=tmp_path)
     places = {f"{split}/{number}": count for number in listing.IMAGENETTE
               for split, count in (("train", 10), ("val", 2))}
     make(tmp_path / "imagenette2-320", places)

@@ -80,6 +80,8 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     size = native_size(name) if size is None else size
     if size < 1:
         raise UserError(f"size must be 1 or more pixels, not {size}")
+    if seed < 0:
+        raise UserError(f"seed must be 0 or more, not {seed}")
     if kind == "shapes":
         return _load_shapes(size, seed, counts)
     if kind == "cifar10":
@@ -100,7 +102,7 @@ def parse(name: str) -> tuple[str, str | None]:
         return "folder", name[len("folder:"):]
     if name in NAMES:
         return name, None
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         raise UserError(f"unknown data {name!r}: for a folder of images, say folder:{name}")
     near = difflib.get_close_matches(name, NAMES, 1)
     meant = f"did you mean {near[0]}? " if near else ""
@@ -120,7 +122,7 @@ def native_size(name: str) -> int:
         try:
             with _images.Image.open(first) as picture:
                 short = min(picture.size)
-        except OSError:
+        except (OSError, _images.Image.DecompressionBombError):
             return 256
         return short if short <= SMALL else 256
     return {"shapes": 64, "cifar10": 32}.get(kind, 256)

@@ -38,7 +38,7 @@ def list_folder(path: str | Path, seed: int = 0) -> Listing:
     Without a validation split, one is held out of the training images by `seed`: 15 % of a flat
     folder, 10 % where a test split is there. Raises UserError.
     """
-    root = Path(path).expanduser().resolve()
+    root = Path(os.path.expanduser(path)).resolve()
     if not root.is_dir():
         raise UserError(f"no folder {root}: check the path after folder:")
     folders = _subfolders(root)
@@ -94,12 +94,16 @@ def hold_out(splits: dict, share: float, seed: int, classes: tuple[str, ...]) ->
 
 def first_image(path: str | Path) -> Path | None:
     """Some image below a folder, or None."""
-    for folder, folders, files in os.walk(Path(path).expanduser()):
-        folders.sort()
+    return next(_images_below(os.path.expanduser(path)), None)
+
+
+def _images_below(root: str | Path):
+    """The image files at any depth, folder by folder; hidden files and folders are left out."""
+    for top, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
-            if file.lower().endswith(SUFFIXES):
-                return Path(folder, file)
-    return None
+            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
+                yield Path(top, file)
 
 
 def _subfolders(root: Path) -> list[Path]:
@@ -113,8 +117,7 @@ def _class_images(root: Path) -> tuple[tuple[str, ...], tuple[list[Path], np.nda
         raise UserError(f"no class folders in {root}: put the images in {root}/<class>/")
     paths, labels = [], []
     for label, folder in enumerate(folders):
-        found = sorted(Path(top, file) for top, _, files in os.walk(folder) for file in files
-                       if file.lower().endswith(SUFFIXES) and not file.startswith("."))
+        found = sorted(_images_below(folder))
         if not found:
             raise UserError(f"no images in {folder}: add some ({', '.join(SUFFIXES[:3])}, ...), "
                             "or remove the folder")
@@ -134,11 +137,12 @@ def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
     if not home.is_dir():
         with downloading("imagenette", download):
             Imagenette(root, "train", "320px", download=True)
+    count = sum(1 for _ in _images_below(home))
+    if count != IMAGENETTE_COUNT:  # a download that was cut short
+        raise UserError(f"{home} holds {count:,} of {IMAGENETTE_COUNT:,} images: delete it, and "
+                        "it is fetched again")
     classes, train = _class_images(home / "train")
     test = _class_images(home / "val")[1]
-    if len(train[0]) + len(test[0]) != IMAGENETTE_COUNT:  # a download that was cut short
-        raise UserError(f"{home} holds {len(train[0]) + len(test[0]):,} of {IMAGENETTE_COUNT:,} "
-                        "images: delete it, and it is fetched again")
     return Listing(classes, hold_out({"train": train, "test": test}, 0.10, seed, classes))
 
 

@@ -157,7 +157,7 @@ def _key(listing: Listing, size: int) -> str:
         for path in paths:
             with contextlib.suppress(OSError):  # a dangling link; it counts as broken
                 stat = path.stat()
-                whole.update(f"{path} {stat.st_size} {stat.st_mtime_ns}".encode())
+                whole.update(os.fsencode(path) + f" {stat.st_size} {stat.st_mtime_ns}".encode())
     return whole.hexdigest()[:12]
 
 
@@ -186,9 +186,11 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
                                     for at in range(0, len(kept), CHUNK)]
     if not skip_broken:
         _judge_broken(meta["broken"], total, skip_broken)
+    for name, count in meta["images"].items():
+        if count == 0:
+            which = "training" if name == "train" else name
+            raise UserError(f"every {which} image is broken: check the folder")
     train = np.load(part / "train.npy", mmap_mode="r")
-    if len(train) == 0:
-        raise UserError("every training image is broken: check the folder")
     starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
     mean, values, vectors = statistics(train[at:at + CHUNK] for at in starts)
     np.save(part / "mean.npy", mean)
