@@ -189,7 +189,7 @@ def test_presets():
     assert (source.schedule, source.bias_lr_factor, source.per) == ("145", 2.0, 32)
     assert (source.mean_at, source.colour, source.epochs) == ("centre", "2012", 91)
     cifar = resolve(TrainConfig(data="cifar10"))
-    assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.001, False)
+    assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.002, False)
     assert resolve(TrainConfig(data="imagenette", input_size=115)).stored_size == 130
     shapes = resolve(TrainConfig())
     assert (shapes.input_size, shapes.stored_size, shapes.width) == (59, 64, 0.25)
