@@ -461,7 +461,7 @@ def validate(model: nn.Module, split: datasets.Split, augment: Augment,
 
 def seed_for(seed: int, stream: int, step: int) -> int:
     """One of 2**63 seeds for each step of each stream of random numbers of a run."""
-    return int(np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def seeded(seed: int, stream: int, step: int) -> torch.Generator:

@@ -103,6 +103,13 @@ def test_lrn_is_a_constant_at_unit_variance_but_not_at_pixel_scale():
     assert (layer(large) / (large / 2 ** 0.75)).min() < 0.7
 
 
+def test_dividing_the_pixels_asks_for_another_alpha():
+    """Facts sheet, section 3: after a division by s, alpha must grow by s squared."""
+    x = torch.randn(1, 12, 3, 3, dtype=torch.double) * 100
+    pixels, scaled = LocalResponseNorm(12).double(), LocalResponseNorm(12, alpha=1e-4 * 58 ** 2)
+    torch.testing.assert_close(scaled.double()(x / 58), pixels(x) / 58)
+
+
 def test_spatial_norm_by_loops():
     x = torch.randn(1, 2, 6, 7, dtype=torch.double) * 40
     out = SpatialResponseNorm().double()(x)
