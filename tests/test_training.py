@@ -116,9 +116,12 @@ def test_killed_by_the_system_it_goes_on(tmp_path):
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() in (-signal.SIGKILL, 0)
     subprocess.run([*command, "--resume"], check=True, capture_output=True)
-    # The same number of threads as the command: sums are rounded in another order otherwise.
     whole = train(TrainConfig(**settings, out=str(tmp_path / "whole")), progress=False)
-    assert same(load_file(checkpoint), load_file(whole.path))
+    ours, undisturbed = load_file(checkpoint), load_file(whole.path)
+    # Between processes the last digits may differ: with torch 2.6, two undisturbed runs do, as
+    # arrays lie elsewhere in memory. Within a process, the test above asks for every bit.
+    for name in undisturbed:
+        torch.testing.assert_close(ours[name], undisturbed[name], rtol=1e-4, atol=1e-5)
 
 
 def test_a_failed_write_leaves_the_earlier_file(tmp_path):
