@@ -209,9 +209,10 @@ def train_options(command):
               help="see `alexnet data list`, or folder:PATH")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
+@SKIP
 @DEVICE
 @train_options
-def train(data, out, resume, device, **choices):
+def train(data, out, resume, skip_broken, device, **choices):
     """Train a net. What is not given is chosen to fit the data, and told.
 
     Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood.
@@ -219,8 +220,8 @@ def train(data, out, resume, device, **choices):
     from alexnet_lib.training import TrainConfig
     from alexnet_lib.training import train as run_training
     given = {name: value for name, value in choices.items() if value is not None}
-    run = run_training(TrainConfig(data=data, out=out, device=device, **given), resume=resume,
-                       say=say)
+    config = TrainConfig(data=data, out=out, device=device, skip_broken=skip_broken, **given)
+    run = run_training(config, resume=resume, say=say)
     last = run.history[-1]
     click.echo(f"{run.path}  val top-1 error {last['val_error']:.2%}  "
                f"top-5 {last['val_top5_error']:.2%}")
@@ -231,14 +232,15 @@ def train(data, out, resume, device, **choices):
 @click.option("--data", required=True, metavar="NAME")
 @click.option("--split", default="val", show_default=True)
 @click.option("--views", default=1, show_default=True, help="1 or 10")
+@SKIP
 @DEVICE
 @AS_JSON
-def evaluate(checkpoint, data, split, views, device, json_file):
+def evaluate(checkpoint, data, split, views, skip_broken, device, json_file):
     """Measure a checkpoint: top-1 and top-5 error, scores of each class, confusion."""
     from alexnet_lib import datasets, evaluation
     from alexnet_lib.training import load_model
     net = load_model(checkpoint, device)
-    dataset = datasets.load(data, net.config.stored_size)
+    dataset = datasets.load(data, net.config.stored_size, skip_broken=skip_broken)
     found = evaluation.evaluate(net, dataset, split, views, progress=True)
     deliver(found, json_file)
     if json_file == "-":

@@ -49,7 +49,8 @@ class TrainConfig:
     crop, flip, colour, mean_at, per: see `augment.Augment`. colour_until: fraction of the run
     after which the colour noise ends, as the source did at epoch 67 of 91.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
-    limit: use only so many training images (for a quick look). save_minutes: time between the
+    limit: use only so many training images (for a quick look). skip_broken: leave out images that
+    cannot be read. save_minutes: time between the
     checkpoints that are written within an epoch; there is one at each epoch's end anyway.
     """
 
@@ -85,6 +86,7 @@ class TrainConfig:
     device: str = "auto"
     precision: str = "auto"
     limit: int | None = None
+    skip_broken: bool = False
     save_minutes: float = 5.0
 
 
@@ -208,7 +210,8 @@ class Trainer:
     def __init__(self, config: TrainConfig, dataset: datasets.Dataset | None = None,
                  progress: bool = True):
         config = resolve(config)
-        dataset = dataset or datasets.load(config.data, config.stored_size, progress=progress)
+        dataset = dataset or datasets.load(
+            config.data, config.stored_size, skip_broken=config.skip_broken, progress=progress)
         self.config = config = fit_to_data(config, dataset)
         self.dataset, self.classes = dataset, dataset.classes
         self.model = build_model(config).to(config.device, memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """The `alexnet` command: a whole run, and every way to ask for it wrongly."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_train_evaluate_predict(capsys, photos, tmp_path):
     assert "%" in said
     code, said, _ = run(capsys, "info", "--checkpoint", out)
     assert code == 0 and "conv5" in said
+
+
+def test_a_broken_image_stops_or_is_left_out(capsys, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos/train/class0/broken.jpg").write_text("no picture")
+    command = ["train", "--data", f"folder:{tmp_path / 'photos'}", "--out", tmp_path / "run",
+               "--input-size", 36, "--width", 0.03, "--epochs", 1, "--batch-size", 8]
+    code, _, err = run(capsys, *command)
+    assert code == 2 and "1 of 41 images cannot be read; the first: " in err
+    assert "broken.jpg" in err.splitlines()[-1]
+    code, _, err = run(capsys, *command, "--skip-broken")
+    assert code == 0 and "skipped: " in err
 
 
 def test_data_commands(capsys, photos):

@@ -359,7 +359,7 @@ def break_two(folder):
 
 def test_broken_images_stop_packing_with_path_and_count(folder):
     break_two(folder)
-    with pytest.raises(UserError, match=r"^2 of 16 images cannot be read, the first is .*"
+    with pytest.raises(UserError, match=r"^2 of 16 images cannot be read; the first: .*"
                                         r"train/cat/3\.png.*--skip-broken$") as caught:
         load(folder)
     assert "\n" not in str(caught.value)
@@ -374,7 +374,7 @@ def test_broken_images_are_skipped_and_listed(folder, capsys):
                           prepare_image(folder / "train/cat/4.png", 24))
     said = capsys.readouterr()
     assert said.out == "" and "val/dog/1.png" in said.err
-    assert said.err.count("skipped cannot read") == 2
+    assert said.err.count("skipped: cannot read") == 2
     meta = json.loads((Path(data.splits["train"].images.filename).parent / "meta.json").read_text())
     assert len(meta["broken"]) == 2 and "cat/3.png" in meta["broken"][0]
 

@@ -105,10 +105,11 @@ def _alone(file: Path):
 def _judge_broken(broken: list[str], total: int, skip: bool) -> None:
     """Tell which images were skipped, or raise UserError if none may be."""
     if broken and not skip:
-        raise UserError(f"{len(broken)} of {total} images cannot be read, the first is "
-                        f"{broken[0]}: replace or remove them, or add --skip-broken")
+        first = broken[0].rsplit(": ", 1)[0]  # less its own advice
+        raise UserError(f"{len(broken)} of {total} images cannot be read; the first: {first}; "
+                        "replace or remove them, or add --skip-broken")
     for line in broken:
-        print(f"skipped {line}", file=sys.stderr)
+        print(f"skipped: {line}", file=sys.stderr)
 
 
 def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
