@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alexnet_lib import kernels
+
 
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
                         k: float = 2.0, columns: int = 1) -> Tensor:
@@ -61,57 +63,65 @@ def _inverse_power(s: Tensor, beta: float) -> Tensor:
 class _ResponseNorm(torch.autograd.Function):
     """x / (k + alpha * window(x**2))**beta with one saved tensor, x: the rest is computed again.
 
-    `window` is a linear map, a sum over neighbours; `transposed` is its transpose.
+    `window(squares, transposed)` sums over neighbours: the plain path, for every device. Where
+    kernels are compiled, they do all of it in one pass over memory; `norm` says what to compute.
     """
 
     @staticmethod
-    def forward(ctx, x, window, transposed, alpha, beta, k):
+    def forward(ctx, x, window, norm: dict):
         ctx.save_for_backward(x)
-        ctx.settings = window, transposed, alpha, beta, k
-        bracket = window(x.square()).mul_(alpha).add_(k)
-        return _inverse_power(bracket, beta).mul_(x)
+        ctx.window, ctx.norm = window, norm
+        if kernels.usable(x):
+            return kernels.response_norm(x, None, **norm)
+        bracket = window(x.square(), False).mul_(norm["alpha"]).add_(norm["k"])
+        return _inverse_power(bracket, norm["beta"]).mul_(x)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         x, = ctx.saved_tensors
-        window, transposed, alpha, beta, k = ctx.settings
-        bracket = window(x.square()).mul_(alpha).add_(k)
-        own = _inverse_power(bracket.clone(), beta).mul_(grad)
+        window, norm = ctx.window, ctx.norm
+        if kernels.usable(x):
+            return kernels.response_norm(x, grad, **norm), None, None
+        bracket = window(x.square(), False).mul_(norm["alpha"]).add_(norm["k"])
+        own = _inverse_power(bracket.clone(), norm["beta"]).mul_(grad)
         # What x[i] does to its neighbours, through their brackets.
-        others = transposed((own * x).div_(bracket))
-        own.addcmul_(others, x, value=-2 * alpha * beta)
-        return own, None, None, None, None, None
+        others = window((own * x).div_(bracket), True)
+        own.addcmul_(others, x, value=-2 * norm["alpha"] * norm["beta"])
+        return own, None, None
 
 
 class LocalResponseNorm(nn.Module):
     """`local_response_norm` as a layer: same arguments, same result, less time and memory.
 
     Input and output: (batch, channels, height, width), float; `channels` must be a multiple
-    of `columns`. Raises ValueError if it is not, or if `size` < 1.
+    of `columns`. Raises ValueError if it is not, if `size` < 1, or if `k` is not above 0.
     """
 
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
                  k: float = 2.0, columns: int = 1):
         super().__init__()
-        if size < 1 or channels % columns:
-            raise ValueError(f"size must be at least 1 and {columns} columns must divide "
-                             f"{channels} channels (size is {size})")
+        if size < 1 or channels % columns or k <= 0:
+            raise ValueError(f"size must be at least 1, k above 0, and {columns} columns must "
+                             f"divide {channels} channels (size is {size}, k {k})")
         self.size, self.alpha, self.beta, self.k, self.columns = size, alpha, beta, k, columns
         self.register_buffer("band", window_matrix(channels, size, columns), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = self.band.shape[1]
-        band = self.band.to(x.dtype).view(self.columns, maps, maps)
+        if torch.compiler.is_compiling():  # the compiler makes its own fast path from the formula
+            return local_response_norm(x, self.size, self.alpha, self.beta, self.k, self.columns)
+        norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
+                "columns": self.columns}
+        with torch.autocast(x.device.type, enabled=False):
+            return _ResponseNorm.apply(x, self._window, norm)
 
+    def _window(self, squares: Tensor, transposed: bool) -> Tensor:
         # A convolution with a banded matrix is the one way to sum over neighbouring maps that is
         # fast on every device, in every precision and memory format.
-        def window(matrix: Tensor):
-            weight = matrix.reshape(-1, maps, 1, 1)
-            return lambda squares: F.conv2d(squares, weight, groups=self.columns)
-
-        with torch.autocast(x.device.type, enabled=False):
-            return _ResponseNorm.apply(x, window(band), window(band.transpose(1, 2)), self.alpha,
-                                       self.beta, self.k)
+        maps = self.band.shape[1]
+        matrix = self.band.to(squares.dtype).view(self.columns, maps, maps)
+        matrix = matrix.transpose(1, 2) if transposed else matrix
+        return F.conv2d(squares, matrix.reshape(-1, maps, 1, 1), groups=self.columns)
 
     def extra_repr(self) -> str:
         return (f"size={self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}, "
@@ -128,20 +138,23 @@ class SpatialResponseNorm(nn.Module):
 
     The source's scale of 1e-3 is divided by the 25 pixels (layer.py:1183): alpha is 4e-5.
     Pixels beyond the border count as zero. Input and output: (batch, channels, height, width).
+    Raises ValueError for an even `size`, or if `k` is not above 0.
     """
 
     def __init__(self, size: int = 5, alpha: float = 4e-5, beta: float = 0.75, k: float = 1.0):
         super().__init__()
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"size must be odd and at least 1, not {size}")
+        if size < 1 or size % 2 == 0 or k <= 0:
+            raise ValueError(f"size must be odd and at least 1, and k above 0, not {size} and {k}")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x: Tensor) -> Tensor:
-        def window(squares: Tensor) -> Tensor:  # symmetric: its own transpose
-            return F.avg_pool2d(squares, self.size, 1, self.size // 2, divisor_override=1)
-
+        norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
+                "spatial": True}
         with torch.autocast(x.device.type, enabled=False):
-            return _ResponseNorm.apply(x, window, window, self.alpha, self.beta, self.k)
+            return _ResponseNorm.apply(x, self._window, norm)
+
+    def _window(self, squares: Tensor, transposed: bool) -> Tensor:  # its own transpose
+        return F.avg_pool2d(squares, self.size, 1, self.size // 2, divisor_override=1)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from alexnet_lib import kernels
 from alexnet_lib.errors import UserError
 
 
@@ -42,6 +43,11 @@ class PaperSGD(torch.optim.Optimizer):
             if not weights or group["lr"] == 0:
                 continue
             velocities = [self._velocity(p) for p in weights]
+            if all(map(_one_pass, weights, velocities)):
+                for p, velocity in zip(weights, velocities, strict=True):
+                    kernels.paper_sgd(p, velocity, p.grad, group["momentum"],
+                                      group["weight_decay"], group["lr"])
+                continue
             # All tensors of a group in one call: on a GPU, one kernel instead of dozens.
             torch._foreach_mul_(velocities, group["momentum"])
             if group["weight_decay"]:
@@ -55,6 +61,13 @@ class PaperSGD(torch.optim.Optimizer):
         if "velocity" not in state:
             state["velocity"] = torch.zeros_like(p)
         return state["velocity"]
+
+
+def _one_pass(p: torch.Tensor, velocity: torch.Tensor) -> bool:
+    """Whether the compiled kernel can update this parameter: float32, laid out alike, no gaps."""
+    dense = p.is_contiguous() or p.is_contiguous(memory_format=torch.channels_last)
+    return (dense and p.stride() == velocity.stride() == p.grad.stride()
+            and p.dtype == p.grad.dtype == torch.float32 and kernels.usable(p, p.grad))
 
 
 def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | None = 0.0005,

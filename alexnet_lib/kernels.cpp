@@ -1,0 +1,297 @@
+// The parts of a training step that PyTorch does slowly on a CPU: response normalisation, cutting
+// a batch out of stored images, and the paper's update rule. Compiled at first use by kernels.py.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+struct bfloat16 { uint16_t bits; };  // the upper half of a float
+
+static inline float load(bfloat16 from) {
+    uint32_t bits = uint32_t(from.bits) << 16;
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+static inline float load(float from) { return from; }
+static inline double load(double from) { return from; }
+
+static inline void store(bfloat16* to, float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;  // to nearest, ties to even
+    to->bits = uint16_t(value != value ? 0x7fc0 : rounded);
+}
+static inline void store(float* to, float value) { *to = value; }
+static inline void store(double* to, double value) { *to = value; }
+
+// s**-0.25 without a root or a division. A float's bits, read as an integer, are roughly its
+// logarithm, so a shift divides the logarithm by four; three steps of Newton's method then square
+// the error each: 5e-2, 6e-3, 1e-4, below 1e-7.
+static inline float inverse_fourth_root(float s) {
+    int32_t bits;
+    std::memcpy(&bits, &s, 4);
+    bits = 0x4f58cd64 - (bits >> 2);
+    float y;
+    std::memcpy(&y, &bits, 4);
+    for (int i = 0; i < 3; i++) {
+        float square = y * y;
+        y *= 1.25f - 0.25f * s * square * square;
+    }
+    return y;
+}
+static inline double inverse_fourth_root(double s) { return 1 / std::sqrt(std::sqrt(s)); }
+
+// ---------------------------------------------------------------- response normalisation
+//
+// The numbers are normalised in tiles, which are copied to buffers with zeros around the rows.
+// There a window is a sum at fixed distances, whatever the memory format and wherever the borders.
+
+struct Window { int before, after; long step; };  // neighbours on both sides, and their distance
+
+struct Tile {
+    long rows, parts, length;           // rows of parts; a part's numbers lie side by side
+    long row_from, part_from;           // distances in memory
+    long row_to, part_to, first, size;  // distances, place of the first number, size of the buffer
+    Window windows[2];                  // one after the other: a square is a row, then a column
+    int passes;
+};
+
+struct Settings {
+    long images, channels, height, width;
+    int channels_last, columns, size, spatial;  // spatial: over pixels instead of channels
+    double alpha, beta, k;
+};
+
+template <class T, class Use>
+static void for_each_number(const Tile& tile, long rows, long length, T* memory, Use use) {
+    for (long r = 0; r < rows; r++)
+        for (long p = 0; p < tile.parts; p++) {
+            T* from = memory + r * tile.row_from + p * tile.part_from;
+            long to = tile.first + r * tile.row_to + p * tile.part_to;
+            for (long i = 0; i < length; i++) use(from[i], to + i);
+        }
+}
+
+// The sum over a window of `size` numbers, `step` apart, for every place in the buffer.
+template <int SIZE, class A>
+static void window_sum(const A* from, A* to, long count, Window w) {
+    for (long i = 0; i < count; i++) {
+        A sum = 0;
+        for (int j = 0; j < SIZE; j++) sum += from[i + (j - w.before) * w.step];
+        to[i] = sum;
+    }
+}
+template <class A>
+static void any_window_sum(const A* from, A* to, long count, Window w) {
+    std::fill(to, to + count, A(0));
+    for (int j = -w.before; j <= w.after; j++)
+        for (long i = 0; i < count; i++) to[i] += from[i + j * w.step];
+}
+
+// A thread's buffers, with room before and behind for the windows that reach over the ends.
+template <class A>
+struct Buffers {
+    const Tile& tile;
+    long margin, stride;
+    std::vector<A> memory;
+
+    explicit Buffers(const Tile& t) : tile(t), margin(0) {
+        for (int p = 0; p < t.passes; p++)
+            margin += std::max(t.windows[p].before, t.windows[p].after) * t.windows[p].step;
+        stride = t.size + 2 * margin + 16;
+        memory.assign(5 * stride, A(0));
+    }
+    A* operator[](int i) { return memory.data() + i * stride + margin; }
+
+    void sum(A* from, A* to, A* between, bool transposed) {
+        for (int p = 0; p < tile.passes; p++) {
+            Window w = tile.windows[p];
+            if (transposed) std::swap(w.before, w.after);
+            A* target = p == tile.passes - 1 ? to : between;
+            int size = w.before + w.after + 1;
+            if (size == 5) window_sum<5>(from, target, tile.size, w);
+            else if (size == 3) window_sum<3>(from, target, tile.size, w);
+            else any_window_sum(from, target, tile.size, w);
+            from = target;
+        }
+    }
+};
+
+// bracket: s = k + alpha * window(x**2). Forward: y = x * s**-beta. Backward:
+// own = grad * s**-beta; dx = own - 2 * alpha * beta * x * window'(own * x / s).
+template <bool ROOTS, class T, class A>
+static void normalise_tile(const Settings& set, Buffers<A>& buffer, long rows, long length,
+                           const T* x, const T* grad, T* out) {
+    const Tile& tile = buffer.tile;
+    const A alpha = set.alpha, beta = set.beta, k = set.k;
+    A *v = buffer[0], *squares = buffer[1], *s = buffer[2], *own = buffer[3], *between = buffer[4];
+    const long n = tile.size;
+
+    for_each_number(tile, rows, length, x, [&](const T& from, long at) { v[at] = load(from); });
+    for (long i = 0; i < n; i++) squares[i] = v[i] * v[i];
+    buffer.sum(squares, s, between, false);
+    if (!grad) {
+        for (long i = 0; i < n; i++) {
+            A bracket = k + alpha * s[i], root = ROOTS ? inverse_fourth_root(bracket) : A(0);
+            s[i] = v[i] * (ROOTS ? root * root * root : std::pow(bracket, -beta));
+        }
+        for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, s[at]); });
+        return;
+    }
+    for_each_number(tile, rows, length, grad,
+                    [&](const T& from, long at) { own[at] = load(from); });
+    A* ratio = squares;
+    for (long i = 0; i < n; i++) {
+        A bracket = k + alpha * s[i], root = ROOTS ? inverse_fourth_root(bracket) : A(0);
+        A power = ROOTS ? root * root * root : std::pow(bracket, -beta);
+        own[i] *= power;
+        ratio[i] = own[i] * v[i] * (ROOTS ? power * root : 1 / bracket);
+    }
+    buffer.sum(ratio, s, between, true);
+    for (long i = 0; i < n; i++) s[i] = own[i] - 2 * alpha * beta * v[i] * s[i];
+    for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, s[at]); });
+}
+
+template <class T, class A>
+static void normalise(const Settings& set, const T* x, const T* grad, T* out) {
+    const long pixels = set.height * set.width, before = set.size / 2, after = (set.size - 1) / 2;
+    const long maps = set.channels / set.columns;
+    Tile tile{};
+    tile.parts = 1;
+    long tiles, blocks = 1, image = pixels * set.channels, block = 0, tail_rows, tail_length;
+    if (set.spatial && set.channels_last) {  // a tile: 16 maps of one image
+        tile.length = std::min(16L, set.channels);
+        blocks = (set.channels + tile.length - 1) / tile.length;
+        tile.rows = set.height, tile.parts = set.width;
+        tile.row_from = set.width * set.channels, tile.part_from = set.channels;
+        tile.part_to = tile.length, tile.row_to = (set.width + before + after) * tile.length;
+        tile.windows[0] = {int(before), int(after), tile.length};
+        tile.windows[1] = {int(before), int(after), tile.row_to};
+        tile.passes = 2, block = tile.length, tiles = set.images * blocks;
+        tail_length = set.channels - (blocks - 1) * tile.length, tail_rows = tile.rows;
+    } else if (set.spatial) {  // a tile: one map
+        tile.rows = set.height, tile.length = set.width, tile.row_from = set.width;
+        tile.row_to = set.width + before + after;
+        tile.windows[0] = {int(before), int(after), 1};
+        tile.windows[1] = {int(before), int(after), tile.row_to};
+        tile.passes = 2, image = pixels, tiles = set.images * set.channels;
+        tail_length = tile.length, tail_rows = tile.rows;
+    } else if (set.channels_last) {  // a tile: some pixels, each a row for each column of maps
+        tile.length = tile.row_from = maps, tile.row_to = maps + before + after;
+        const long all = set.images * pixels * set.columns;
+        tile.rows = std::min(all, std::max(1L, 1664 / tile.row_to));
+        tile.windows[0] = {int(before), int(after), 1};
+        tile.passes = 1, blocks = tiles = (all + tile.rows - 1) / tile.rows;
+        block = tile.rows * maps;
+        tail_rows = all - (blocks - 1) * tile.rows, tail_length = maps;
+    } else {  // a tile: some pixels of all maps of a column
+        tile.length = tile.row_to = std::min(256L, pixels);
+        tile.rows = maps, tile.row_from = pixels;
+        tile.windows[0] = {int(before), int(after), tile.row_to};
+        tile.passes = 1, blocks = (pixels + tile.length - 1) / tile.length;
+        block = tile.length, image = pixels * maps, tiles = set.images * set.columns * blocks;
+        tail_rows = maps, tail_length = pixels - (blocks - 1) * tile.length;
+    }
+    tile.first = 0;
+    for (int p = 0; p < tile.passes; p++) tile.first += before * tile.windows[p].step;
+    tile.size = tile.first + (tile.rows - 1) * tile.row_to + (tile.parts - 1) * tile.part_to
+                + tile.length;
+
+    #pragma omp parallel
+    {
+        Buffers<A> buffer(tile);
+        #pragma omp for schedule(static)
+        for (long t = 0; t < tiles; t++) {
+            const bool tail = t % blocks == blocks - 1;
+            const long at = t / blocks * image + t % blocks * block;
+            const long rows = tail ? tail_rows : tile.rows;
+            const long length = tail ? tail_length : tile.length;
+            if (set.beta == 0.75)
+                normalise_tile<true>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
+                                     out + at);
+            else
+                normalise_tile<false>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
+                                      out + at);
+        }
+    }
+}
+
+extern "C" void response_norm(int bytes, const Settings* set, const void* x, const void* grad,
+                              void* out) {
+    if (bytes == 2)
+        normalise<bfloat16, float>(*set, (const bfloat16*)x, (const bfloat16*)grad, (bfloat16*)out);
+    else if (bytes == 4)
+        normalise<float, float>(*set, (const float*)x, (const float*)grad, (float*)out);
+    else
+        normalise<double, double>(*set, (const double*)x, (const double*)grad, (double*)out);
+}
+
+// ---------------------------------------------------------------- batches
+
+struct Cut {
+    long images, stored, size, mean_top;  // the mean image is as large as the stored ones
+    int mean_follows;  // subtract the mean of the pixel's own place; else from mean_top, unmirrored
+    float divisor;
+};
+
+// out[b, y, x] = (image[top + y, left + x] - mean + shift[b]) / divisor, mirrored where flip says.
+template <class T>
+static void cut_rows(const Cut& set, const uint8_t* const* images, const int64_t* top,
+                     const int64_t* left, const uint8_t* flip, const float* mean,
+                     const float* shift, T* out) {
+    const long row = set.size * 3, stored_row = set.stored * 3;
+    #pragma omp parallel
+    {
+        std::vector<uint8_t> mirrored(row);
+        std::vector<float> mirrored_mean(row), added(row);
+        #pragma omp for schedule(static)
+        for (long b = 0; b < set.images; b++) {
+            for (long i = 0; i < row; i++) added[i] = shift ? shift[b * 3 + i % 3] : 0;
+            for (long y = 0; y < set.size; y++) {
+                const uint8_t* from = images[b] + (top[b] + y) * stored_row + left[b] * 3;
+                const float* less = mean + (set.mean_follows
+                                                ? (top[b] + y) * stored_row + left[b] * 3
+                                                : (set.mean_top + y) * stored_row + set.mean_top * 3);
+                if (flip[b]) {
+                    for (long x = 0; x < set.size; x++)
+                        for (int c = 0; c < 3; c++)
+                            mirrored[row - 3 * x - 3 + c] = from[3 * x + c];
+                    from = mirrored.data();
+                    if (set.mean_follows) {
+                        for (long x = 0; x < set.size; x++)
+                            for (int c = 0; c < 3; c++)
+                                mirrored_mean[row - 3 * x - 3 + c] = less[3 * x + c];
+                        less = mirrored_mean.data();
+                    }
+                }
+                T* to = out + (b * set.size + y) * row;
+                if (set.divisor == 1)
+                    for (long i = 0; i < row; i++) store(to + i, from[i] - less[i] + added[i]);
+                else
+                    for (long i = 0; i < row; i++)
+                        store(to + i, (from[i] - less[i] + added[i]) / set.divisor);
+            }
+        }
+    }
+}
+
+extern "C" void cut(int bytes, const Cut* set, const uint8_t* const* images, const int64_t* top,
+                    const int64_t* left, const uint8_t* flip, const float* mean,
+                    const float* shift, void* out) {
+    if (bytes == 2) cut_rows(*set, images, top, left, flip, mean, shift, (bfloat16*)out);
+    else cut_rows(*set, images, top, left, flip, mean, shift, (float*)out);
+}
+
+// ---------------------------------------------------------------- the update rule
+
+extern "C" void paper_sgd(float* weight, float* velocity, const float* gradient, long count,
+                          float momentum, float decay, float rate) {
+    #pragma omp parallel for schedule(static)
+    for (long i = 0; i < count; i++) {
+        velocity[i] = momentum * velocity[i] - decay * rate * weight[i] - rate * gradient[i];
+        weight[i] += velocity[i];
+    }
+}

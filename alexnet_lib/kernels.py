@@ -1,0 +1,196 @@
+"""Fast paths on a CPU: kernels.cpp, compiled at first use, and what to do where it cannot be.
+
+Every function here has a plain twin in PyTorch, which runs instead where there is no C++ compiler,
+and against which the tests compare it: `layers`, `augment` and `optim` ask `usable` first.
+"""
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import itertools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+# Sums may be reordered, which vectors need; infinities and NaN keep their meaning.
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fno-math-errno", "-fno-trapping-math",
+         "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math")
+# Tried in this order, from all that the chip can do to what every compiler knows. OpenMP's own
+# functions are found in the library that PyTorch has loaded: one pool of threads, not two.
+VECTORS = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",),
+           ())
+THREADS = (("-fopenmp",), ("-Xpreprocessor", "-fopenmp"), ())
+DTYPES = (torch.bfloat16, torch.float32, torch.float64)
+
+_switched_off = False
+
+
+class _Settings(ctypes.Structure):
+    _fields_ = [*((name, ctypes.c_long) for name in ("images", "channels", "height", "width")),
+                *((name, ctypes.c_int) for name in ("channels_last", "columns", "size", "spatial")),
+                *((name, ctypes.c_double) for name in ("alpha", "beta", "k"))]
+
+
+class _Cut(ctypes.Structure):
+    _fields_ = [*((name, ctypes.c_long) for name in ("images", "stored", "size", "mean_top")),
+                ("mean_follows", ctypes.c_int), ("divisor", ctypes.c_float)]
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the compiled kernels can take these tensors; compiles them at the first call."""
+    if _switched_off or torch.compiler.is_compiling():
+        return False
+    return all(t.device.type == "cpu" and t.dtype in DTYPES
+               for t in tensors) and _library() is not None
+
+
+def told() -> str:
+    """What runs on this CPU, and if it is not the compiled kernels, why: for `alexnet info`."""
+    if os.environ.get("ALEXNET_KERNELS") == "plain":
+        return "plain PyTorch (ALEXNET_KERNELS=plain)"
+    _library()
+    return _state["told"]
+
+
+@contextlib.contextmanager
+def plain():
+    """Within this context the plain PyTorch code runs, to compare with."""
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta: float, k: float,
+                  columns: int = 1, spatial: bool = False) -> Tensor:
+    """Response normalisation of x, or, given `grad`, the gradient with respect to x.
+
+    x, grad: (batch, channels, height, width), one of DTYPES, on the CPU. spatial: over
+    size x size pixels of a map instead of over maps. Computed in float32, or in float64 for that.
+    Returns a tensor of the shape, type and memory format of x.
+    """
+    memory = (torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+    x = x.contiguous(memory_format=memory)
+    out = torch.empty_like(x)
+    settings = _Settings(*x.shape, memory == torch.channels_last, columns, size, spatial,
+                         alpha, beta, k)
+    if grad is not None:
+        grad = grad.to(x.dtype).contiguous(memory_format=memory)
+    if x.numel():
+        _library().response_norm(x.element_size(), ctypes.byref(settings), _at(x), _at(grad),
+                                 _at(out))
+    return out
+
+
+def cut(images, index, top, left, flip, size: int, mean: Tensor, mean_follows: bool,
+        shift: Tensor | None, divisor: float, dtype: torch.dtype) -> Tensor:
+    """`augment.crop` of RGB images, less the mean, plus a shift per image, divided; in one pass.
+
+    images: (N, S, S, 3) uint8, array or tensor. mean: (S, S, 3) float32. shift: (B, 3) or None.
+    Returns (B, 3, size, size) of `dtype` (float32 or bfloat16), in channels-last memory.
+    """
+    stored = images.shape[1]
+    one = images[0]
+    if isinstance(images, Tensor):
+        images, one = images.contiguous(), images[0]
+    base, each = (images.data_ptr(), one.numel()) if isinstance(images, Tensor) else (
+        images.__array_interface__["data"][0], images.strides[0])
+    index = torch.as_tensor(index, dtype=torch.int64)
+    places = base + index * each
+    top, left = (torch.as_tensor(a, dtype=torch.int64).contiguous() for a in (top, left))
+    flip = torch.as_tensor(flip, dtype=torch.uint8).contiguous()
+    out = torch.empty(len(index), size, size, 3, dtype=dtype)
+    settings = _Cut(len(index), stored, size, (stored - size) // 2, mean_follows, divisor)
+    if shift is not None:
+        shift = shift.float().contiguous()
+    _library().cut(out.element_size(), ctypes.byref(settings), _at(places), _at(top), _at(left),
+                   _at(flip), _at(mean.contiguous()), _at(shift), _at(out))
+    return out.permute(0, 3, 1, 2)
+
+
+def paper_sgd(weight: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, decay: float,
+              rate: float) -> None:
+    """One step of the paper's update rule, in place; float32, all three of the same strides."""
+    _library().paper_sgd(_at(weight), _at(velocity), _at(gradient),
+                         ctypes.c_long(weight.numel()), *map(ctypes.c_float,
+                                                             (momentum, decay, rate)))
+
+
+def _at(tensor: Tensor | None):
+    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+
+
+_state = {"told": "plain PyTorch"}
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """The compiled kernels, or None; `_state` says which and why."""
+    if os.environ.get("ALEXNET_KERNELS") == "plain":
+        return None
+    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++",
+                                                    "clang++"))), None)
+    if compiler is None or sys.platform == "win32":
+        _state["told"] = "plain PyTorch (no C++ compiler found: install g++ or clang++)"
+        return None
+    try:
+        library = _load(compiler)
+    except (OSError, subprocess.SubprocessError) as error:
+        _state["told"] = f"plain PyTorch ({Path(compiler).name} cannot build kernels.cpp: {error})"
+        return None
+    _state["told"] = f"compiled C++ ({Path(compiler).name})"
+    return library
+
+
+def _load(compiler: str) -> ctypes.CDLL:
+    """Compile kernels.cpp if it has not been before on such a machine, and load it."""
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
+    recipe = (SOURCE.read_bytes(), version, _processor(), FLAGS, VECTORS, THREADS)
+    name = f"kernels-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}.so"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-course"
+    if (cache / name).exists():
+        return ctypes.CDLL(str(cache / name))
+    with tempfile.TemporaryDirectory() as scratch:
+        library = _build(compiler, Path(scratch))
+        with contextlib.suppress(OSError):  # without a cache, the next process compiles again
+            cache.mkdir(parents=True, exist_ok=True)
+            ours = cache / f"{name}.{os.getpid()}"
+            shutil.copy(library._name, ours)
+            os.replace(ours, cache / name)
+        return library
+
+
+def _build(compiler: str, scratch: Path) -> ctypes.CDLL:
+    """The library made with the first flags that this compiler and this machine know."""
+    failed = OSError("no set of flags works")
+    for i, (vectors, threads) in enumerate(itertools.product(VECTORS, THREADS)):
+        made, library = scratch / f"{i}.o", scratch / f"{i}.so"
+        try:
+            subprocess.run([compiler, *FLAGS, *vectors, *threads, "-c", SOURCE, "-o", made],
+                           capture_output=True, check=True, timeout=120)
+            loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+            subprocess.run([compiler, "-shared", *loose, made, "-o", library],
+                           capture_output=True, check=True, timeout=120)
+            return ctypes.CDLL(str(library))
+        except (OSError, subprocess.SubprocessError) as error:
+            failed = error
+    raise failed
+
+
+def _processor() -> str:
+    """What this processor can do, as text: code made for one may not run on another."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return platform.machine() + platform.processor()
