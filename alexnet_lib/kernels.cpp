@@ -71,24 +71,32 @@ static void for_each_number(const Tile& tile, long rows, long length, T* memory,
         for (long p = 0; p < tile.parts; p++) {
             T* from = memory + r * tile.row_from + p * tile.part_from;
             long to = tile.first + r * tile.row_to + p * tile.part_to;
+            #pragma omp simd
             for (long i = 0; i < length; i++) use(from[i], to + i);
         }
 }
 
-// The sum over a window of `size` numbers, `step` apart, for every place in the buffer.
-template <int SIZE, class A>
-static void window_sum(const A* from, A* to, long count, Window w) {
+// Calls use(i, sum over the window about place i) for every place in the buffer.
+template <int SIZE, class A, class Use>
+static void for_each_sum(const A* from, long count, Window w, Use use) {
+    #pragma omp simd
     for (long i = 0; i < count; i++) {
         A sum = 0;
         for (int j = 0; j < SIZE; j++) sum += from[i + (j - w.before) * w.step];
-        to[i] = sum;
+        use(i, sum);
     }
 }
-template <class A>
-static void any_window_sum(const A* from, A* to, long count, Window w) {
-    std::fill(to, to + count, A(0));
-    for (int j = -w.before; j <= w.after; j++)
-        for (long i = 0; i < count; i++) to[i] += from[i + j * w.step];
+template <class A, class Use>
+static void for_each_sum(const A* from, long count, Window w, Use use) {
+    const int size = w.before + w.after + 1;
+    if (size == 5) return for_each_sum<5>(from, count, w, use);
+    if (size == 3) return for_each_sum<3>(from, count, w, use);
+    #pragma omp simd
+    for (long i = 0; i < count; i++) {
+        A sum = 0;
+        for (int j = -w.before; j <= w.after; j++) sum += from[i + j * w.step];
+        use(i, sum);
+    }
 }
 
 // A thread's buffers, with room before and behind for the windows that reach over the ends.
@@ -106,17 +114,15 @@ struct Buffers {
     }
     A* operator[](int i) { return memory.data() + i * stride + margin; }
 
-    void sum(A* from, A* to, A* between, bool transposed) {
-        for (int p = 0; p < tile.passes; p++) {
-            Window w = tile.windows[p];
-            if (transposed) std::swap(w.before, w.after);
-            A* target = p == tile.passes - 1 ? to : between;
-            int size = w.before + w.after + 1;
-            if (size == 5) window_sum<5>(from, target, tile.size, w);
-            else if (size == 3) window_sum<3>(from, target, tile.size, w);
-            else any_window_sum(from, target, tile.size, w);
-            from = target;
+    template <class Use>
+    void for_each_window(const A* from, A* between, bool transposed, Use use) {
+        Window w[2] = {tile.windows[0], tile.windows[1]};
+        if (transposed) for (Window& each : w) std::swap(each.before, each.after);
+        if (tile.passes == 2) {
+            for_each_sum(from, tile.size, w[0], [&](long i, A sum) { between[i] = sum; });
+            from = between;
         }
+        for_each_sum(from, tile.size, w[tile.passes - 1], use);
     }
 };
 
@@ -126,33 +132,38 @@ template <bool ROOTS, class T, class A>
 static void normalise_tile(const Settings& set, Buffers<A>& buffer, long rows, long length,
                            const T* x, const T* grad, T* out) {
     const Tile& tile = buffer.tile;
-    const A alpha = set.alpha, beta = set.beta, k = set.k;
-    A *v = buffer[0], *squares = buffer[1], *s = buffer[2], *own = buffer[3], *between = buffer[4];
-    const long n = tile.size;
+    const A alpha = set.alpha, beta = set.beta, k = set.k, twice = 2 * alpha * beta;
+    A* __restrict v = buffer[0];
+    A* __restrict squares = buffer[1];
+    A* __restrict own = buffer[2];
+    A* __restrict result = buffer[3];
+    A* __restrict between = buffer[4];
 
-    for_each_number(tile, rows, length, x, [&](const T& from, long at) { v[at] = load(from); });
-    for (long i = 0; i < n; i++) squares[i] = v[i] * v[i];
-    buffer.sum(squares, s, between, false);
+    for_each_number(tile, rows, length, x, [&](const T& from, long at) {
+        A value = load(from);
+        v[at] = value, squares[at] = value * value;
+    });
     if (!grad) {
-        for (long i = 0; i < n; i++) {
-            A bracket = k + alpha * s[i], root = ROOTS ? inverse_fourth_root(bracket) : A(0);
-            s[i] = v[i] * (ROOTS ? root * root * root : std::pow(bracket, -beta));
-        }
-        for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, s[at]); });
-        return;
+        buffer.for_each_window(squares, between, false, [&](long i, A sum) {
+            A bracket = k + alpha * sum, root = ROOTS ? inverse_fourth_root(bracket) : A(0);
+            result[i] = v[i] * (ROOTS ? root * root * root : std::pow(bracket, -beta));
+        });
+    } else {
+        A* __restrict ratio = result;
+        for_each_number(tile, rows, length, grad,
+                        [&](const T& from, long at) { own[at] = load(from); });
+        buffer.for_each_window(squares, between, false, [&](long i, A sum) {
+            A bracket = k + alpha * sum, root = ROOTS ? inverse_fourth_root(bracket) : A(0);
+            A power = ROOTS ? root * root * root : std::pow(bracket, -beta);
+            own[i] *= power;
+            ratio[i] = own[i] * v[i] * (ROOTS ? power * root : 1 / bracket);
+        });
+        result = squares;
+        buffer.for_each_window(ratio, between, true, [&](long i, A sum) {
+            result[i] = own[i] - twice * v[i] * sum;
+        });
     }
-    for_each_number(tile, rows, length, grad,
-                    [&](const T& from, long at) { own[at] = load(from); });
-    A* ratio = squares;
-    for (long i = 0; i < n; i++) {
-        A bracket = k + alpha * s[i], root = ROOTS ? inverse_fourth_root(bracket) : A(0);
-        A power = ROOTS ? root * root * root : std::pow(bracket, -beta);
-        own[i] *= power;
-        ratio[i] = own[i] * v[i] * (ROOTS ? power * root : 1 / bracket);
-    }
-    buffer.sum(ratio, s, between, true);
-    for (long i = 0; i < n; i++) s[i] = own[i] - 2 * alpha * beta * v[i] * s[i];
-    for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, s[at]); });
+    for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, result[at]); });
 }
 
 template <class T, class A>
@@ -227,6 +238,90 @@ extern "C" void response_norm(int bytes, const Settings* set, const void* x, con
         normalise<float, float>(*set, (const float*)x, (const float*)grad, (float*)out);
     else
         normalise<double, double>(*set, (const double*)x, (const double*)grad, (double*)out);
+}
+
+// ---------------------------------------------------------------- max pooling
+//
+// Channels last. `winner` holds, for each output, which place of its window won, in one byte;
+// PyTorch keeps an 8-byte index and the whole input.
+
+struct Pool { long images, channels, height, width, out_height, out_width, window, stride; };
+
+template <class T, class A>
+static void pool_forward(const Pool& p, const T* x, T* out, uint8_t* winner) {
+    #pragma omp parallel
+    {
+        std::vector<A> best(p.channels);
+        std::vector<uint8_t> place(p.channels);
+        #pragma omp for schedule(static)
+        for (long row = 0; row < p.images * p.out_height; row++)
+            for (long ox = 0; ox < p.out_width; ox++) {
+                const long top = row % p.out_height * p.stride, left = ox * p.stride;
+                const T* image = x + row / p.out_height * p.height * p.width * p.channels;
+                for (long y = top; y < std::min(top + p.window, p.height); y++)
+                    for (long x = left; x < std::min(left + p.window, p.width); x++) {
+                        const T* from = image + (y * p.width + x) * p.channels;
+                        const uint8_t here = (y - top) * p.window + x - left;
+                        A* __restrict most = best.data();
+                        uint8_t* __restrict where = place.data();
+                        #pragma omp simd
+                        for (long c = 0; c < p.channels; c++) {
+                            A value = load(from[c]);
+                            bool wins = here == 0 || value > most[c] || value != value;
+                            most[c] = wins ? value : most[c];
+                            where[c] = wins ? here : where[c];
+                        }
+                    }
+                const long at = (row * p.out_width + ox) * p.channels;
+                #pragma omp simd
+                for (long c = 0; c < p.channels; c++) store(out + at + c, best[c]);
+                if (winner) std::copy(place.begin(), place.end(), winner + at);
+            }
+    }
+}
+
+// Each input gathers the gradients of the windows that it won, so that it is written once.
+template <class T, class A>
+static void pool_backward(const Pool& p, const T* grad, const uint8_t* winner, T* dx) {
+    #pragma omp parallel
+    {
+        std::vector<A> total(p.channels);
+        #pragma omp for schedule(static)
+        for (long row = 0; row < p.images * p.height; row++)
+            for (long x = 0; x < p.width; x++) {
+                const long y = row % p.height, image = row / p.height;
+                A* __restrict sum = total.data();
+                std::fill(total.begin(), total.end(), A(0));
+                const long first_y = std::max(0L, (y - p.window + p.stride) / p.stride);
+                const long first_x = std::max(0L, (x - p.window + p.stride) / p.stride);
+                for (long oy = first_y; oy <= std::min(y / p.stride, p.out_height - 1); oy++)
+                    for (long ox = first_x; ox <= std::min(x / p.stride, p.out_width - 1); ox++) {
+                        const uint8_t here = (y - oy * p.stride) * p.window + x - ox * p.stride;
+                        const long at = ((image * p.out_height + oy) * p.out_width + ox)
+                                        * p.channels;
+                        #pragma omp simd
+                        for (long c = 0; c < p.channels; c++)
+                            sum[c] += winner[at + c] == here ? A(load(grad[at + c])) : A(0);
+                    }
+                T* to = dx + (row * p.width + x) * p.channels;
+                #pragma omp simd
+                for (long c = 0; c < p.channels; c++) store(to + c, sum[c]);
+            }
+    }
+}
+
+extern "C" void max_pool(int bytes, const Pool* p, const void* x, void* out, uint8_t* winner) {
+    if (bytes == 2) pool_forward<bfloat16, float>(*p, (const bfloat16*)x, (bfloat16*)out, winner);
+    else if (bytes == 4) pool_forward<float, float>(*p, (const float*)x, (float*)out, winner);
+    else pool_forward<double, double>(*p, (const double*)x, (double*)out, winner);
+}
+
+extern "C" void max_pool_backward(int bytes, const Pool* p, const void* grad,
+                                  const uint8_t* winner, void* dx) {
+    if (bytes == 2)
+        pool_backward<bfloat16, float>(*p, (const bfloat16*)grad, winner, (bfloat16*)dx);
+    else if (bytes == 4) pool_backward<float, float>(*p, (const float*)grad, winner, (float*)dx);
+    else pool_backward<double, double>(*p, (const double*)grad, winner, (double*)dx);
 }
 
 // ---------------------------------------------------------------- batches

@@ -22,7 +22,7 @@ from torch import Tensor
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
 # Sums may be reordered, which vectors need; infinities and NaN keep their meaning.
-FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fno-math-errno", "-fno-trapping-math",
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math",
          "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math")
 # Tried in this order, from all that the chip can do to what every compiler knows. OpenMP's own
 # functions are found in the library that PyTorch has loaded: one pool of threads, not two.
@@ -38,6 +38,11 @@ class _Settings(ctypes.Structure):
     _fields_ = [*((name, ctypes.c_long) for name in ("images", "channels", "height", "width")),
                 *((name, ctypes.c_int) for name in ("channels_last", "columns", "size", "spatial")),
                 *((name, ctypes.c_double) for name in ("alpha", "beta", "k"))]
+
+
+class _Pool(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_long) for name in ("images", "channels", "height", "width",
+                                                   "out_height", "out_width", "window", "stride")]
 
 
 class _Cut(ctypes.Structure):
@@ -91,6 +96,32 @@ def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta:
         _library().response_norm(x.element_size(), ctypes.byref(settings), _at(x), _at(grad),
                                  _at(out))
     return out
+
+
+def max_pool(x: Tensor, window: int, stride: int, side: tuple[int, int],
+             keep: bool) -> tuple[Tensor, Tensor | None]:
+    """Max pooling without padding; `side` is (height, width) of the output.
+
+    x: (batch, channels, height, width), one of DTYPES. Returns the output, in channels-last
+    memory, and if `keep`, for `max_pool_backward`, the winners: (batch, *side, channels) uint8.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    out = x.new_empty(x.shape[0], *side, x.shape[1])
+    winner = torch.empty(out.shape, dtype=torch.uint8) if keep else None
+    _library().max_pool(x.element_size(), ctypes.byref(_Pool(*x.shape, *side, window, stride)),
+                        _at(x), _at(out), _at(winner))
+    return out.permute(0, 3, 1, 2), winner
+
+
+def max_pool_backward(grad: Tensor, winner: Tensor, shape: torch.Size, window: int,
+                      stride: int) -> Tensor:
+    """The gradient of `max_pool` with respect to its input, which had `shape`."""
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    dx = torch.empty(shape, dtype=grad.dtype, memory_format=torch.channels_last)
+    pool = _Pool(*shape, *grad.shape[2:], window, stride)
+    _library().max_pool_backward(grad.element_size(), ctypes.byref(pool), _at(grad), _at(winner),
+                                 _at(dx))
+    return dx
 
 
 def cut(images, index, top, left, flip, size: int, mean: Tensor, mean_follows: bool,

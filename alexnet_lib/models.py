@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_lib.errors import UserError
-from alexnet_lib.layers import Dropout, LocalResponseNorm, Pad, SpatialResponseNorm
+from alexnet_lib.layers import Dropout, LocalResponseNorm, MaxPool, Pad, SpatialResponseNorm
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 VARIANTS = ("paper", "2012")
@@ -104,7 +104,7 @@ class AlexNet(nn.Module):
                              else [])
 
         def pooling(i: int) -> tuple[str, nn.Module]:
-            return f"pool{i}", nn.MaxPool2d(*pool, ceil_mode=True)
+            return f"pool{i}", MaxPool(*pool)
 
         # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
         first = ([*norm(1), pooling(1), ("act1", act())] if variant == "2012"
@@ -181,7 +181,7 @@ class CifarNet(nn.Module):
 
         self.features = nn.Sequential(OrderedDict([
             ("conv1", nn.Conv2d(in_channels, 32, 5, padding=2)),
-            ("pool1", nn.MaxPool2d(3, 2, ceil_mode=True)),
+            ("pool1", MaxPool(3, 2)),
             ("act1", act()),
             *norm(1),
             ("conv2", nn.Conv2d(32, 32, 5, padding=2)),
