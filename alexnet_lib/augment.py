@@ -1,14 +1,15 @@
 """Batches from stored images: crop, flip, colour, ten views; on the device that trains.
 
-Stored images are uint8 (N, S, S, 3), values 0-255. Batches are float32 (B, 3, C, C), 0-255 less
-the mean, in channels-last memory, which is the fastest on every device. Whatever is random comes
-from the generator that is passed in, so that a batch can be drawn again.
+Stored images are uint8 (N, S, S, 3), values 0-255. Batches are (B, 3, C, C), float32 or bfloat16,
+0-255 less the mean, in channels-last memory, which is the fastest on every device. Whatever is
+random comes from the generator that is passed in, so that a batch can be drawn again.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet_lib import kernels
 from alexnet_lib.errors import UserError
 
 COLOUR_DEFINITIONS = ("none", "paper", "2012")
@@ -69,8 +70,20 @@ def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: f
 
     Returns: (B, 3, H, W) float.
     """
-    if definition == "none":
+    shift, divisor = colour_shift(len(batch), values, vectors, definition, std, generator)
+    if shift is None:
         return batch
+    return (batch + shift.to(batch.device, batch.dtype)[:, :, None, None]) / divisor
+
+
+def colour_shift(count: int, values, vectors, definition: str = "paper", std: float = 0.1,
+                 generator: torch.Generator | None = None) -> tuple[Tensor | None, float]:
+    """What `pca_colour` adds to each of `count` images, (count, 3), and what it divides by.
+
+    (None, 1) if `definition` is "none".
+    """
+    if definition == "none":
+        return None, 1.0
     if definition not in COLOUR_DEFINITIONS:
         raise UserError(f"unknown colour definition {definition!r}: "
                         f"use one of {', '.join(COLOUR_DEFINITIONS)}")
@@ -78,9 +91,8 @@ def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: f
     vectors = torch.as_tensor(vectors, dtype=torch.float32)
     strength = values / 255 if definition == "paper" else values.sqrt()
     device = generator.device if generator is not None else "cpu"
-    alpha = torch.randn(len(batch), 3, generator=generator, device=device).cpu() * std
-    shift = ((alpha * strength) @ vectors.T).to(batch.device, batch.dtype)[:, :, None, None]
-    return batch + shift if definition == "paper" else (batch + shift) / (1 + std)
+    alpha = torch.randn(count, 3, generator=generator, device=device).cpu() * std
+    return (alpha * strength) @ vectors.T, 1.0 if definition == "paper" else 1.0 + std
 
 
 def ten_view_places(stored: int, size: int) -> list[tuple[int, int, bool]]:
@@ -105,12 +117,13 @@ class Augment:
         per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
             (convdata_jpeg.py:77,238-246).
         grey: give one channel, the mean of the three.
+        dtype: of the batches, float32 or bfloat16.
     """
 
     def __init__(self, size: int, mean, colour_values=None, colour_vectors=None, *,
                  crop: bool = True, flip: bool = True, colour: str = "none",
                  mean_at: str = "pixel", per: int = 1,
-                 grey: bool = False, device="cpu"):
+                 grey: bool = False, device="cpu", dtype: torch.dtype = torch.float32):
         self.size, self.stored = size, len(mean)
         if size > self.stored:
             raise UserError(f"crops of {size} pixels do not fit into stored images of "
@@ -118,15 +131,33 @@ class Augment:
         if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
             raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
         self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
-        self.grey = grey
+        self.grey, self.dtype = grey, dtype
         self.values, self.vectors = colour_values, colour_vectors
         self.device = torch.device(device)
-        self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32, device=self.device)
+        self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32).contiguous()
+        self._mean_there = self.mean.to(self.device)
 
-    def train(self, images, index, generator: torch.Generator) -> Tensor:
-        """A training batch, (B, 3, size, size) float32: every draw comes from `generator`."""
-        count, free = len(index), self.stored - self.size
-        draws = -(-count // self.per)  # rounded up
+    def train(self, images, index, generator: torch.Generator,
+              colour: str | None = None) -> Tensor:
+        """A training batch, (B, 3, size, size): every draw comes from `generator`.
+
+        colour: instead of the definition that this object was made with.
+        """
+        places = self._draw(len(index), generator)
+        shift = colour_shift(len(index), self.values, self.vectors, colour or self.colour,
+                             generator=generator)
+        return self._cut(images, index, *places, *shift)
+
+    def view(self, images, index, view: int = 4) -> Tensor:
+        """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size)."""
+        top, left, flip = ten_view_places(self.stored, self.size)[view]
+        count = len(index)
+        places = torch.tensor([[top], [left]]).expand(2, count)
+        return self._cut(images, index, *places, torch.full((count,), flip), None, 1.0)
+
+    def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Random (top, left, flip) for `count` images."""
+        free, draws = self.stored - self.size, -(-count // self.per)  # rounded up
 
         def spread(drawn: Tensor) -> Tensor:
             return drawn.repeat_interleave(self.per)[:count]
@@ -136,25 +167,49 @@ class Augment:
         if not self.crop:
             places = torch.full_like(places, free // 2)
         flips = spread(flips) if self.flip else torch.zeros(count, dtype=torch.bool)
-        batch = self._cut(images, index, spread(places[0]), spread(places[1]), flips)
-        batch = pca_colour(batch, self.values, self.vectors, self.colour, generator=generator)
-        return self._greyed(batch)
+        return spread(places[0]), spread(places[1]), flips
 
-    def view(self, images, index, view: int = 4) -> Tensor:
-        """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size) float32."""
-        top, left, flip = ten_view_places(self.stored, self.size)[view]
-        full = np.full(len(index), 1)
-        batch = self._cut(images, index, full * top, full * left, (full * flip).astype(bool))
-        return self._greyed(batch)
-
-    def _greyed(self, batch: Tensor) -> Tensor:
-        return batch.mean(1, keepdim=True) if self.grey else batch
-
-    def _cut(self, images, index, top, left, flip) -> Tensor:
-        batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)
-        if self.mean_at == "pixel":
-            mean = crop(self.mean[None], [0] * len(index), top, left, flip, self.size)
+    def _cut(self, images, index, top, left, flip, shift: Tensor | None, divisor: float) -> Tensor:
+        """(crop - mean + shift) / divisor, on the device."""
+        dtype = torch.float32 if self.grey else self.dtype
+        if _fast(images):
+            batch = kernels.cut(images, index, top, left, flip, self.size, self.mean,
+                                self.mean_at == "pixel", shift, divisor, dtype)
+            batch = _moved(batch, self.device)
         else:
-            free = (self.stored - self.size) // 2
-            mean = self.mean[free:free + self.size, free:free + self.size].permute(2, 0, 1)
-        return batch - mean
+            batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)
+            batch = batch - self._mean_of(top, left, flip)
+            if shift is not None:
+                batch = (batch + shift.to(self.device)[:, :, None, None]) / divisor
+            batch = batch.to(dtype)
+        return batch.mean(1, keepdim=True).to(self.dtype) if self.grey else batch
+
+    def _mean_of(self, top, left, flip) -> Tensor:
+        """The part of the mean image that is subtracted from each crop."""
+        mean = self._mean_there
+        if self.mean_at == "pixel":
+            return crop(mean[None], [0] * len(top), top, left, flip, self.size)
+        free = (self.stored - self.size) // 2
+        return mean[free:free + self.size, free:free + self.size].permute(2, 0, 1)
+
+
+def _fast(images) -> bool:
+    """Whether the compiled kernel can cut these images: whole RGB images of bytes, on the CPU."""
+    if isinstance(images, Tensor):
+        whole = images.is_contiguous() and images.device.type == "cpu"
+    else:
+        whole = images.flags.c_contiguous
+    return (whole and images.dtype in (torch.uint8, np.uint8) and images.shape[3] == 3
+            and kernels.usable())
+
+
+def _moved(batch: Tensor, device: torch.device) -> Tensor:
+    """`batch` on the device; to a GPU by a stream of its own, so that it goes on computing."""
+    if device.type != "cuda":
+        return batch.to(device)
+    copies = torch.cuda.Stream(device)
+    with torch.cuda.stream(copies):
+        moved = batch.pin_memory().to(device, non_blocking=True)
+    copies.synchronize()
+    moved.record_stream(torch.cuda.current_stream(device))
+    return moved

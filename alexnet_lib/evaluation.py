@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from alexnet_lib import datasets
+from alexnet_lib import datasets, memory
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Loaded, Trainer, autocast
 
@@ -33,14 +33,15 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
     net.model.eval()
     parts = []
     batches = torch.arange(len(images)).split(batch_size)
-    for index in tqdm(batches, unit="batch", disable=not progress):
-        total = 0
-        for view in VIEWS[views]:
-            x = net.augment.view(images, index, view)
-            with autocast(net.config):
-                logits = net.model(x)
-            total = total + logits.float().softmax(1)
-        parts.append((total / views).cpu())
+    with memory.kept():
+        for index in tqdm(batches, unit="batch", disable=not progress):
+            total = 0
+            for view in VIEWS[views]:
+                x = net.augment.view(images, index, view)
+                with autocast(net.config):
+                    logits = net.model(x)
+                total = total + logits.float().softmax(1)
+            parts.append((total / views).cpu())
     return torch.cat(parts) if parts else torch.empty(0, len(net.classes))
 
 

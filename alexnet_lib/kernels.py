@@ -128,25 +128,25 @@ def cut(images, index, top, left, flip, size: int, mean: Tensor, mean_follows: b
         shift: Tensor | None, divisor: float, dtype: torch.dtype) -> Tensor:
     """`augment.crop` of RGB images, less the mean, plus a shift per image, divided; in one pass.
 
-    images: (N, S, S, 3) uint8, array or tensor. mean: (S, S, 3) float32. shift: (B, 3) or None.
-    Returns (B, 3, size, size) of `dtype` (float32 or bfloat16), in channels-last memory.
+    images: (N, S, S, 3) uint8, contiguous array or tensor. mean: (S, S, 3) float32. shift: (B, 3)
+    or None. Returns (B, 3, size, size) of `dtype` (float32, bfloat16), in channels-last memory.
     """
-    stored = images.shape[1]
-    one = images[0]
-    if isinstance(images, Tensor):
-        images, one = images.contiguous(), images[0]
-    base, each = (images.data_ptr(), one.numel()) if isinstance(images, Tensor) else (
-        images.__array_interface__["data"][0], images.strides[0])
-    index = torch.as_tensor(index, dtype=torch.int64)
-    places = base + index * each
-    top, left = (torch.as_tensor(a, dtype=torch.int64).contiguous() for a in (top, left))
-    flip = torch.as_tensor(flip, dtype=torch.uint8).contiguous()
+    count, stored = len(images), images.shape[1]
+    index, top, left = (torch.as_tensor(a, dtype=torch.int64).contiguous()
+                        for a in (index, top, left))
+    flip = torch.as_tensor(flip).to(torch.uint8).contiguous()
+    if index.numel() and not (0 <= int(index.min()) <= int(index.max()) < count
+                              and int(torch.minimum(top, left).min()) >= 0
+                              and int(torch.maximum(top, left).max()) <= stored - size):
+        raise IndexError(f"an image or a place outside {count} images of {stored} pixels")
+    start = (images.data_ptr() if isinstance(images, Tensor)
+             else images.__array_interface__["data"][0])
+    places = start + index * (stored * stored * 3)
     out = torch.empty(len(index), size, size, 3, dtype=dtype)
     settings = _Cut(len(index), stored, size, (stored - size) // 2, mean_follows, divisor)
-    if shift is not None:
-        shift = shift.float().contiguous()
+    shift = None if shift is None else shift.float().contiguous()
     _library().cut(out.element_size(), ctypes.byref(settings), _at(places), _at(top), _at(left),
-                   _at(flip), _at(mean.contiguous()), _at(shift), _at(out))
+                   _at(flip), _at(mean), _at(shift), _at(out))
     return out.permute(0, 3, 1, 2)
 
 

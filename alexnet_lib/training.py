@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from alexnet_lib import datasets
+from alexnet_lib import datasets, memory
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import (
     CHECKPOINT,
@@ -195,7 +196,8 @@ def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
     """The batch maker that a resolved configuration describes."""
     return Augment(config.input_size, mean, values, vectors, crop=config.crop, flip=config.flip,
                    colour=config.colour, mean_at=config.mean_at, per=config.per,
-                   grey=config.in_channels == 1, device=config.device)
+                   grey=config.in_channels == 1, device=config.device,
+                   dtype=torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
 
 class Trainer:
@@ -219,10 +221,13 @@ class Trainer:
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
         self.rates = schedule(config.schedule, config.epochs)
-        self.augment = build_augment(config, dataset.mean, dataset.colour_values,
-                                     dataset.colour_vectors)
         train = dataset.splits["train"]
         self.images = placed(train.images[:config.limit], config.device)
+        self.augment = build_augment(config, dataset.mean, dataset.colour_values,
+                                     dataset.colour_vectors)
+        # Images that do not fit on the GPU are cut on the CPU, one batch ahead.
+        elsewhere = config.device != "cpu" and isinstance(self.images, np.ndarray)
+        self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
         self.labels = torch.as_tensor(np.array(train.labels[:config.limit]), device=config.device)
         self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
         self.step, self.seconds = 0, 0.0
@@ -231,6 +236,7 @@ class Trainer:
         self.mistakes: list[int] = []
         self._pending: list[tuple[Tensor, Tensor]] = []
         self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
+        self._ahead: dict[int, Future] = {}  # the next batch, under way
         self.path = Path(config.out) / CHECKPOINT if config.out else None
 
     @property
@@ -249,18 +255,24 @@ class Trainer:
                           self.history[-1]["val_error"] if self.history else None)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The minibatch of the current step: (B, C, size, size) float32 and (B,) int64."""
-        config = self.config
-        if self._order[0] != self.epoch:
-            shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0,
-                                                                         self.epoch))
-            self._order = self.epoch, shuffled
-        order = self._order[1]
-        at = self.step % self.steps_per_epoch * config.batch_size
-        index = order[at:at + config.batch_size]
-        noisy = self.epoch < round(config.colour_until * config.epochs)
-        self.augment.colour = config.colour if noisy else "none"
-        x = self.augment.train(self.images, index, seeded(config.seed, 1, self.step))
+        """The minibatch of the current step: (B, C, size, size) and (B,) int64, on the device."""
+        if not self._prefetch:
+            return self._make_batch(self.step)
+        made = self._ahead.pop(self.step, None) or self._prefetch.submit(self._make_batch,
+                                                                         self.step)
+        if self.step + 1 < self.total_steps:
+            self._ahead = {self.step + 1: self._prefetch.submit(self._make_batch, self.step + 1)}
+        return made.result()
+
+    def _make_batch(self, step: int) -> tuple[Tensor, Tensor]:
+        config, (epoch, at) = self.config, divmod(step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0, epoch))
+            self._order = epoch, shuffled
+        index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
+        noisy = epoch < round(config.colour_until * config.epochs)
+        x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
+                               config.colour if noisy else "none")
         return x, self.labels[index.to(self.labels.device)]
 
     def train_step(self) -> None:
@@ -391,32 +403,35 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
         run.restore()
         say(f"resumed at step {run.step} of {run.total_steps}")
     say(describe(run))
-    saved = time.monotonic()
     bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
     try:
-        while run.step < run.total_steps:
-            if run.step % run.steps_per_epoch == 0:
-                run.start_epoch()
-            run.train_step()
-            bar.update()
-            if run.step % 10 == 0:
-                bar.set_postfix(loss=f"{run.collect():.3f}")
-            if run.step % run.steps_per_epoch == 0:
-                row = run.end_epoch()
-                run.save()
-                saved = time.monotonic()
-                say(epoch_line(row, run.config.epochs))
-                on_epoch(run.history)
-            elif time.monotonic() - saved > 60 * run.config.save_minutes:
-                run.save()
-                saved = time.monotonic()
+        with memory.kept(), bar:
+            _to_the_end(run, bar, say, on_epoch)
     except KeyboardInterrupt:
         run.save()
         say(f"interrupted at step {run.step}" + (f", saved in {run.path}" if run.path else ""))
         raise
-    finally:
-        bar.close()
     return run
+
+
+def _to_the_end(run: Trainer, bar: tqdm, say, on_epoch) -> None:
+    saved = time.monotonic()
+    while run.step < run.total_steps:
+        if run.step % run.steps_per_epoch == 0:
+            run.start_epoch()
+        run.train_step()
+        bar.update()
+        if run.step % 10 == 0:
+            bar.set_postfix(loss=f"{run.collect():.3f}")
+        if run.step % run.steps_per_epoch == 0:
+            row = run.end_epoch()
+            run.save()
+            saved = time.monotonic()
+            say(epoch_line(row, run.config.epochs))
+            on_epoch(run.history)
+        elif time.monotonic() - saved > 60 * run.config.save_minutes:
+            run.save()
+            saved = time.monotonic()
 
 
 def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
