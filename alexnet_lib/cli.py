@@ -99,6 +99,8 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
                                 "KiB (fp32)"), colalign=("left", "left") + ("right",) * 4,
                         disable_numparse=True))
     click.echo()
+    from alexnet_lib import kernels
+    click.echo(f"on this CPU: {kernels.told()}")
     click.echo(tabulate(beside_the_paper(total, type(net).__name__, num_classes, input_size,
                                          columns if not checkpoint else 0),
                         tablefmt="plain", disable_numparse=True))
@@ -281,3 +283,50 @@ def predict(checkpoint, top, images, device, json_file):
     for path, best in found.items():
         click.echo(path)
         click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
+
+
+@cli.command()
+@click.option("--rounds", default=3, show_default=True, help="how often each workload is run")
+@click.option("--seconds", type=float, help="how long each workload is measured [own choice]")
+@click.option("--steps", is_flag=True, help="measure how the step became fast instead")
+@click.option("--chart", metavar="FILE", help="measure cost against batch size, images and "
+              "processes instead, and draw it (.png)")
+@AS_JSON
+def bench(rounds, seconds, steps, chart, json_file):
+    """Measure speed and memory, each row beside its rival in the same run."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "benchmarks" / "bench.py").exists():
+        raise UserError("the benchmarks are not installed with the library: clone the repository "
+                        "and run this there")
+    if rounds < 1 or (seconds is not None and seconds <= 0):
+        raise UserError("rounds must be 1 or more, and seconds above 0")
+    sys.path.insert(0, str(root))
+    from benchmarks import bench as measures
+    if chart:
+        result = measures.about() | {"curves": measures.bench_curves()}
+        draw_chart(result, chart)
+    elif steps:
+        result = measures.about() | {"steps": measures.bench_steps()}
+    else:
+        result = measures.about() | {"rows": measures.bench_rows(rounds, seconds)}
+    deliver(result, json_file)
+    if json_file == "-" or chart:
+        return
+    rows = [(r["text"], f"{r['images_per_s']:.1f}", f"{r['peak_mb']:,.0f}")
+            for r in result.get("steps", [])] or [
+        (r["id"], f"{r['ours']:,.4g}", f"{r['rival']:,.4g}", r["unit"], f"{r['ratio']:.3g}",
+         r["target"]) for r in result["rows"]]
+    heads = (("step", "images/s", "peak MB") if steps else
+             ("row", "ours", "rival", "unit", "ratio", "target"))
+    click.echo(f"{result['device']}; {result['kernels']}\n")
+    click.echo(tabulate(rows, heads, disable_numparse=True,
+                        colalign=("left",) + ("right",) * (len(heads) - 1)))
+
+
+def draw_chart(result: dict, file: str) -> None:
+    """The curves of a benchmark as a picture."""
+    from alexnet_lib import plots
+    try:
+        plots.speed(result["curves"]).savefig(file, dpi=150)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot draw {file}: {error}; give --chart another file") from None
