@@ -10,7 +10,7 @@ START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-st
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env outputs lint clean
+.PHONY: help lab test env outputs bench lint clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -28,6 +28,9 @@ env: $(STAMP)  ## create the environment in .venv, with the alexnet command in i
 
 outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all
 	@$(BIN)/python tests/store_outputs.py $(NB)
+
+bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="--rounds 1"
+	@$(BIN)/alexnet bench $(ARGS)
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .

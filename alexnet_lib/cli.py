@@ -100,7 +100,7 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
                         disable_numparse=True))
     click.echo()
     from alexnet_lib import kernels
-    click.echo(f"on this CPU: {kernels.told()}")
+    click.echo(f"fast paths: {kernels.told()}")
     click.echo(tabulate(beside_the_paper(total, type(net).__name__, num_classes, input_size,
                                          columns if not checkpoint else 0),
                         tablefmt="plain", disable_numparse=True))

@@ -1,7 +1,8 @@
-"""Fast paths on a CPU: kernels.cpp, compiled at first use, and what to do where it cannot be.
+"""Fast paths: kernels.cpp on a CPU, compiled at first use, and kernels_gpu.py.
 
 Every function here has a plain twin in PyTorch, which runs instead where there is no C++ compiler,
 and against which the tests compare it: `layers`, `augment` and `optim` ask `usable` first.
+ALEXNET_KERNELS=plain in the environment asks for the plain code everywhere.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -51,19 +53,30 @@ class _Cut(ctypes.Structure):
 
 
 def usable(*tensors: Tensor) -> bool:
-    """Whether the compiled kernels can take these tensors; compiles them at the first call."""
+    """Whether kernels.cpp can take these tensors; compiles it at the first call."""
     if _switched_off or torch.compiler.is_compiling():
         return False
     return all(t.device.type == "cpu" and t.dtype in DTYPES
                for t in tensors) and _library() is not None
 
 
+def norm_for(x: Tensor, size: int, spatial: bool) -> Callable | None:
+    """A fast `response_norm` for x on its device, or None: then plain PyTorch must do."""
+    if usable(x):
+        return response_norm
+    if _switched_off or torch.compiler.is_compiling() or not x.is_cuda or spatial:
+        return None
+    gpu = _gpu_kernels()
+    return gpu.response_norm if gpu and x.dtype in gpu.DTYPES and size <= gpu.WIDEST else None
+
+
 def told() -> str:
-    """What runs on this CPU, and if it is not the compiled kernels, why: for `alexnet info`."""
-    if os.environ.get("ALEXNET_KERNELS") == "plain":
-        return "plain PyTorch (ALEXNET_KERNELS=plain)"
+    """What runs here, and where it is not the fast path, why: for `alexnet info`."""
     _library()
-    return _state["told"]
+    if torch.cuda.is_available():
+        _gpu_kernels()
+        return f"CPU: {_told['cpu']}; GPU: {_told['gpu']}"
+    return _told["cpu"]
 
 
 @contextlib.contextmanager
@@ -162,26 +175,49 @@ def _at(tensor: Tensor | None):
     return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
 
 
-_state = {"told": "plain PyTorch"}
+_told = {"cpu": "plain PyTorch", "gpu": "plain PyTorch"}
+
+
+def _wanted() -> bool:
+    if os.environ.get("ALEXNET_KERNELS") != "plain":
+        return True
+    _told.update(dict.fromkeys(_told, "plain PyTorch (ALEXNET_KERNELS=plain)"))
+    return False
 
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None; `_state` says which and why."""
-    if os.environ.get("ALEXNET_KERNELS") == "plain":
+    """The compiled kernels, or None; `_told` says which and why."""
+    if not _wanted():
         return None
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++",
                                                     "clang++"))), None)
     if compiler is None or sys.platform == "win32":
-        _state["told"] = "plain PyTorch (no C++ compiler found: install g++ or clang++)"
+        _told["cpu"] = "plain PyTorch (no C++ compiler found: install g++ or clang++)"
         return None
     try:
         library = _load(compiler)
     except (OSError, subprocess.SubprocessError) as error:
-        _state["told"] = f"plain PyTorch ({Path(compiler).name} cannot build kernels.cpp: {error})"
+        _told["cpu"] = f"plain PyTorch ({Path(compiler).name} cannot build kernels.cpp: {error})"
         return None
-    _state["told"] = f"compiled C++ ({Path(compiler).name})"
+    _told["cpu"] = f"compiled C++ ({Path(compiler).name})"
     return library
+
+
+@functools.cache
+def _gpu_kernels():
+    """The module of Triton kernels if they run on this GPU, tried on a small tensor, or None."""
+    if not _wanted():
+        return None
+    try:
+        from alexnet_lib import kernels_gpu
+        x = torch.ones(1, 2, 3, 3, device="cuda")
+        kernels_gpu.response_norm(x, x, 5, 1e-4, 0.75, 2.0)
+    except Exception as error:  # whatever a driver or a compiler may say: it is not needed
+        _told["gpu"] = f"plain PyTorch (no Triton: {type(error).__name__})"
+        return None
+    _told["gpu"] = "Triton"
+    return kernels_gpu
 
 
 def _load(compiler: str) -> ctypes.CDLL:
@@ -190,7 +226,7 @@ def _load(compiler: str) -> ctypes.CDLL:
     recipe = (SOURCE.read_bytes(), version, _processor(), FLAGS, VECTORS, THREADS)
     name = f"kernels-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]}.so"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet-course"
-    if (cache / name).exists():
+    with contextlib.suppress(OSError):  # not there, or damaged: built again
         return ctypes.CDLL(str(cache / name))
     with tempfile.TemporaryDirectory() as scratch:
         library = _build(compiler, Path(scratch))

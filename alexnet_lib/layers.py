@@ -73,8 +73,8 @@ class _ResponseNorm(torch.autograd.Function):
     def forward(ctx, x, window, norm: dict):
         ctx.save_for_backward(x)
         ctx.window, ctx.norm = window, norm
-        if kernels.usable(x):
-            return kernels.response_norm(x, None, **norm)
+        if fast := kernels.norm_for(x, norm["size"], norm["spatial"]):
+            return fast(x, None, **norm)
         bracket = window(x.square(), False).mul_(norm["alpha"]).add_(norm["k"])
         return _inverse_power(bracket, norm["beta"]).mul_(x)
 
@@ -83,8 +83,8 @@ class _ResponseNorm(torch.autograd.Function):
     def backward(ctx, grad):
         x, = ctx.saved_tensors
         window, norm = ctx.window, ctx.norm
-        if kernels.usable(x):
-            return kernels.response_norm(x, grad, **norm), None, None
+        if fast := kernels.norm_for(x, norm["size"], norm["spatial"]):
+            return fast(x, grad, **norm), None, None
         bracket = window(x.square(), False).mul_(norm["alpha"]).add_(norm["k"])
         own = _inverse_power(bracket.clone(), norm["beta"]).mul_(grad)
         # What x[i] does to its neighbours, through their brackets.
@@ -113,7 +113,7 @@ class LocalResponseNorm(nn.Module):
         if torch.compiler.is_compiling():  # the compiler makes its own fast path from the formula
             return local_response_norm(x, self.size, self.alpha, self.beta, self.k, self.columns)
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
-                "columns": self.columns}
+                "columns": self.columns, "spatial": False}
         with torch.autocast(x.device.type, enabled=False):
             return _ResponseNorm.apply(x, self._window, norm)
 
@@ -151,7 +151,7 @@ class SpatialResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
-                "spatial": True}
+                "columns": 1, "spatial": True}
         with torch.autocast(x.device.type, enabled=False):
             return _ResponseNorm.apply(x, self._window, norm)
 

@@ -314,3 +314,56 @@ def templates(weights, classes) -> Figure:
         axes.imshow((0.5 + 0.5 * weight / np.abs(weight).max()).clip(0, 1))
         axes.set_title(name, fontsize=10)
     return figure
+
+
+# The benchmark
+
+
+def speed(curves: dict) -> Figure:
+    """Cost against batch size, number of images and processes, as `alexnet bench` measured it.
+
+    Args:
+        curves: "batch", "images" and "processes", each with "x", "unit" and a list by contender.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(12, 4))
+    labels = {"batch": ("images in a minibatch", "Training"),
+              "images": ("images in the packed store", "Making batches, one core"),
+              "processes": ("processor cores used", "Training, batch 128")}
+    for panel, (name, (label, title)) in zip(panels, labels.items(), strict=True):
+        curve = curves[name]
+        lines = [key for key in curve if key not in ("x", "unit")]
+        for line, mark in zip(lines, "os^", strict=False):
+            panel.plot(curve["x"], curve[line], marker=mark, label=line)
+        panel.set(xlabel=label, ylabel=curve["unit"], title=title)
+        if name == "processes":
+            panel.set_ylim(0, None)
+            panel.set_xticks(curve["x"])
+        else:
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            panel.set_xticks(curve["x"], curve["x"], rotation=45)
+        panel.minorticks_off()
+        panel.legend()
+    return figure
+
+
+def precisions(record: dict) -> Figure:
+    """Training in bf16 and in fp32: each seed a thin line, the means thick.
+
+    Args:
+        record: what `benchmarks/precision.py` writes.
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4))
+    for panel, name, label, factor in zip(
+            panels, ("train_loss", "val_error"), ("training loss, nats", "validation error, %"),
+            (1, 100), strict=True):
+        for precision, colour in (("fp32", ORANGE), ("bf16", BLUE)):
+            runs = np.array([run[name] for run in record["runs"]
+                             if run["precision"] == precision]) * factor
+            epochs = np.arange(1, runs.shape[1] + 1)
+            panel.plot(epochs, runs.T, color=colour, lw=0.7, alpha=0.5)
+            panel.plot(epochs, runs.mean(0), color=colour, lw=2.5,
+                       label=f"{precision}, mean of {len(runs)} seeds")
+        panel.set(xlabel="epoch", ylabel=label, yscale="log")
+        panel.legend()
+    return figure

@@ -4,14 +4,30 @@ import pytest
 import torch
 from torch import nn
 
+from alexnet_lib import kernels
 from alexnet_lib.layers import (
     Dropout,
     LocalResponseNorm,
+    MaxPool,
     Pad,
     SpatialResponseNorm,
     local_response_norm,
     window_matrix,
 )
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture(params=["kernels", "plain"], autouse=True)
+def path(request):
+    """Every test runs on the compiled kernels and on plain PyTorch."""
+    if request.param == "plain":
+        with kernels.plain():
+            yield
+    elif not kernels.usable():
+        pytest.skip(kernels.told())
+    else:
+        yield
 
 
 def by_loops(x, size, alpha, beta, k, columns):
@@ -53,33 +69,91 @@ def test_torch_lrn_with_its_own_constants_is_the_code_not_the_paper():
 
 
 @pytest.mark.parametrize("size, columns", [(5, 2), (4, 1), (30, 2)])
-def test_lrn_gradient(size, columns):
-    layer = LocalResponseNorm(8, size, 0.3, columns=columns).double()
-    assert torch.autograd.gradcheck(layer, torch.randn(1, 8, 2, 3, dtype=torch.double,
-                                                       requires_grad=True))
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("beta", [0.75, 0.6])
+def test_lrn_gradient(size, columns, layout, beta):
+    layer = LocalResponseNorm(8, size, 0.3, beta, columns=columns).double()
+    x = torch.randn(1, 8, 2, 3, dtype=torch.double).to(memory_format=layout)
+    assert torch.autograd.gradcheck(layer, x.requires_grad_())
 
 
 @pytest.mark.parametrize("size", [3, 5])
-def test_spatial_norm_gradient(size):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_spatial_norm_gradient(size, layout):
     layer = SpatialResponseNorm(size, alpha=0.05).double()
-    assert torch.autograd.gradcheck(layer, torch.randn(1, 2, 4, 6, dtype=torch.double,
-                                                       requires_grad=True))
+    x = torch.randn(1, 2, 4, 6, dtype=torch.double).to(memory_format=layout)
+    assert torch.autograd.gradcheck(layer, x.requires_grad_())
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_lrn_in_every_precision_and_layout(dtype, tolerance, layout):
-    x = torch.randn(2, 16, 7, 9, dtype=torch.double) * 60
+# float32's rounding is 6e-8 and bfloat16's 4e-3, both relative.
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape, columns", [((2, 16, 7, 9), 2), ((3, 96, 13, 11), 2),
+                                            ((1, 300, 3, 3), 1), ((2, 2, 17, 1), 2)])
+def test_lrn_in_every_precision_and_layout(dtype, tolerance, layout, shape, columns):
+    x = torch.randn(shape, dtype=torch.double) * 60
     given = x.to(dtype).to(memory_format=layout).requires_grad_()
     exact = given.detach().double().requires_grad_()
-    out = LocalResponseNorm(16, columns=2)(given)
-    expected = local_response_norm(exact, columns=2)
+    out = LocalResponseNorm(shape[1], columns=columns)(given)
+    expected = local_response_norm(exact, columns=columns)
     grad = torch.randn_like(expected)
     out.backward(grad.to(dtype))
     expected.backward(grad.to(dtype).double())
     assert out.dtype == dtype and out.is_contiguous(memory_format=layout)
     for ours, theirs in ((out, expected), (given.grad, exact.grad)):
         assert (ours.double() - theirs).norm() / theirs.norm() < tolerance
+
+
+@pytest.mark.parametrize("make", [lambda: LocalResponseNorm(6), lambda: SpatialResponseNorm(),
+                                  lambda: MaxPool(3, 2)])
+def test_odd_tensors(make):
+    """Views, no images at all, what is not a number, and what autograd keeps."""
+    whole = torch.randn(4, 12, 7, 14) * 40
+    view = whole[::2, 3:9, :, ::2]  # neither layout
+    torch.testing.assert_close(make()(view), make()(view.contiguous()))
+    assert make()(whole[:0, :6]).shape[0] == 0
+    spoilt = whole[:, :6].clone()
+    spoilt[0, 0, 3, 3] = torch.nan
+    out = make()(spoilt)
+    assert out[0].isnan().any() and not out[1:].isnan().any()
+
+
+@pytest.mark.parametrize("make", [lambda: LocalResponseNorm(6), lambda: SpatialResponseNorm()])
+def test_a_norm_saves_one_tensor(make):
+    saved = []
+    x = torch.randn(2, 6, 8, 8, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        make()(x)
+    assert [t.data_ptr() for t in saved] == [x.data_ptr()]
+
+
+@pytest.mark.parametrize("make", [lambda: LocalResponseNorm(6), lambda: MaxPool(3, 2)])
+def test_torch_compile_takes_the_layers(make):
+    x = torch.randn(2, 6, 9, 9) * 40
+    compiled = torch.compile(make(), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), make()(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("window, stride", [(3, 2), (2, 2), (3, 3), (5, 2), (2, 3), (1, 1), (4, 3)])
+def test_max_pool_is_torchs(window, stride, layout, dtype):
+    for shape in ((2, 5, 13, 11), (1, 20, 7, 8), (1, 1, 6, 5)):
+        # Whole numbers from a few: many ties, of which the first must win.
+        x = torch.randint(-4, 5, shape).to(dtype).to(memory_format=layout).requires_grad_()
+        same = x.detach().clone().requires_grad_()
+        ours = MaxPool(window, stride)(x)
+        theirs = nn.MaxPool2d(window, stride, ceil_mode=True)(same)
+        assert torch.equal(ours, theirs)
+        grad = torch.randint(-3, 4, ours.shape).to(dtype)
+        ours.backward(grad)
+        theirs.backward(grad)
+        assert torch.equal(x.grad, same.grad)
+
+
+def test_max_pool_of_nothing_says_so():
+    with pytest.raises(RuntimeError):
+        MaxPool(3, 2)(torch.zeros(1, 1, 0, 4))
 
 
 def test_columns_do_not_see_each_other():
@@ -151,6 +225,7 @@ def test_window_matrix_is_a_band_in_each_column():
 
 @pytest.mark.parametrize("make", [
     lambda: LocalResponseNorm(9, columns=2), lambda: LocalResponseNorm(8, size=0),
+    lambda: LocalResponseNorm(8, k=0.0), lambda: SpatialResponseNorm(k=-1.0),
     lambda: SpatialResponseNorm(4), lambda: Dropout(1.0), lambda: Dropout(-0.1),
 ])
 def test_impossible_settings_are_refused(make):
