@@ -286,6 +286,36 @@ def predict(checkpoint, top, images, device, json_file):
 
 
 @cli.command()
+@click.argument("claim")
+@click.option("--data", help="the data set [that of the claim]")
+@click.option("--seeds", default=5, show_default=True)
+@click.option("--minutes", type=float, help="begin no run that would probably end later")
+def experiment(claim, data, seeds, minutes):
+    """Run what is missing of a claim's arms and seeds, and put it into the ledger.
+
+    CLAIM is an id such as C04; without --data, every data set that it is tested on.
+    """
+    from alexnet_lib import experiments
+    from alexnet_lib.experiments import ledger, runner
+    found = experiments.claim(claim)
+    for name in (data,) if data else found.setups:
+        runner.run_claim(found, name, seeds, minutes, say=say)
+    rows = [row for row in ledger.write() if row["claim"] == found.id]
+    click.echo(ledger.table(rows))
+
+
+@cli.command()
+@AS_JSON
+def ledger(json_file):
+    """Show every claim of the paper with our number, its interval and the verdict."""
+    from alexnet_lib.experiments import ledger as book
+    rows = book.write()
+    deliver(rows, json_file)
+    if json_file != "-":
+        click.echo(book.table(rows))
+
+
+@cli.command()
 @click.option("--rounds", default=3, show_default=True, help="how often each workload is run")
 @click.option("--seconds", type=float, help="how long each workload is measured [own choice]")
 @click.option("--steps", is_flag=True, help="measure how the step became fast instead")

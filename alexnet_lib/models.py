@@ -71,6 +71,7 @@ class AlexNet(nn.Module):
         pool: (window, stride). (3, 2) overlaps (section 3.4). (2, 2) does not, and pads conv2
             and conv5 by one less to keep the sizes, as run #147 did.
         dropout: probability of dropping a unit of fc6 and fc7 (section 4.2). 0 switches it off.
+        maps: kernels of conv1 ... conv5.
         width: factor on the numbers of maps and hidden units; 1 is the paper's net.
         init: "paper" (std 0.01), "2012" (0.03 in conv3-5) or "he" (sqrt(2 / fan-in), which came
             in 2015); by default that of the variant.
@@ -82,16 +83,19 @@ class AlexNet(nn.Module):
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, input_size: int = 227,
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
-                 width: float = 1.0, init: str | None = None):
+                 maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
+                 init: str | None = None, hidden_bias: float = 1.0):
         super().__init__()
         pool = tuple(pool)
+        if len(maps) != 5 or min(maps) < 1:
+            raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
         _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
         if input_size < smallest_input(pool):
             raise UserError(f"input size {input_size} is too small for AlexNet: "
                             f"use {smallest_input(pool)} or more")
         self.variant, self.columns, self.input_size = variant, columns, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
-        maps = [_scaled(n, width, columns) for n in (96, 256, 384, 384, 256)]
+        maps = [_scaled(n, width, columns) for n in maps]
         hidden = _scaled(4096, width, columns)
         act, less = ACTIVATIONS[activation], pool == (2, 2)
 
@@ -136,7 +140,7 @@ class AlexNet(nn.Module):
             ("drop7", Dropout(dropout)),
             ("fc8", nn.Linear(hidden, num_classes)),
         ]))
-        initialise(self, init or variant)
+        initialise(self, init or variant, hidden_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, input_size, input_size), 0-255 less the mean -> (batch, classes).
@@ -212,13 +216,14 @@ class CifarNet(nn.Module):
         return self.classifier(self.features(x))
 
 
-def initialise(model: nn.Module, how: str) -> None:
+def initialise(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
     """Draw Gaussian weights and set constant biases, as `how` says, from torch's generator.
 
     "paper": std 0.01 everywhere (section 5). "2012": 0.03 in conv3-5 (layers-145.cfg). Both set
-    the biases of conv2, conv4, conv5, fc6 and fc7 to 1, and both are made for the sizes of the
-    paper's net. In a smaller or larger one, a layer's std is multiplied by the square root of
-    (the paper's inputs per unit / its own), so that its units start as loud as the paper's.
+    the biases of conv2, conv4, conv5, fc6 and fc7 to `hidden_bias`, and both are made for the
+    sizes of the paper's net. In a smaller or larger one, a layer's std is multiplied by the
+    square root of (the paper's inputs per unit / its own), so that its units start as loud as
+    the paper's.
     "cifar": 1e-4 in conv1, else 0.01, biases 0 (layers-18pct.cfg). "he": sqrt(2 / inputs per
     unit), biases 0.
     """
@@ -234,7 +239,7 @@ def initialise(model: nn.Module, how: str) -> None:
             std = 0.03 if how == "2012" and name in WIDER_INIT else 0.01
             std *= math.sqrt(FAN_IN[name] / inputs)
         nn.init.normal_(layer.weight, std=std)
-        nn.init.constant_(layer.bias, float(how in VARIANTS and name in BIAS_ONE))
+        nn.init.constant_(layer.bias, hidden_bias * (how in VARIANTS and name in BIAS_ONE))
 
 
 def layer_table(model: nn.Module) -> list[dict]:

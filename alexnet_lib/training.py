@@ -76,8 +76,10 @@ class TrainConfig:
     lrn: bool | None = None
     pool: tuple[int, int] = (3, 2)
     dropout: float = 0.5
+    maps: tuple[int, ...] = (96, 256, 384, 384, 256)
     width: float | None = None
     init: str | None = None
+    hidden_bias: float = 1.0
     crop: bool | None = None
     flip: bool | None = None
     colour: str | None = None
@@ -189,7 +191,7 @@ def build_model(config: TrainConfig) -> nn.Module:
     if config.model == "cifar":
         return CifarNet(**shared)
     return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
-                   width=config.width)
+                   maps=config.maps, width=config.width, hidden_bias=config.hidden_bias)
 
 
 def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:

@@ -243,3 +243,17 @@ def test_damaged_checkpoints_are_told(data, tmp_path):
     save_file(tensors, run.path)
     with pytest.raises(UserError, match="not a checkpoint"):
         read_checkpoint(run.path)
+
+
+def test_batches_cut_ahead_are_the_same_batches(data):
+    """What a GPU gets when its memory cannot hold the store."""
+    from concurrent.futures import ThreadPoolExecutor
+    here, ahead = Trainer(TrainConfig(**TINY), data), Trainer(TrainConfig(**TINY), data)
+    ahead._prefetch = ThreadPoolExecutor(1)
+    for _ in range(2 * here.steps_per_epoch):
+        for ours, theirs in zip(ahead.batch(), here.batch(), strict=True):
+            assert torch.equal(ours, theirs)
+        here.step, ahead.step = here.step + 1, ahead.step + 1
+    ahead.step = 1  # as after restoring a checkpoint
+    here.step = 1
+    assert torch.equal(ahead.batch()[0], here.batch()[0])

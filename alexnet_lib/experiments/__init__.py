@@ -1,0 +1,91 @@
+"""The paper's claims, measured: one short file for each, a runner, and the ledger.
+
+A claim compares arms that differ in one choice. Every arm is trained with several seeds, its rate
+searched on a validation split, and looked at once on the test set. Arms that two claims share
+are run once.
+"""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from alexnet_lib.errors import UserError
+
+AGREES, DIFFERS, UNSURE, NOT_RUN = "agrees", "differs", "cannot tell", "not run"
+# In which net and for how long an arm is trained, by kind of data: sizes that leave time for many
+# seeds on two cores. Rates are those that are searched.
+SETUPS = {
+    "imagenette": {
+        "settings": {"model": "alexnet", "variant": "2012", "input_size": 115, "stored_size": 130,
+                     "width": 0.5, "epochs": 30, "schedule": "cifar", "per": 1},
+        "rates": (0.005, 0.01, 0.02)},
+    "cifar10": {
+        "settings": {"model": "cifar", "variant": "18pct", "epochs": 12},
+        "rates": (0.001, 0.002, 0.004)},
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison.
+
+    settings: of `TrainConfig`, on top of the set-up's. metric: of `METRICS`, if it is another
+    than the claim's.
+    """
+
+    name: str
+    settings: dict = field(default_factory=dict)
+    metric: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The settings as a folder's name; arms with the same settings share their runs."""
+        return ",".join(f"{key}={value}".replace(" ", "") for key, value in
+                        sorted(self.settings.items())) or "reference"
+
+
+def more_is_agreement(interval: tuple[float, float]) -> str:
+    """The usual verdict: the claim says that the difference is above zero."""
+    low, high = interval
+    return AGREES if low > 0 else DIFFERS if high < 0 else UNSURE
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, and how it is tested.
+
+    paper: its figure, as text. setups: kinds of data it is tested on. metric: of `METRICS`.
+    effect: (with, without): the number that the ledger shows for one seed, from the metrics of
+    the arm that follows the paper and of the one that does not.
+    verdict: from the 95 % interval of the mean effect.
+    """
+
+    id: str
+    section: str
+    statement: str
+    paper: str
+    setups: tuple[str, ...]
+    arms: tuple[Arm, Arm]
+    metric: str
+    unit: str
+    settings: dict = field(default_factory=dict)
+    effect: Callable[[float, float], float] = lambda kept, left_out: left_out - kept
+    verdict: Callable[[tuple[float, float]], str] = more_is_agreement
+    note: str = ""
+
+
+def claims() -> dict[str, Claim]:
+    """All claims by id, one from each module of this package whose name begins with c or s."""
+    modules = [info.name for info in pkgutil.iter_modules(__path__)
+               if info.name[0] in "cs" and info.name[1:3].isdigit()]
+    found = [import_module(f"{__name__}.{name}").CLAIM for name in modules]
+    return {claim.id: claim for claim in sorted(found, key=lambda claim: claim.id)}
+
+
+def claim(name: str) -> Claim:
+    """The claim of that id, in any case. Raises UserError."""
+    found = claims()
+    if name.upper() not in found:
+        raise UserError(f"unknown claim {name!r}: use one of {', '.join(found)}")
+    return found[name.upper()]

@@ -1,0 +1,80 @@
+"""The ledger: every claim with our number, its interval and the verdict, from the runs' records."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from alexnet_lib.checkpoints import write_atomically
+from alexnet_lib.experiments import NOT_RUN, Arm, Claim, claims
+from alexnet_lib.experiments.metrics import METRICS
+from alexnet_lib.experiments.runner import RESULTS, folder_of
+
+# Two-sided 95 % quantiles of Student's t, by degrees of freedom (scipy is not needed for these).
+T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179)
+
+
+def interval(values) -> tuple[float, float]:
+    """95 % interval of the mean of independent values (Student's t); infinite for fewer than 2."""
+    values = np.asarray(values, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return -math.inf, math.inf
+    quantile = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else 1.96
+    half = quantile * values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def runs_of(claim: Claim, arm: Arm, setup: str, results: Path = RESULTS) -> dict[int, dict]:
+    """The records of an arm by seed."""
+    files = folder_of(claim, arm, setup, results).glob("seed-*.json")
+    return {int(file.stem.removeprefix("seed-")): json.loads(file.read_text())
+            for file in sorted(files)}
+
+
+def effects(claim: Claim, setup: str, results: Path = RESULTS) -> dict[int, float]:
+    """The claim's effect by seed, for the seeds that all arms have."""
+    kept, left_out = ({seed: METRICS[arm.metric or claim.metric](run)
+                       for seed, run in runs_of(claim, arm, setup, results).items()
+                       if "diverged" not in run} for arm in claim.arms)
+    return {seed: claim.effect(kept[seed], left_out[seed])
+            for seed in sorted(set(kept) & set(left_out))}
+
+
+def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
+    """One row of the ledger."""
+    found = effects(claim, setup, results)
+    low, high = interval(list(found.values()))
+    runs = runs_of(claim, claim.arms[0], setup, results)
+    data = next(iter(runs.values()))["provenance"]["data"] if runs else setup
+    known = len(found) >= 2 and math.isfinite(low)
+    return {
+        "claim": claim.id, "section": claim.section, "statement": claim.statement,
+        "paper": claim.paper, "ours": float(np.mean(list(found.values()))) if found else None,
+        "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
+        "dataset": data, "verdict": claim.verdict((low, high)) if known else NOT_RUN,
+        "command": f"alexnet experiment {claim.id} --data {data.split(',')[0]} "
+                   f"--seeds {max(len(found), 1)}",
+        "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in claim.arms],
+        "note": claim.note}
+
+
+def write(results: Path = RESULTS) -> list[dict]:
+    """Make ledger.json again from all records; returns its rows."""
+    rows = [row(claim, setup, results) for claim in claims().values() for setup in claim.setups]
+    write_atomically(results / "ledger.json",
+                     lambda p: p.write_text(json.dumps(rows, indent=1) + "\n"))
+    return rows
+
+
+def table(rows: list[dict], style: str = "simple") -> str:
+    """The ledger as a table of text or Markdown (style "github")."""
+    def cells(r: dict) -> tuple:
+        ours = "" if r["interval"] is None else (
+            f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}")
+        return (r["claim"], r["statement"], r["paper"], ours,
+                len(r["seeds"]) or "", r["dataset"].split(",")[0], r["verdict"])
+    return tabulate([cells(r) for r in rows], ("claim", "the paper says", "its figure",
+                    "ours (95 % interval)", "seeds", "data", "verdict"), tablefmt=style,
+                    disable_numparse=True)

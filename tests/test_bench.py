@@ -1,0 +1,104 @@
+"""`alexnet bench`: what it asks, how it makes ratios of it, and that the README repeats it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from alexnet_lib import cli
+from alexnet_lib.models import AlexNet
+from benchmarks import bench, readme, workloads
+
+IDS = {"lrn_vs_torch", "step_vs_plain", "step_vs_no_lrn", "step_vs_torchvision",
+       "input_vs_torchvision", "input_share_of_step", "memory_vs_plain", "import_vs_torch"}
+
+
+def test_rows_are_medians_over_the_rounds_of_ours_and_the_rival(monkeypatch):
+    asked = []
+
+    def fake(task, seconds=None):
+        asked.append(task)
+        pace = 1 + asked.count(task)  # 2, 3, 4 in the three rounds
+        # Ours is ten times as fast, and takes a tenth of the memory.
+        slow = 10 if "rival" in task or "torchvision" in task or "plain" in task else 1
+        return {"median": slow * pace, "images_per_s": 60 / slow, "peak_mb": slow * pace,
+                "batch_s": pace / 50, "ours": pace, "torch": 12 * pace}
+
+    monkeypatch.setattr(bench, "measure", fake)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    rows = {row["id"]: row for row in bench.bench_rows(3, progress=False)}
+    assert set(rows) >= IDS
+    assert rows["lrn_vs_torch"] | {"text": "", "target": ""} == {
+        "id": "lrn_vs_torch", "text": "", "ours": 3000, "rival": 36000, "unit": "ms", "ratio": 12,
+        "target": "", "runs": {"ours": [2000, 3000, 4000], "rival": [24000, 36000, 48000]}}
+    assert rows["step_vs_plain"]["ratio"] == 10
+    assert rows["memory_vs_plain"]["ratio"] == pytest.approx(0.1)
+    assert rows["input_share_of_step"]["ratio"] == pytest.approx(1 / 50)
+    assert bench.targets_met([rows["lrn_vs_torch"], rows["memory_vs_plain"]]) == [
+        "lrn_vs_torch", "memory_vs_plain"]
+    # Each workload once in a round, whatever rows share it, ours and rivals in turn.
+    third = len(asked) // 3
+    assert len(set(asked)) == third and asked[:third] == asked[third:2 * third]
+
+
+def test_the_plain_build_is_the_same_net():
+    """Same sizes, same parameters, and with the same weights the same outputs."""
+    plain, ours = workloads.plain_alexnet().eval(), AlexNet().eval()
+    with torch.no_grad():
+        for theirs, own in zip(plain.parameters(), ours.parameters(), strict=True):
+            own.copy_(theirs)
+        x = torch.randn(2, 3, 227, 227) * 60
+        # nn.Dropout scales in training, ours in evaluation, by half at fc7 and at fc8.
+        ours.classifier.drop6.p = ours.classifier.drop7.p = 0.0
+        torch.testing.assert_close(ours(x), plain(x), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("task", ["lrn shape=2x6x5x5 seconds=0.01",
+                                  "step_ours batch=2 seconds=0.01",
+                                  "step_rival batch=2 seconds=0.01",
+                                  "batches images=4 batch=2 seconds=0.01",
+                                  "batches images=4 batch=2 seconds=0.01 way=torchvision",
+                                  "ten_views images=2 seconds=0.01"])
+def test_workloads_run(task):
+    name, *settings = task.split()
+    kinds = workloads.WORKLOADS[name].__annotations__
+    threads = torch.get_num_threads()
+    try:
+        found = workloads.WORKLOADS[name](**{key: kinds[key](value) for key, value in
+                                             (setting.split("=") for setting in settings)})
+    finally:
+        torch.set_num_threads(threads)
+    assert all(value > 0 for value in found.values() if isinstance(value, float))
+
+
+def test_a_workload_that_fails_is_told_in_one_line(monkeypatch):
+    with pytest.raises(bench.UserError, match="'step_ours batch=x' failed: ValueError"):
+        bench.measure("step_ours batch=x")
+
+
+def test_bad_options_are_one_line():
+    for options in (["--rounds", "0"], ["--seconds", "-1"], ["--rounds", "many"]):
+        done = subprocess.run([sys.executable, "-m", "alexnet_lib", "bench", *options],
+                              capture_output=True, text=True)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+def test_json_and_table(monkeypatch, capsys, tmp_path):
+    row = {"id": "lrn_vs_torch", "text": "LRN", "ours": 1.0, "rival": 12.0, "unit": "ms",
+           "ratio": 12.0, "target": ">= 10", "runs": {"ours": [1.0], "rival": [12.0]}}
+    monkeypatch.setattr(bench, "bench_rows", lambda rounds, seconds: [row])
+    file = tmp_path / "bench.json"
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["bench", "--json", str(file)])
+    assert stop.value.code == 0
+    assert json.loads(file.read_text())["rows"] == [row]
+    shown = capsys.readouterr().out
+    assert "lrn_vs_torch" in shown and "12" in shown and ">= 10" in shown
+
+
+def test_the_readme_repeats_the_record():
+    record = json.loads(readme.RECORD.read_text())
+    assert {row["id"] for row in record["rows"]} >= IDS
+    assert readme.BETWEEN.search(readme.README.read_text()).group() == readme.table(record)

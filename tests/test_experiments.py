@@ -1,0 +1,167 @@
+"""Claims, the runner that resumes, and the ledger made from its records."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from alexnet_lib import cli, experiments
+from alexnet_lib.errors import UserError
+from alexnet_lib.experiments import (
+    AGREES,
+    DIFFERS,
+    NOT_RUN,
+    UNSURE,
+    Arm,
+    Claim,
+    ledger,
+    metrics,
+    runner,
+)
+from alexnet_lib.models import AlexNet
+from alexnet_lib.training import build_model, resolve
+
+QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
+         "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}
+CLAIM = Claim("C99", "0", "Dropout matters", "none", ("cifar10",),
+              (Arm("with"), Arm("without", {"dropout": 0.0})), "test_error", "points",
+              settings=QUICK)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A small grid, and few images to look at."""
+    monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (0.01, 0.02)})
+    monkeypatch.setattr(runner, "TRAIN_SAMPLE", 50)
+
+
+def run(results, seeds=2, **options):
+    lines = []
+    done = runner.run_claim(CLAIM, "shapes", seeds, results=results, say=lines.append,
+                            progress=False, **options)
+    return done, lines
+
+
+def test_runs_what_is_missing_and_nothing_else(tmp_path, quick):
+    done, lines = run(tmp_path)
+    assert done and len(lines) == 2 * 2 + 2 * 2  # two rates and two seeds, for two arms
+    files = sorted(tmp_path.rglob("*.json"))
+    assert [f.name for f in files] == ["rate-0.01.json", "rate-0.02.json", "seed-0.json",
+                                       "seed-1.json"] * 2
+    assert run(tmp_path) == (True, [])
+    before = json.loads(files[2].read_text())
+    files[2].unlink()
+    done, lines = run(tmp_path)
+    assert done and len(lines) == 1
+    again = json.loads(files[2].read_text())
+    # The same run: on the same machine its numbers come out the same, to the last digit.
+    assert again["test"] == before["test"]
+    assert again["curves"]["train_loss"] == before["curves"]["train_loss"]
+    assert again["config"] == before["config"]
+
+
+def test_the_rate_is_the_best_of_the_grid_on_validation(tmp_path, quick):
+    run(tmp_path, seeds=1)
+    for folder in {f.parent for f in tmp_path.rglob("seed-0.json")}:
+        searched = {json.loads(f.read_text())["config"]["lr"]:
+                    json.loads(f.read_text())["curves"]["val_error"][-1]
+                    for f in folder.glob("rate-*.json")}
+        chosen = json.loads((folder / "seed-0.json").read_text())["config"]["lr"]
+        assert searched[chosen] == min(searched.values())
+        assert "test" not in json.loads((folder / "rate-0.01.json").read_text())
+
+
+def test_minutes_end_it_before_a_run(tmp_path, quick):
+    done, lines = run(tmp_path, minutes=0.0)
+    assert not done or len(list(tmp_path.rglob("*.json"))) < 8
+    assert "runs left" in lines[-1]
+
+
+def test_a_run_that_diverges_is_kept_and_not_chosen(tmp_path, quick, monkeypatch):
+    monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (0.01, 1e30)})
+    run(tmp_path, seeds=1)
+    record = json.loads(next(tmp_path.rglob("rate-1e+30.json")).read_text())
+    assert "the loss is" in record["diverged"]
+    chosen = json.loads(next(tmp_path.rglob("seed-0.json")).read_text())
+    assert chosen["config"]["lr"] == 0.01
+
+
+def test_the_ledger_is_the_paired_difference(tmp_path):
+    errors = {"reference": [10, 12, 11], "dropout=0.0": [13, 13, 15]}
+    for slug, values in errors.items():
+        name = Arm("", CLAIM.settings | ({} if slug == "reference" else {"dropout": 0.0})).slug
+        folder = tmp_path / "runs" / "cifar10" / name
+        folder.mkdir(parents=True)
+        for seed, value in enumerate(values):
+            (folder / f"seed-{seed}.json").write_text(json.dumps(
+                {"test": {"1": {"top1_error": value / 100}}, "provenance": {"data": "d, print"}}))
+    row = ledger.row(CLAIM, "cifar10", tmp_path)
+    # Differences 3, 1, 4: mean 8/3, deviation 1.528, t = 4.303 with two degrees of freedom.
+    assert row["ours"] == pytest.approx(8 / 3)
+    assert row["interval"] == pytest.approx([8 / 3 - 3.795, 8 / 3 + 3.795], abs=1e-3)
+    assert row["verdict"] == UNSURE and row["seeds"] == [0, 1, 2]
+    assert row["dataset"] == "d, print" and row["command"].startswith("alexnet experiment C99 ")
+
+
+def test_intervals_and_verdicts():
+    assert ledger.interval([1, 2, 3, 4, 5]) == pytest.approx((3 - 1.963, 3 + 1.963), abs=1e-3)
+    assert ledger.interval([1.0]) == (-math.inf, math.inf)
+    assert ledger.interval([1.0, math.inf]) == (-math.inf, math.inf)
+    assert experiments.more_is_agreement((0.1, 2)) == AGREES
+    assert experiments.more_is_agreement((-2, -0.1)) == DIFFERS
+    assert experiments.more_is_agreement((-1, 1)) == UNSURE
+    six = experiments.claim("c02").verdict
+    assert (six((5, 8)), six((1.2, 3)), six((0.9, 8))) == (AGREES, DIFFERS, UNSURE)
+
+
+def test_when_a_curve_falls_to_a_level():
+    assert metrics.epochs_until([0.5, 0.3, 0.2], 0.25) == pytest.approx(2.5)
+    assert metrics.epochs_until([0.2, 0.1], 0.25) == 1
+    assert metrics.epochs_until([0.5, 0.3], 0.25) == math.inf
+
+
+@pytest.mark.parametrize("name", list(experiments.claims()))
+def test_every_claim_can_be_run(name):
+    claim = experiments.claim(name)
+    assert claim.metric in metrics.METRICS
+    for setup in claim.setups:
+        sizes = []
+        for arm in claim.arms:
+            config = resolve(runner.config_of(claim, arm, setup, setup, 0, 0.01))
+            net = build_model(dataclasses.replace(config, num_classes=10))
+            sizes.append(sum(p.numel() for p in net.parameters()))
+        # Two columns and one half as wide cost alike: that is the comparison.
+        assert max(sizes) / min(sizes) < 1.15
+
+
+def test_claims_share_their_reference_runs():
+    folders = {runner.folder_of(claim, claim.arms[0], "imagenette")
+               for claim in experiments.claims().values() if "imagenette" in claim.setups}
+    assert len(folders) == 1
+
+
+def test_nothing_run_is_said(tmp_path):
+    assert {ledger.row(claim, setup, tmp_path)["verdict"]
+            for claim in experiments.claims().values() for setup in claim.setups} == {NOT_RUN}
+
+
+def test_one_half_width_net_is_the_sources():
+    net = AlexNet(columns=1, maps=(48, 128, 192, 192, 256))
+    assert [p.shape[0] for name, p in net.named_parameters() if name.endswith("weight")] == [
+        48, 128, 192, 192, 256, 4096, 4096, 1000]
+
+
+@pytest.mark.parametrize("args", [["experiment", "C77"], ["experiment", "C04", "--seeds", "0"],
+                                  ["experiment", "C02", "--data", "folder:nowhere"],
+                                  ["experiment"]])
+def test_bad_input_is_one_line(args, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_wrong_data_for_a_claim():
+    with pytest.raises(UserError, match="not tested on"):
+        runner.setup_of(experiments.claim("C03"), "cifar10")
