@@ -230,6 +230,34 @@ def within(name: str, value: float, low: float, high: float) -> None:
               "another device, data or size explains a small difference")
 
 
+def ledger(claim: str) -> list[dict]:
+    """Print what the ledger says about a claim of the paper, and return its rows.
+
+    The rows are made from the runs in data/results/runs; see `experiments.ledger.row`.
+    """
+    from alexnet_lib import experiments
+    from alexnet_lib.experiments import ledger as book
+    found = experiments.claim(claim)
+    rows = [book.row(found, setup) for setup in found.setups]
+    print(f"{found.id}, section {found.section}: {found.statement} ({found.paper}).")
+    for setup, row in zip(found.setups, rows, strict=True):
+        print(f"{setup}: {book.ours(row)}")
+    return rows
+
+
+def runs(claim: str, setup: str) -> dict[str, list[dict]]:
+    """The records of a claim's runs by arm, in the order of the seeds; empty where none was run.
+
+    setup: "imagenette" or "cifar10". A record has `config`, `curves` (lists by epoch:
+    `train_loss`, `train_error`, `val_loss`, `val_error`), `test` and `train`.
+    """
+    from alexnet_lib import experiments
+    from alexnet_lib.experiments import ledger as book
+    found = experiments.claim(claim)
+    return {arm.name: [run for _, run in sorted(book.runs_of(found, arm, setup).items())]
+            for arm in found.arms}
+
+
 def recorded(name: str) -> dict:
     """Read data/results/NAME.json and print where it comes from.
 

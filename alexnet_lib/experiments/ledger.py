@@ -68,12 +68,25 @@ def write(results: Path = RESULTS) -> list[dict]:
     return rows
 
 
+def figure(r: dict) -> str:
+    """Our number with its interval and unit, or nothing."""
+    if r["interval"] is None:
+        return ""
+    return f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}"
+
+
+def ours(r: dict) -> str:
+    """A row in one line of words, with the command that repeats it."""
+    if r["interval"] is None:
+        return f"not run yet; {r['command']}"
+    return (f"{figure(r)}, 95 % interval over {len(r['seeds'])} seeds: {r['verdict']}; "
+            f"{r['command']}")
+
+
 def table(rows: list[dict], style: str = "simple") -> str:
     """The ledger as a table of text or Markdown (style "github")."""
     def cells(r: dict) -> tuple:
-        ours = "" if r["interval"] is None else (
-            f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}")
-        return (r["claim"], r["statement"], r["paper"], ours,
+        return (r["claim"], r["statement"], r["paper"], figure(r),
                 len(r["seeds"]) or "", r["dataset"].split(",")[0], r["verdict"])
     return tabulate([cells(r) for r in rows], ("claim", "the paper says", "its figure",
                     "ours (95 % interval)", "seeds", "data", "verdict"), tablefmt=style,

@@ -42,6 +42,56 @@ def image_grid(images, titles, columns: int = 8, title_colours=None) -> Figure:
     return figure
 
 
+# Recorded experiments
+
+
+def seed_bands(runs: dict[str, list[dict]], curves=("train_error", "val_error"),
+               labels=("training error, %", "validation error, %"), factor: float = 100) -> Figure:
+    """Curves by epoch, one colour for each arm: the mean of its seeds, and the band they span.
+
+    Args:
+        runs: records by arm, from `course.runs`. curves: which of a record's curves, a panel each.
+        labels: of the panels' y axes. factor: that the values are multiplied by.
+    """
+    figure, panels = plt.subplots(1, len(curves), figsize=(5.2 * len(curves), 3.8), squeeze=False)
+    for panel, name, label in zip(panels[0], curves, labels, strict=True):
+        for colour, mark, (arm, records) in zip(CYCLE, "os^Dv", runs.items()):  # noqa: B905
+            if not records:
+                continue
+            values = factor * np.array([record["curves"][name] for record in records])
+            epochs = np.arange(1, values.shape[1] + 1)
+            panel.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+            panel.plot(epochs, values.mean(0), color=colour, marker=mark, markersize=4,
+                       label=f"{arm}, {len(records)} seeds")
+        panel.set(xlabel="epoch", ylabel=label)
+        if any(runs.values()):
+            panel.legend()
+        else:
+            panel.text(0.5, 0.5, "not run yet", ha="center", transform=panel.transAxes)
+    return figure
+
+
+def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit: str,
+           arms: tuple[str, str], paper: float | None = None) -> Figure:
+    """The difference between two arms: a point for each seed, the 95 % interval of their mean.
+
+    Args:
+        effects: by seed, from `experiments.ledger.effects`. interval: of a row of the ledger.
+        arms: names of (what the paper does, what it compares with). paper: its figure, if any.
+    """
+    figure, axes = plt.subplots(figsize=(7, 2.2))
+    axes.axvline(0, color=GREY, lw=1)
+    if interval:
+        axes.axvspan(*interval, color=SKY, alpha=0.35, lw=0, label="95 % interval of the mean")
+        axes.axvline(np.mean(list(effects.values())), color=BLUE, lw=2, label="mean")
+    axes.plot(list(effects.values()), [0] * len(effects), "o", color=BLUE, label="one seed each")
+    if paper is not None:
+        axes.axvline(paper, color=ORANGE, ls="--", lw=2, label="the paper")
+    axes.set(yticks=[], xlabel=f"{arms[1]} less {arms[0]}, {unit}", ylim=(-1, 1))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 # Notebook 00
 
 
