@@ -192,18 +192,19 @@ def ten_views(net: str = "ours", images: int = 64, seconds: float = 4) -> dict:
 
 
 def batches(way: str = "ours", images: int = 512, batch: int = 128, seconds: float = 3,
-            keep: int = 1) -> dict:
+            keep: int = 1, side: int = STORED) -> dict:
     """Training batches on one core: the packed store, or torchvision's folder of JPEG files.
 
-    Both cut 227 from 256 pixels at random and mirror half; the files are drawn by `shapes`, and
-    decode faster than photographs.
+    Both cut 227 from 256 pixels at random and mirror half. The files, `side` pixels, are drawn by
+    `shapes` and decode faster than photographs; larger ones are scaled to 256 each time, as the
+    packed store does once.
     """
     from contextlib import nullcontext
 
     from alexnet_lib import memory
     from alexnet_lib.datasets import shapes
     torch.set_num_threads(1)
-    drawn, _ = shapes.render(0, min(images, 512), STORED)
+    drawn, _ = shapes.render(0, min(images, 512), side)
     with tempfile.TemporaryDirectory() as folder, memory.kept() if keep else nullcontext():
         if way == "ours":
             epoch = _cutting(drawn, images, batch, folder)
@@ -237,6 +238,7 @@ def _decoding(drawn, batch: int, folder: str):
     for i, image in enumerate(drawn):
         Image.fromarray(image).save(Path(folder) / "class" / f"{i:05}.jpg", quality=90)
     cut = transforms.Compose([
+        *([transforms.Resize(STORED)] if drawn.shape[1] != STORED else []),
         transforms.RandomCrop(227), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
     loader = torch.utils.data.DataLoader(ImageFolder(folder, cut), batch, shuffle=True)

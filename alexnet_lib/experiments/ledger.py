@@ -55,7 +55,7 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
         "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
         "dataset": data, "verdict": claim.verdict((low, high)) if known else NOT_RUN,
         "command": f"alexnet experiment {claim.id} --data {data.split(',')[0]} "
-                   f"--seeds {max(len(found), 1)}",
+                   f"--seeds {len(found) or 5}",
         "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in claim.arms],
         "note": claim.note}
 
