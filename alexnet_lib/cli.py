@@ -67,10 +67,10 @@ def cli():
 
 
 @cli.command()
-@click.option("--variant", default="paper", show_default=True, help="paper or 2012")
-@click.option("--num-classes", default=1000, show_default=True)
+@click.option("--variant", help="paper or 2012; cifar: 18pct or four-layer [the first]")
+@click.option("--num-classes", type=int, help="[1000; cifar: 10]")
 @click.option("--in-channels", default=3, show_default=True)
-@click.option("--input-size", default=227, show_default=True, help="pixels")
+@click.option("--input-size", type=int, help="pixels [227; cifar: 32]")
 @click.option("--columns", default=2, show_default=True, help="1 or 2")
 @click.option("--model", default="alexnet", show_default=True, help="alexnet or cifar")
 @click.option("--checkpoint", metavar="FILE", help="describe the net of a checkpoint instead")
@@ -82,10 +82,10 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
         from alexnet_lib.training import load_model
         net = load_model(checkpoint, "cpu").model
     elif model == "cifar":
-        net = CifarNet(num_classes, in_channels, min(input_size, 32),
-                       "18pct" if variant == "paper" else variant)
+        net = CifarNet(num_classes or 10, in_channels, input_size or 32, variant or "18pct")
     elif model == "alexnet":
-        net = AlexNet(num_classes, in_channels, input_size, variant, columns)
+        net = AlexNet(num_classes or 1000, in_channels, input_size or 227, variant or "paper",
+                      columns)
     else:
         raise UserError(f"unknown model {model!r}: use alexnet or cifar")
     rows = layer_table(net)
@@ -101,9 +101,8 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
     click.echo()
     from alexnet_lib import kernels
     click.echo(f"fast paths: {kernels.told()}")
-    click.echo(tabulate(beside_the_paper(total, type(net).__name__, num_classes, input_size,
-                                         columns if not checkpoint else 0),
-                        tablefmt="plain", disable_numparse=True))
+    click.echo(tabulate(beside_the_paper(total, rows, is_papers(net)), tablefmt="plain",
+                        disable_numparse=True))
 
 
 def totals(rows: list[dict]) -> dict:
@@ -112,11 +111,16 @@ def totals(rows: list[dict]) -> dict:
             "units": sum(r["units"] for r in rows if r["name"].startswith(("conv", "fc")))}
 
 
-def beside_the_paper(total: dict, kind: str, num_classes: int, input_size: int,
-                     columns: int) -> list[tuple[str, str, str]]:
+def is_papers(net) -> bool:
+    """Whether this is the net whose sizes the paper prints."""
+    return (type(net).__name__ == "AlexNet" and net.num_classes == 1000 and net.columns == 2
+            and net.input_size in (224, 227) and net.features.conv1.out_channels == 96)
+
+
+def beside_the_paper(total: dict, rows: list[dict], papers: bool) -> list[tuple[str, str, str]]:
     """The totals and, for the paper's own net, what the paper says of each."""
-    papers = kind == "AlexNet" and (num_classes, columns) == (1000, 2) and input_size in (224, 227)
-    conv1, printed = 290_400, 253_440
+    printed = 253_440  # units of conv1 in the paper's Fig. 2
+    conv1 = next(row["units"] for row in rows if row["name"] == "conv1")
     said = {
         "parameters": "paper: 60 million",
         "units": (f"paper: 650,000; with the {printed:,} units that Fig. 2 prints for conv1 "

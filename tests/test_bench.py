@@ -102,3 +102,17 @@ def test_the_readme_repeats_the_record():
     record = json.loads(readme.RECORD.read_text())
     assert {row["id"] for row in record["rows"]} >= IDS
     assert readme.BETWEEN.search(readme.README.read_text()).group() == readme.table(record)
+
+
+def test_what_a_gpus_rate_means(monkeypatch):
+    """Of these rows only the rate is measured; the rest is arithmetic on it."""
+    monkeypatch.setattr(bench, "measure", lambda task, seconds=None: {
+        "images_per_s": 50_000.0, "macs_per_s": 400e12})
+    rows = {row["id"]: row for row in bench._gpu_rows([{"images_per_s": 40_000.0}] * 3)}
+    assert set(rows) == {"train_images_per_s", "peak_share", "imagenette_90_epochs_s",
+                         "paper_90_cycles_h"}
+    assert rows["train_images_per_s"]["ours"] == 40_000
+    # 724 million multiply-adds for an image, three times for a training step.
+    assert rows["peak_share"]["ratio"] == pytest.approx(40_000 * 3 * 724_406_816 / 400e12)
+    assert rows["imagenette_90_epochs_s"]["ours"] == pytest.approx(90 * 9469 / 40_000)
+    assert rows["paper_90_cycles_h"]["ours"] == pytest.approx(90 * 1_281_167 / 40_000 / 3600)

@@ -64,6 +64,7 @@ def seed_bands(runs: dict[str, list[dict]], curves=("train_error", "val_error"),
             panel.plot(epochs, values.mean(0), color=colour, marker=mark, markersize=4,
                        label=f"{arm}, {len(records)} seeds")
         panel.set(xlabel="epoch", ylabel=label)
+        panel.xaxis.get_major_locator().set_params(integer=True)
         if any(runs.values()):
             panel.legend()
         else:
@@ -407,13 +408,14 @@ def precisions(record: dict) -> Figure:
     for panel, name, label, factor in zip(
             panels, ("train_loss", "val_error"), ("training loss, nats", "validation error, %"),
             (1, 100), strict=True):
-        for precision, colour in (("fp32", ORANGE), ("bf16", BLUE)):
+        for precision, colour, dashes in (("fp32", ORANGE, "--"), ("bf16", BLUE, "-")):
             runs = np.array([run[name] for run in record["runs"]
                              if run["precision"] == precision]) * factor
             epochs = np.arange(1, runs.shape[1] + 1)
             panel.plot(epochs, runs.T, color=colour, lw=0.7, alpha=0.5)
-            panel.plot(epochs, runs.mean(0), color=colour, lw=2.5,
+            panel.plot(epochs, runs.mean(0), color=colour, lw=2.5, ls=dashes,
                        label=f"{precision}, mean of {len(runs)} seeds")
         panel.set(xlabel="epoch", ylabel=label, yscale="log")
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.legend()
     return figure
