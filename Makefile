@@ -10,7 +10,7 @@ START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-st
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env outputs bench lint clean
+.PHONY: help lab test env outputs results bench lint clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -28,6 +28,10 @@ env: $(STAMP)  ## create the environment in .venv, with the alexnet command in i
 
 outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all
 	@$(BIN)/python tests/store_outputs.py $(NB)
+
+results: $(STAMP)  ## run what is missing of every claim (hours), make the tables again
+	$(BIN)/alexnet experiment all $(ARGS)
+	$(BIN)/python -m benchmarks.readme
 
 bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="--rounds 1"
 	@$(BIN)/alexnet bench $(ARGS)

@@ -1,7 +1,9 @@
 """The `alexnet` command. Results go to stdout, progress to stderr, bad input to one line."""
 
 import json
+import math
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -297,15 +299,18 @@ def predict(checkpoint, top, images, device, json_file):
 def experiment(claim, data, seeds, minutes):
     """Run what is missing of a claim's arms and seeds, and put it into the ledger.
 
-    CLAIM is an id such as C04; without --data, every data set that it is tested on.
+    CLAIM is an id such as C04, or all; without --data, every data set that it is tested on.
     """
     from alexnet_lib import experiments
     from alexnet_lib.experiments import ledger, runner
-    found = experiments.claim(claim)
-    for name in (data,) if data else found.setups:
-        runner.run_claim(found, name, seeds, minutes, say=say)
-    rows = [row for row in ledger.write() if row["claim"] == found.id]
-    click.echo(ledger.table(rows))
+    chosen = (list(experiments.claims().values()) if claim == "all"
+              else [experiments.claim(claim)])
+    ends = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
+    for found in chosen:
+        for name in (data,) if data else found.setups:
+            runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, say=say)
+    ids = {found.id for found in chosen}
+    click.echo(ledger.table([row for row in ledger.write() if row["claim"] in ids]))
 
 
 @cli.command()

@@ -1,21 +1,27 @@
-"""The speed table of README.md, written from a recorded run: python -m benchmarks.readme"""
+"""The generated tables of README.md, from recorded results: python -m benchmarks.readme"""
 
 import json
 import re
 
 from tabulate import tabulate
 
+from alexnet_lib.experiments import ledger
 from benchmarks.bench import ROOT
 
-RECORD, README = ROOT / "data" / "results" / "bench-cpu.json", ROOT / "README.md"
-BETWEEN = re.compile(r"(?<=<!-- speed -->\n).*?(?=<!-- /speed -->)", re.DOTALL)
+RESULTS, README = ROOT / "data" / "results", ROOT / "README.md"
 
 
-def table(record: dict) -> str:
-    """The rows of a record that have a target, as Markdown."""
+def between(name: str) -> re.Pattern:
+    """What stands between the two marks of a table."""
+    return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+
+
+def speed() -> str:
+    """The rows of the recorded benchmark that have a target, as Markdown."""
     def number(value: float) -> str:
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
+    record = json.loads((RESULTS / "bench-cpu.json").read_text())
     rows = [(row["text"], f"{number(row['ours'])} {row['unit']}",
              f"{number(row['rival'])} {row['unit']}", number(row["ratio"]),
              row["target"].replace(">=", "≥").replace("<=", "≤"))
@@ -26,10 +32,21 @@ def table(record: dict) -> str:
                      disable_numparse=True) + f"\n\n{about}\n")
 
 
+def claims() -> str:
+    """The ledger, as Markdown."""
+    return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
+
+
+TABLES = {"speed": speed, "ledger": claims}
+
+
 def main() -> None:
-    """Put the table of the committed record into README.md."""
-    text = table(json.loads(RECORD.read_text()))
-    README.write_text(BETWEEN.sub(lambda _: text, README.read_text()))
+    """Put all tables into README.md."""
+    text = README.read_text()
+    for name, table in TABLES.items():
+        made = table()
+        text = between(name).sub(lambda _, made=made: made, text)
+    README.write_text(text)
 
 
 if __name__ == "__main__":
