@@ -365,6 +365,7 @@ def bench(rounds, seconds, steps, chart, json_file):
 def draw_chart(result: dict, file: str) -> None:
     """The curves of a benchmark as a picture."""
     from alexnet_lib import plots
+    plots.use_style()
     try:
         plots.speed(result["curves"]).savefig(file, dpi=150)
     except (OSError, ValueError) as error:

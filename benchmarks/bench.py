@@ -178,7 +178,7 @@ def bench_steps(progress: bool = True) -> list[dict]:
     for text, task in tqdm(tasks, "steps", disable=not progress, file=sys.stderr):
         found = measure(task.format(device=device))
         rows.append({"text": text, "task": task.format(device=device)} | {
-            key: found[key] for key in ("images_per_s", "peak_mb", "first_s") if key in found})
+            key: found[key] for key in ("images_per_s", "peak_mb")})
     return rows
 
 

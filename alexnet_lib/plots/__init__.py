@@ -394,7 +394,7 @@ def speed(curves: dict) -> Figure:
             panel.set_yscale("log")
             panel.set_xticks(curve["x"], curve["x"], rotation=45)
         panel.minorticks_off()
-        panel.legend()
+        panel.legend(loc="lower right")
     return figure
 
 
