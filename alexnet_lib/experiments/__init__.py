@@ -17,8 +17,8 @@ AGREES, DIFFERS, UNSURE, NOT_RUN = "agrees", "differs", "cannot tell", "not run"
 # seeds on two cores. Rates are those that are searched.
 SETUPS = {
     "imagenette": {
-        "settings": {"model": "alexnet", "variant": "2012", "input_size": 99, "stored_size": 112,
-                     "width": 0.5, "epochs": 20, "schedule": "cifar"},
+        "settings": {"model": "alexnet", "variant": "2012", "input_size": 75, "stored_size": 85,
+                     "width": 0.25, "epochs": 20, "schedule": "cifar"},
         "rates": (0.005, 0.01, 0.02)},
     "cifar10": {
         "settings": {"model": "cifar", "variant": "18pct", "epochs": 12},
