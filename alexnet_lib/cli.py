@@ -224,12 +224,21 @@ def train(data, out, resume, skip_broken, device, **choices):
     """Train a net. What is not given is chosen to fit the data, and told.
 
     Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood.
+
+    Data parallel: torchrun --nproc-per-node=K -m alexnet_lib train ...; K processes share each
+    minibatch, on a GPU each or, with --device cpu, on the CPU.
     """
-    from alexnet_lib.training import TrainConfig
+    from alexnet_lib import parallel
+    from alexnet_lib.training import TrainConfig, pick_device
     from alexnet_lib.training import train as run_training
     given = {name: value for name, value in choices.items() if value is not None}
     config = TrainConfig(data=data, out=out, device=device, skip_broken=skip_broken, **given)
-    run = run_training(config, resume=resume, say=say)
+    with parallel.torchrun(pick_device(device)) as group:
+        if group.size > 1:
+            config.device = group.device
+        run = run_training(config, resume=resume, say=say, group=group)
+    if group.rank:
+        return
     last = run.history[-1]
     click.echo(f"{run.path}  val top-1 error {last['val_error']:.2%}  "
                f"top-5 {last['val_top5_error']:.2%}")

@@ -20,6 +20,7 @@ VARIANTS = ("paper", "2012")
 # Standard deviation of the first weights and value of the first biases, layer by layer
 # (paper, section 5; layers-145.cfg, initW and initB).
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
+MIDDLE = ("conv3", "conv4", "conv5")  # layers that can be left out (section 7)
 WIDER_INIT = ("conv3", "conv4", "conv5")
 # Inputs of a unit in the paper's own net, by layer.
 FAN_IN = {"conv1": 363, "conv2": 1200, "conv3": 2304, "conv4": 1728, "conv5": 1728, "fc6": 9216,
@@ -75,6 +76,9 @@ class AlexNet(nn.Module):
         width: factor on the numbers of maps and hidden units; 1 is the paper's net.
         init: "paper" (std 0.01), "2012" (0.03 in conv3-5) or "he" (sqrt(2 / fan-in), which came
             in 2015); by default that of the variant.
+        hidden_bias: first value of the biases of conv2, conv4, conv5, fc6, fc7 (section 5).
+        without: a layer to leave out, of conv3, conv4, conv5 (section 7). Without conv3 the
+            columns meet in fc6 only.
 
     The parts are `features` (the convolutions) and `classifier`; layers are named as in the
     paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
@@ -84,9 +88,11 @@ class AlexNet(nn.Module):
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
                  maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
-                 init: str | None = None, hidden_bias: float = 1.0):
+                 init: str | None = None, hidden_bias: float = 1.0, without: str | None = None):
         super().__init__()
         pool = tuple(pool)
+        if without not in (None, *MIDDLE):
+            raise UserError(f"cannot leave out {without!r}: use one of {', '.join(MIDDLE)}")
         if len(maps) != 5 or min(maps) < 1:
             raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
         _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
@@ -113,7 +119,7 @@ class AlexNet(nn.Module):
         # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
         first = ([*norm(1), pooling(1), ("act1", act())] if variant == "2012"
                  else [("act1", act()), *norm(1), pooling(1)])
-        self.features = nn.Sequential(OrderedDict([
+        features = OrderedDict([
             ("pad", Pad(input_size, 11, 4)),
             ("conv1", nn.Conv2d(in_channels, maps[0], 11, 4)),
             *first,
@@ -121,18 +127,20 @@ class AlexNet(nn.Module):
             ("act2", act()),
             *norm(2),
             pooling(2),
-            ("conv3", nn.Conv2d(maps[1], maps[2], 3, padding=1)),
-            ("act3", act()),
-            ("conv4", nn.Conv2d(maps[2], maps[3], 3, padding=1, groups=columns)),
-            ("act4", act()),
-            ("conv5", nn.Conv2d(maps[3], maps[4], 3, padding=1 - less, groups=columns)),
-            ("act5", act()),
-            pooling(3),
-        ]))
-        last = alexnet_sizes(input_size, pool)["pool3"]
+        ])
+        channels = maps[1]
+        for name, out, padding, groups in (("conv3", maps[2], 1, 1), ("conv4", maps[3], 1, columns),
+                                           ("conv5", maps[4], 1 - less, columns)):
+            if name != without:
+                features[name] = nn.Conv2d(channels, out, 3, padding=padding, groups=groups)
+                features[f"act{name[-1]}"] = act()
+                channels = out
+        self.features = nn.Sequential(features | OrderedDict([pooling(3)]))
+        sizes = alexnet_sizes(input_size, pool)
+        last = pooled(sizes["conv4" if without == "conv5" else "conv5"], pool)
         self.classifier = nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()),
-            ("fc6", nn.Linear(maps[4] * last * last, hidden)),
+            ("fc6", nn.Linear(channels * last * last, hidden)),
             ("act6", act()),
             ("drop6", Dropout(dropout)),
             ("fc7", nn.Linear(hidden, hidden)),

@@ -34,6 +34,7 @@ from alexnet_lib.checkpoints import (
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
+from alexnet_lib.parallel import ALONE, Group
 
 FORMAT = 1
 STATISTICS = ("mean", "colour_values", "colour_vectors")
@@ -51,8 +52,9 @@ class TrainConfig:
     after which the colour noise ends, as the source did at epoch 67 of 91.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
     limit: use only so many training images (for a quick look). skip_broken: leave out images that
-    cannot be read. save_minutes: time between the
-    checkpoints that are written within an epoch; there is one at each epoch's end anyway.
+    cannot be read. until_error: end the run after the first epoch whose training error, a
+    fraction, is not above this. save_minutes: time between the checkpoints that are written
+    within an epoch; there is one at each epoch's end anyway.
     """
 
     data: str = "shapes"
@@ -80,6 +82,7 @@ class TrainConfig:
     width: float | None = None
     init: str | None = None
     hidden_bias: float = 1.0
+    without: str | None = None
     crop: bool | None = None
     flip: bool | None = None
     colour: str | None = None
@@ -90,6 +93,7 @@ class TrainConfig:
     precision: str = "auto"
     limit: int | None = None
     skip_broken: bool = False
+    until_error: float | None = None
     save_minutes: float = 5.0
 
 
@@ -191,7 +195,8 @@ def build_model(config: TrainConfig) -> nn.Module:
     if config.model == "cifar":
         return CifarNet(**shared)
     return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
-                   maps=config.maps, width=config.width, hidden_bias=config.hidden_bias)
+                   maps=config.maps, width=config.width, hidden_bias=config.hidden_bias,
+                   without=config.without)
 
 
 def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
@@ -209,13 +214,19 @@ class Trainer:
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
     `seconds` of training and `images_per_s`. losses, mistakes: per step, the mean loss in nats
     and the number of wrong answers in the minibatch.
+
+    In a `group` of processes each has a Trainer and takes its share of every minibatch; all have
+    the same weights and losses, and process 0 writes the files. Without dropout the run is that of
+    one process, but for rounding; each share draws its own dropout masks.
     """
 
     def __init__(self, config: TrainConfig, dataset: datasets.Dataset | None = None,
-                 progress: bool = True):
-        config = resolve(config)
-        dataset = dataset or datasets.load(
-            config.data, config.stored_size, skip_broken=config.skip_broken, progress=progress)
+                 progress: bool = True, group: Group = ALONE):
+        config, self.group = resolve(config), group
+        with group.first():  # one process packs the data, the others find it packed
+            dataset = dataset or datasets.load(
+                config.data, config.stored_size, skip_broken=config.skip_broken,
+                progress=progress)
         self.config = config = fit_to_data(config, dataset)
         self.dataset, self.classes = dataset, dataset.classes
         self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
@@ -232,11 +243,16 @@ class Trainer:
         self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
         self.labels = torch.as_tensor(np.array(train.labels[:config.limit]), device=config.device)
         self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
+        self.in_batch = min(config.batch_size, len(self.images))
+        if self.in_batch < group.size:
+            raise UserError(f"{group.size} processes cannot share a minibatch of {self.in_batch}: "
+                            "use fewer processes or a larger --batch-size")
+        self.replica = group.replicate(self.model)  # the same weights; averages gradients
         self.step, self.seconds = 0, 0.0
         self.history: list[dict] = []
         self.losses: list[float] = []
         self.mistakes: list[int] = []
-        self._pending: list[tuple[Tensor, Tensor]] = []
+        self._pending: list[Tensor] = []  # of each step: loss, mistakes
         self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
         self._ahead: dict[int, Future] = {}  # the next batch, under way
         self.path = Path(config.out) / CHECKPOINT if config.out else None
@@ -257,7 +273,10 @@ class Trainer:
                           self.history[-1]["val_error"] if self.history else None)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The minibatch of the current step: (B, C, size, size) and (B,) int64, on the device."""
+        """The current step's minibatch, or this process's share of it, on the device.
+
+        (B, C, size, size) and (B,) int64.
+        """
         if not self._prefetch:
             return self._make_batch(self.step)
         made = self._ahead.pop(self.step, None) or self._prefetch.submit(self._make_batch,
@@ -275,22 +294,27 @@ class Trainer:
         noisy = epoch < round(config.colour_until * config.epochs)
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
                                config.colour if noisy else "none")
-        return x, self.labels[index.to(self.labels.device)]
+        share = self.group.share(len(x))  # of what all processes draw alike
+        return x[share], self.labels[index.to(self.labels.device)][share]
 
     def train_step(self) -> None:
         """One step of the update rule on the next minibatch."""
         begun = time.perf_counter()
         x, labels = self.batch()
-        torch.manual_seed(seed_for(self.config.seed, 2, self.step))  # for dropout
+        torch.manual_seed(seed_for(self.config.seed, 2, self.step) + self.group.rank)  # for dropout
         self.model.train()
         with autocast(self.config):
-            logits = self.model(x)
-        loss = F.cross_entropy(logits.float(), labels)
+            logits = self.replica(x)
+        # Shares may differ by an image: each counts by its size, so that the mean over the
+        # processes is the mean over the minibatch.
+        part = len(labels) / self.in_batch
+        loss = F.cross_entropy(logits.float(), labels) * part
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * self.group.size).backward()
         self.optimizer.step()
         # Read later, in bulk: asking a GPU for a number makes the program wait for it.
-        self._pending.append((loss.detach(), (logits.argmax(1) != labels).sum()))
+        mistakes = (logits.argmax(1) != labels).sum()
+        self._pending.append(self.group.sum(torch.stack([loss.detach(), mistakes.float()])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
 
@@ -313,12 +337,20 @@ class Trainer:
                             f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
         return self.losses[-1]
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the training error is where the run may end."""
+        goal = self.config.until_error
+        return self.step >= self.total_steps or (
+            goal is not None and bool(self.history) and self.history[-1]["train_error"] <= goal)
+
     def end_epoch(self) -> dict:
         """Validate, and add a row to the history."""
         self.collect()
         first = self.step - self.steps_per_epoch
-        seen = self.steps_per_epoch * min(self.config.batch_size, len(self.images))
-        val = validate(self.model, self.dataset.splits["val"], self.augment, self.config)
+        seen = self.steps_per_epoch * self.in_batch
+        val = validate(self.model, self.dataset.splits["val"], self.augment, self.config,
+                       self.group)
         self.history.append({
             "epoch": len(self.history) + 1, "step": self.step,
             "lr": current_rate(self.optimizer),
@@ -332,7 +364,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint and the history; a kill at any moment leaves a whole file."""
-        if not self.path:
+        if not self.path or self.group.rank:
             return
         if self._pending:
             self.collect()
@@ -386,7 +418,8 @@ class Trainer:
 
 def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
           progress: bool = True, say: Callable[[str], None] = lambda line: None,
-          on_epoch: Callable[[list[dict]], None] = lambda history: None) -> Trainer:
+          on_epoch: Callable[[list[dict]], None] = lambda history: None,
+          group: Group = ALONE) -> Trainer:
     """Train a net as `config` says, to the end of its epochs.
 
     Args:
@@ -394,13 +427,18 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
         resume: go on from the checkpoint in `config.out`, exactly where it stood.
         progress: show a bar on stderr. say: gets a line about each choice made for the user.
         on_epoch: is called with the history after each epoch.
+        group: of processes that train together, each of which calls this. Only process 0 shows
+            progress, calls `say` and `on_epoch`, and writes.
 
     Interrupting (Ctrl-C) saves a checkpoint first. Returns the finished `Trainer`. Raises
     UserError for bad input, for a loss that is no longer finite, and for a checkpoint of other
     data or another configuration.
     """
-    prepare_out(config.out, resume)
-    run = Trainer(config, dataset, progress)
+    if group.rank:
+        progress, say, on_epoch = False, lambda line: None, lambda history: None
+    with group.first():
+        prepare_out(config.out, resume)
+    run = Trainer(config, dataset, progress, group)
     if resume:
         run.restore()
         say(f"resumed at step {run.step} of {run.total_steps}")
@@ -418,7 +456,7 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
 
 def _to_the_end(run: Trainer, bar: tqdm, say, on_epoch) -> None:
     saved = time.monotonic()
-    while run.step < run.total_steps:
+    while not run.finished:
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
         run.train_step()
@@ -461,11 +499,11 @@ def autocast(config: TrainConfig) -> torch.autocast:
 
 @torch.no_grad()
 def validate(model: nn.Module, split: datasets.Split, augment: Augment,
-             config: TrainConfig) -> dict[str, float]:
+             config: TrainConfig, group: Group = ALONE) -> dict[str, float]:
     """`loss` (nats), `error` and `top5_error` (fractions) of the centre crops of a split."""
     model.eval()
     loss, wrong, wrong5 = 0.0, 0, 0
-    for index in torch.arange(len(split)).split(config.batch_size):
+    for index in torch.arange(len(split)).split(config.batch_size)[group.rank::group.size]:
         x = augment.view(split.images, index)
         labels = torch.as_tensor(split.labels[index.numpy()], device=x.device)
         with autocast(config):
@@ -475,6 +513,9 @@ def validate(model: nn.Module, split: datasets.Split, augment: Augment,
         top = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
         wrong += int((~top[:, 0]).sum())
         wrong5 += int((~top.any(1)).sum())
+    if group.size > 1:
+        loss, wrong, wrong5 = group.sum(
+            torch.tensor([loss, wrong, wrong5], dtype=torch.float64)).tolist()
     return {"loss": loss / len(split), "error": wrong / len(split),
             "top5_error": wrong5 / len(split)}
 
@@ -502,23 +543,40 @@ def describe(run: Trainer) -> str:
     return (f"{type(run.model).__name__} {c.variant}, input {c.input_size}, {params:,} parameters; "
             f"{c.data}: {len(run.images):,} training images, {c.num_classes} classes; "
             f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.schedule}; "
-            f"{c.device}, {c.precision}")
+            f"{c.device}, {c.precision}{_together(run)}")
+
+
+def _together(run: Trainer) -> str:
+    return f", {run.group.size} processes" if run.group.size > 1 else ""
 
 
 def provenance(run: Trainer) -> dict:
     """Where a result comes from: command, data, seed, device, versions, date, training seconds."""
-    import alexnet_lib
-    device = (torch.cuda.get_device_name() if run.config.device.startswith("cuda")
-              else f"{run.config.device}, {torch.get_num_threads()} threads")
-    return {
+    here = machine(run.config.device)
+    return here | {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
-        "seeds": run.config.seed, "device": f"{device}, {run.config.precision}",
-        "versions": {"alexnet_lib": alexnet_lib.__version__, "torch": torch.__version__,
-                     "python": platform.python_version()},
-        "date": time.strftime("%Y-%m-%d"),
+        "seeds": run.config.seed,
+        "device": f"{here['device']}, {run.config.precision}{_together(run)}",
         "seconds": round(run.seconds + sum(row["seconds"] for row in run.history)),
     }
+
+
+def machine(device: str = "cpu") -> dict:
+    """Where and when something was measured: `device`, `versions`, `date`.
+
+    Of a processor its instructions matter more than its name: whether it multiplies bf16.
+    """
+    import alexnet_lib
+    if device.startswith("cuda"):
+        told = torch.cuda.get_device_name()
+    else:
+        amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+        told = (f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+                f"{' with AMX' if amx else ''}, {torch.get_num_threads()} threads")
+    return {"device": told, "date": time.strftime("%Y-%m-%d"),
+            "versions": {"alexnet_lib": alexnet_lib.__version__, "torch": torch.__version__,
+                         "python": platform.python_version()}}
 
 
 def epoch_line(row: dict, epochs: int) -> str:

@@ -6,7 +6,6 @@ the medians. A figure without its rival says more about the machine than about t
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from alexnet_lib import kernels
 from alexnet_lib.errors import UserError
+from alexnet_lib.training import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGENETTE, IMAGENET = 9469, 1_281_167  # training images
@@ -218,14 +218,4 @@ def bench_curves(progress: bool = True) -> dict:
 
 def about() -> dict:
     """Where the figures come from."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"device": gpu or f"{_processor()}, {torch.get_num_threads()} threads",
-            "kernels": kernels.told(), "date": time.strftime("%Y-%m-%d"),
-            "versions": {"torch": torch.__version__, "python": platform.python_version()}}
-
-
-def _processor() -> str:
-    """The processor's instructions matter more than its name: bf16 in hardware, or not."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return f"{platform.machine()} {capability}{' with AMX' if amx else ''}"
+    return machine("cuda" if torch.cuda.is_available() else "cpu") | {"kernels": kernels.told()}

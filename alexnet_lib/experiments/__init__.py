@@ -12,15 +12,16 @@ from importlib import import_module
 
 from alexnet_lib.errors import UserError
 
+ANYWHERE = "anywhere"  # the set-up of claims that need no data
 AGREES, DIFFERS, UNSURE, NOT_RUN = "agrees", "differs", "cannot tell", "not run"
 # In which net and for how long an arm is trained, by kind of data: sizes that leave time for many
-# seeds on two cores. Rates are those that are searched. 91 pixels: of few sizes, both poolings end
-# in maps of the same size, so that C05 compares nets of the same number of parameters.
+# seeds on two cores. Rates are those where the search begins. 91 pixels: of few sizes, both
+# poolings end in maps of the same size, so that C05 compares nets of as many parameters.
 SETUPS = {
     "imagenette": {
         "settings": {"model": "alexnet", "variant": "2012", "input_size": 91, "stored_size": 103,
                      "width": 0.25, "epochs": 20, "schedule": "cifar"},
-        "rates": (0.005, 0.01, 0.02)},
+        "rates": (0.0025, 0.005, 0.01)},
     "cifar10": {
         "settings": {"model": "cifar", "variant": "18pct", "epochs": 12},
         "rates": (0.001, 0.002, 0.004)},
@@ -57,36 +58,42 @@ class Claim:
     """What the paper says, and how it is tested.
 
     paper: its figure, as text. setups: kinds of data it is tested on. metric: of `METRICS`.
+    choose: of `METRICS`, too: the rate of an arm is the one with the lowest.
     effect: (with, without): the number that the ledger shows for one seed, from the metrics of
     the arm that follows the paper and of the one that does not.
     verdict: from the 95 % interval of the mean effect.
+    measure: for a claim that needs no training, instead of arms: gives the record of one seed,
+    whose "effect" is that number. exact: it is the same each time, and has no interval.
     """
 
     id: str
     section: str
     statement: str
     paper: str
-    setups: tuple[str, ...]
-    arms: tuple[Arm, Arm]
-    metric: str
     unit: str
+    setups: tuple[str, ...] = (ANYWHERE,)
+    arms: tuple[Arm, ...] = ()
+    metric: str = "test_error_10"
+    choose: str = "last_val_error"
     settings: dict = field(default_factory=dict)
     effect: Callable[[float, float], float] = lambda kept, left_out: left_out - kept
     verdict: Callable[[tuple[float, float]], str] = more_is_agreement
+    measure: Callable[[int], dict] | None = None
+    exact: bool = False
     note: str = ""
 
 
 def claims() -> dict[str, Claim]:
-    """All claims by id, one from each module of this package whose name begins with c or s."""
+    """All claims by id, from the modules of this package whose name begins with c or s."""
     modules = [info.name for info in pkgutil.iter_modules(__path__)
                if info.name[0] in "cs" and info.name[1:3].isdigit()]
-    found = [import_module(f"{__name__}.{name}").CLAIM for name in modules]
+    found = [claim for name in modules for claim in import_module(f"{__name__}.{name}").CLAIMS]
     return {claim.id: claim for claim in sorted(found, key=lambda claim: claim.id)}
 
 
 def claim(name: str) -> Claim:
     """The claim of that id, in any case. Raises UserError."""
-    found = claims()
-    if name.upper() not in found:
-        raise UserError(f"unknown claim {name!r}: use one of {', '.join(found)}")
-    return found[name.upper()]
+    found = {id.lower(): claim for id, claim in claims().items()}
+    if name.lower() not in found:
+        raise UserError(f"unknown claim {name!r}: use one of {', '.join(claims())}")
+    return found[name.lower()]

@@ -2,9 +2,8 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
-    "C03", "3.2", "Two columns err less than one of half as many maps",
-    "1.7 points top-1", ("imagenette",),
+CLAIMS = (Claim(
+    "C03", "3.2", "Two columns err less than one of half as many maps", "1.7 points top-1",
+    "points", ("imagenette",),
     # conv5 and the full layers keep their size, so that the numbers of parameters are alike.
-    (Arm("two columns"), Arm("one column", {"columns": 1, "maps": (48, 128, 192, 192, 256)})),
-    "test_error_10", "points")
+    (Arm("two columns"), Arm("one column", {"columns": 1, "maps": (48, 128, 192, 192, 256)}))),)

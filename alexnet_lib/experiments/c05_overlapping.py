@@ -2,6 +2,6 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
-    "C05", "3.4", "Overlapping pooling lowers the error", "0.4 points top-1", ("imagenette",),
-    (Arm("overlapping"), Arm("not overlapping", {"pool": (2, 2)})), "test_error_10", "points")
+CLAIMS = (Claim(
+    "C05", "3.4", "Overlapping pooling lowers the error", "0.4 points top-1", "points",
+    ("imagenette",), (Arm("overlapping"), Arm("not overlapping", {"pool": (2, 2)}))),)

@@ -2,7 +2,7 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
+CLAIMS = (Claim(
     "C06", "4.1", "Without crops and mirrors the net overfits substantially", "no figure",
-    ("imagenette",), (Arm("with"), Arm("without", {"crop": False, "flip": False})),
-    "gap", "points of test less training error")
+    "points of test less training error", ("imagenette",),
+    (Arm("with"), Arm("without", {"crop": False, "flip": False})), "gap"),)

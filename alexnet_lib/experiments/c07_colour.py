@@ -2,6 +2,6 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
-    "C07", "4.1", "Colour noise lowers the error", "over 1 point top-1", ("imagenette",),
-    (Arm("with"), Arm("without", {"colour": "none"})), "test_error_10", "points")
+CLAIMS = (Claim(
+    "C07", "4.1", "Colour noise lowers the error", "over 1 point top-1", "points",
+    ("imagenette",), (Arm("with"), Arm("without", {"colour": "none"}))),)

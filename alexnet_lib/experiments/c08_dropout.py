@@ -2,7 +2,7 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
-    "C08", "4.2", "Without dropout the net overfits substantially", "no figure", ("imagenette",),
-    (Arm("with"), Arm("without", {"dropout": 0.0})), "gap",
-    "points of test less training error")
+CLAIMS = (Claim(
+    "C08", "4.2", "Without dropout the net overfits substantially", "no figure",
+    "points of test less training error", ("imagenette",),
+    (Arm("with"), Arm("without", {"dropout": 0.0})), "gap"),)

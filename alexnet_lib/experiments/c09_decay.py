@@ -2,6 +2,6 @@
 
 from alexnet_lib.experiments import Arm, Claim
 
-CLAIM = Claim(
-    "C09", "5", "Weight decay lowers the training error", "no figure", ("imagenette",),
-    (Arm("with"), Arm("without", {"weight_decay": 0.0})), "train_error", "points")
+CLAIMS = (Claim(
+    "C09", "5", "Weight decay lowers the training error", "no figure", "points",
+    ("imagenette",), (Arm("with"), Arm("without", {"weight_decay": 0.0})), "train_error"),)

@@ -26,8 +26,8 @@ def interval(values) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def runs_of(claim: Claim, arm: Arm, setup: str, results: Path = RESULTS) -> dict[int, dict]:
-    """The records of an arm by seed."""
+def runs_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS) -> dict[int, dict]:
+    """The records of an arm by seed, or without an arm those of the claim's own measurement."""
     files = folder_of(claim, arm, setup, results).glob("seed-*.json")
     return {int(file.stem.removeprefix("seed-")): json.loads(file.read_text())
             for file in sorted(files)}
@@ -35,6 +35,8 @@ def runs_of(claim: Claim, arm: Arm, setup: str, results: Path = RESULTS) -> dict
 
 def effects(claim: Claim, setup: str, results: Path = RESULTS) -> dict[int, float]:
     """The claim's effect by seed, for the seeds that all arms have."""
+    if claim.measure:
+        return {seed: run["effect"] for seed, run in runs_of(claim, None, setup, results).items()}
     kept, left_out = ({seed: METRICS[arm.metric or claim.metric](run)
                        for seed, run in runs_of(claim, arm, setup, results).items()
                        if "diverged" not in run} for arm in claim.arms)
@@ -46,18 +48,22 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     """One row of the ledger."""
     found = effects(claim, setup, results)
     low, high = interval(list(found.values()))
-    runs = runs_of(claim, claim.arms[0], setup, results)
-    data = next(iter(runs.values()))["provenance"]["data"] if runs else setup
-    known = len(found) >= 2 and math.isfinite(low)
+    if claim.exact and found:
+        low = high = found[0]
+    arms = claim.arms or (None,)
+    runs = list(runs_of(claim, arms[0], setup, results).values())
+    data = runs[0]["provenance"]["data"] if runs and claim.arms else setup
+    known = math.isfinite(low)
+    option = f" --data {data.split(',')[0]}" if claim.arms else ""
     return {
         "claim": claim.id, "section": claim.section, "statement": claim.statement,
         "paper": claim.paper, "ours": float(np.mean(list(found.values()))) if found else None,
         "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
-        "dataset": data, "verdict": claim.verdict((low, high)) if known else NOT_RUN,
-        "command": f"alexnet experiment {claim.id} --data {data.split(',')[0]} "
-                   f"--seeds {len(found) or 5}",
-        "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in claim.arms],
-        "note": claim.note}
+        "dataset": data if claim.arms else "none",
+        "verdict": claim.verdict((low, high)) if known else NOT_RUN,
+        "command": f"alexnet experiment {claim.id}{option} --seeds {len(found) or 5}",
+        "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in arms],
+        "note": claim.note or (runs[0].get("note", "") if runs else "")}
 
 
 def write(results: Path = RESULTS) -> list[dict]:
@@ -72,6 +78,8 @@ def figure(r: dict) -> str:
     """Our number with its interval and unit, or nothing."""
     if r["interval"] is None:
         return ""
+    if r["interval"][0] == r["interval"][1]:
+        return f"{r['ours']:,.10g} {r['unit']}"
     return f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}"
 
 
@@ -79,6 +87,8 @@ def ours(r: dict) -> str:
     """A row in one line of words, with the command that repeats it."""
     if r["interval"] is None:
         return f"not run yet; {r['command']}"
+    if len(r["seeds"]) == 1:
+        return f"{figure(r)}: {r['verdict']}; {r['command']}"
     return (f"{figure(r)}, 95 % interval over {len(r['seeds'])} seeds: {r['verdict']}; "
             f"{r['command']}")
 

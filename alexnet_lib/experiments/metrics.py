@@ -28,6 +28,11 @@ def epochs_to_quarter(run: dict) -> float:
     return epochs_until(run["curves"]["train_error"], 0.25)
 
 
+def last_val_error(run: dict) -> float:
+    """Top-1 error on the validation split at the end of training, in per cent."""
+    return 100 * run["curves"]["val_error"][-1]
+
+
 def early_loss(run: dict) -> float:
     """Mean training loss of the first fifth of the epochs, in nats."""
     losses = run["curves"]["train_loss"]
@@ -46,4 +51,4 @@ def epochs_until(errors: list[float], level: float) -> float:
 
 
 METRICS = {f.__name__: f for f in (test_error, test_error_10, gap, train_error, epochs_to_quarter,
-                                   early_loss)}
+                                   last_val_error, early_loss)}

@@ -4,6 +4,7 @@ A record is written when its run has ended, so a kill loses the run under way an
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,16 +16,20 @@ from alexnet_lib import datasets
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities, scores
-from alexnet_lib.experiments import SETUPS, Arm, Claim
-from alexnet_lib.training import TrainConfig, Trainer, provenance, resolve, train
+from alexnet_lib.experiments import ANYWHERE, SETUPS, Arm, Claim
+from alexnet_lib.experiments.metrics import METRICS
+from alexnet_lib.training import TrainConfig, Trainer, machine, provenance, resolve, train
 
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 SEARCH_SEED = 100  # of the rate search; the runs that count have seeds 0, 1, 2, ...
+MOST_RATES = 5  # that an arm's search tries
 TRAIN_SAMPLE = 2000  # training images that are looked at again in evaluation mode
 
 
 def setup_of(claim: Claim, data: str) -> str:
     """Which set-up fits the data: that for small images or that for photographs."""
+    if claim.measure:
+        return ANYWHERE
     kind = "cifar10" if datasets.native_size(data) <= datasets.SMALL else "imagenette"
     if kind not in claim.setups:
         raise UserError(f"{claim.id} is not tested on data like {data}: use "
@@ -38,9 +43,10 @@ def config_of(claim: Claim, arm: Arm, setup: str, data: str, seed: int, lr: floa
     return TrainConfig(**settings | {"data": data, "seed": seed, "lr": lr})
 
 
-def folder_of(claim: Claim, arm: Arm, setup: str, results: Path = RESULTS) -> Path:
+def folder_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS) -> Path:
     """Where the runs of an arm are kept; arms of the same settings have the same folder."""
-    return results / "runs" / setup / Arm(arm.name, claim.settings | arm.settings).slug
+    slug = Arm(arm.name, claim.settings | arm.settings).slug if arm else claim.id
+    return results / "runs" / setup / slug
 
 
 def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
@@ -53,27 +59,41 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
     """
     if seeds < 1:
         raise UserError(f"seeds must be 1 or more, not {seeds}")
+    if claim.measure:
+        return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
-    begun, longest = time.monotonic(), 0.0
-    first = config_of(claim, claim.arms[0], setup, data, 0, 0.01)
-    dataset = datasets.load(data, resolve(first).stored_size, progress=progress)
-    tasks = _missing(claim, setup, seeds, results)
-    for number, (arm, seed, lr, file) in enumerate(tasks, 1):
+    begun, longest, number, dataset = time.monotonic(), 0.0, 0, None
+    while tasks := _missing(claim, setup, seeds, results):
         spent = time.monotonic() - begun
         if minutes is not None and spent + longest > 60 * minutes:
-            say(f"{len(tasks) - number + 1} of {len(tasks)} runs left: run this again to go on")
+            say(f"{len(tasks)} runs left: run this again to go on")
             return False
-        left = f", about {longest * (len(tasks) - number + 1) / 60:.0f} min left" if longest else ""
-        rate = f"rate {lr:g}" if lr else "best rate"
-        say(f"{claim.id} {setup} run {number} of {len(tasks)}: {arm.name}, "
-            + (f"seed {seed}, {rate}" if seed != SEARCH_SEED else f"search, {rate}") + left)
+        arm, seed, lr, file = tasks[0]
+        number += 1
+        left = f", about {longest * len(tasks) / 60:.0f} min left" if longest else ""
+        what = f"search, rate {lr:g}" if lr else f"seed {seed}, best rate"
+        say(f"{claim.id} {setup} run {number} of {number + len(tasks) - 1}: {arm.name}, {what}"
+            + left)
         started = time.monotonic()
-        lr = lr or best_rate(file.parent)
+        lr = lr or best_rate(file.parent, claim.choose)
         config = config_of(claim, arm, setup, data, seed, lr)
-        record = run_once(config, dataset, test=seed != SEARCH_SEED, progress=progress)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, lambda p, r=record: p.write_text(json.dumps(r) + "\n"))
+        dataset = dataset or datasets.load(data, resolve(config).stored_size, progress=progress)
+        _keep(file, run_once(config, dataset, test=seed != SEARCH_SEED, progress=progress))
         longest = max(longest, time.monotonic() - started)
+    return True
+
+
+def _keep(file: Path, record: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, lambda p: p.write_text(json.dumps(record) + "\n"))
+
+
+def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]) -> bool:
+    folder = folder_of(claim, None, ANYWHERE, results)
+    for seed in range(1 if claim.exact else seeds):
+        if not (file := folder / f"seed-{seed}.json").exists():
+            say(f"{claim.id}: seed {seed}")
+            _keep(file, claim.measure(seed) | {"provenance": machine()})
     return True
 
 
@@ -83,7 +103,7 @@ def _missing(claim: Claim, setup: str, seeds: int,
     tasks = {}
     for arm in claim.arms:
         folder = folder_of(claim, arm, setup, results)
-        for lr in SETUPS[setup]["rates"]:
+        for lr in rates_to_try(folder, SETUPS[setup]["rates"], claim.choose):
             tasks[folder / f"rate-{lr:g}.json"] = (arm, SEARCH_SEED, lr)
     for seed in range(seeds):
         for arm in claim.arms:
@@ -91,14 +111,35 @@ def _missing(claim: Claim, setup: str, seeds: int,
     return [(*task, file) for file, task in tasks.items() if not file.exists()]
 
 
-def best_rate(folder: Path) -> float:
-    """The rate whose search run had the lowest validation error at its end."""
-    found = [json.loads(file.read_text()) for file in sorted(folder.glob("rate-*.json"))]
-    done = [run for run in found if run["curves"]["val_error"]]
-    if not done:
-        raise UserError(f"no rate of the grid trained: see {folder}")
-    best = min(done, key=lambda run: run["curves"]["val_error"][-1])
-    return best["config"]["lr"]
+def rates_to_try(folder: Path, first: tuple[float, ...], choose: str) -> list[float]:
+    """The rates where the search begins, and further ones while the best lies at an end.
+
+    So the best rate has a worse one at both sides, or `MOST_RATES` were tried.
+    """
+    tried = searched(folder, choose)
+    if len(tried) >= MOST_RATES or not set(first) <= set(tried):
+        return sorted({*first, *tried})
+    best = min(tried, key=tried.get)
+    further = {min(tried): best / 2, max(tried): 2 * best}.get(best)
+    if further is None or not math.isfinite(tried[best]):
+        return sorted(tried)
+    return sorted({*tried, further})
+
+
+def searched(folder: Path, choose: str) -> dict[float, float]:
+    """What the search found for each rate; infinite where the loss did not stay finite."""
+    found = [json.loads(file.read_text()) for file in folder.glob("rate-*.json")]
+    return {run["config"]["lr"]: math.inf if "diverged" in run else METRICS[choose](run)
+            for run in found}
+
+
+def best_rate(folder: Path, choose: str) -> float:
+    """The rate whose search run was best. Raises UserError if none trained."""
+    found = searched(folder, choose)
+    if not any(map(math.isfinite, found.values())):
+        raise UserError(f"no rate of {', '.join(f'{lr:g}' for lr in sorted(found))} trained in "
+                        f"{folder.name}")
+    return min(found, key=found.get)
 
 
 def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
