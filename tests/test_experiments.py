@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from functools import partial
 
 import pytest
 
@@ -20,18 +21,20 @@ from alexnet_lib.experiments import (
     runner,
 )
 from alexnet_lib.models import AlexNet
+from alexnet_lib.parallel import exchanges
 from alexnet_lib.training import build_model, resolve
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
          "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}
-CLAIM = Claim("C99", "0", "Dropout matters", "none", ("cifar10",),
-              (Arm("with"), Arm("without", {"dropout": 0.0})), "test_error", "points",
-              settings=QUICK)
+CLAIM = Claim("C99", "0", "Dropout matters", "none", "points", ("cifar10",),
+              (Arm("with"), Arm("without", {"dropout": 0.0})), "test_error", settings=QUICK)
+TRAINED = [name for name, claim in experiments.claims().items() if claim.arms]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A small grid, and few images to look at."""
+    """A small grid without further rates, and few images to look at."""
+    monkeypatch.setattr(runner, "MOST_RATES", 2)
     monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (0.01, 0.02)})
     monkeypatch.setattr(runner, "TRAIN_SAMPLE", 50)
 
@@ -121,7 +124,79 @@ def test_when_a_curve_falls_to_a_level():
     assert metrics.epochs_until([0.5, 0.3], 0.25) == math.inf
 
 
-@pytest.mark.parametrize("name", list(experiments.claims()))
+def searched(folder, errors):
+    folder.mkdir(exist_ok=True)
+    for lr, error in errors.items():
+        end = {"curves": {"val_error": [0.9, error]}} if error < 1 else {"diverged": "the loss is"}
+        (folder / f"rate-{lr:g}.json").write_text(json.dumps({"config": {"lr": lr}} | end))
+
+
+@pytest.mark.parametrize("errors, further", [
+    ({0.01: 0.5, 0.02: 0.4, 0.04: 0.3}, 0.08), ({0.01: 0.1, 0.02: 0.2, 0.04: 0.3}, 0.005),
+    ({0.01: 0.3, 0.02: 0.2, 0.04: 0.3}, None), ({0.01: 1, 0.02: 1, 0.04: 1}, None),
+    ({0.01: 0.3, 0.02: 0.2, 0.04: 1}, None),
+    ({0.01: 0.5, 0.02: 0.4, 0.04: 0.3, 0.08: 0.2}, 0.16),
+    ({0.01: 0.6, 0.02: 0.5, 0.04: 0.4, 0.08: 0.3, 0.16: 0.2}, None)])
+def test_a_best_rate_at_the_edge_goes_on(tmp_path, errors, further):
+    searched(tmp_path, errors)
+    tried = runner.rates_to_try(tmp_path, (0.01, 0.02, 0.04), "last_val_error")
+    assert set(tried) - set(errors) == ({further} if further else set())
+    if min(errors.values()) < 1:
+        assert errors[runner.best_rate(tmp_path, "last_val_error")] == min(errors.values())
+    else:
+        with pytest.raises(UserError, match=r"no rate of 0.01, 0.02, 0.04 trained"):
+            runner.best_rate(tmp_path, "last_val_error")
+
+
+def test_the_search_goes_on_in_a_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (1e-9, 2e-9)})
+    monkeypatch.setattr(runner, "run_once", lambda config, *a, **k: {
+        "config": {"lr": config.lr}, "curves": {"val_error": [abs(config.lr - 4e-9)]}})
+    run(tmp_path, seeds=1)
+    for folder in {f.parent for f in tmp_path.rglob("seed-0.json")}:
+        assert {f.name for f in folder.glob("rate*")} == {f"rate-{k}e-09.json" for k in (1, 2, 4, 8)}
+        assert json.loads((folder / "seed-0.json").read_text())["config"]["lr"] == 4e-9
+
+
+def test_a_claim_without_training_is_measured_once_a_seed(tmp_path):
+    made = []
+    claim = Claim("C98", "0", "It is fast", "none", "times", measure=lambda seed: made.append(
+        seed) or {"effect": 2.0 + seed, "note": "seen"})
+    assert ledger.row(claim, "anywhere", tmp_path)["verdict"] == NOT_RUN
+    for _ in range(2):
+        assert runner.run_claim(claim, "anything", 3, results=tmp_path, say=lambda line: None)
+    assert made == [0, 1, 2]
+    row = ledger.row(claim, "anywhere", tmp_path)
+    assert (row["ours"], row["note"], row["dataset"]) == (3.0, "seen", "none")
+    assert row["interval"] == pytest.approx([3 - 2.484, 3 + 2.484], abs=1e-3)
+    assert row["command"] == "alexnet experiment C98 --seeds 3" and row["verdict"] == AGREES
+
+
+def test_the_sizes_of_the_net_are_counted(tmp_path):
+    claim = experiments.claim("C01")
+    runner.run_claim(claim, "", 5, results=tmp_path, say=lambda line: None)
+    row = ledger.row(claim, "anywhere", tmp_path)
+    # 48 x 11 x 11 x 3 + 48 a column, and so on: facts, section 12.
+    assert row["ours"] == 60_965_224 and row["verdict"] == AGREES
+    assert "659,272 units; 622,312 with" in row["note"]
+    assert ledger.figure(row) == "60,965,224 parameters"
+
+
+def test_the_race_of_the_columns(monkeypatch):
+    race, module = experiments.claim("C16"), "alexnet_lib.experiments.c16_two_gpus_faster"
+    small = partial(AlexNet, width=0.1)
+    for name, value in {"AlexNet": small, "SIZE": 67, "BATCH": 1, "STEPS": 2}.items():
+        monkeypatch.setattr(f"{module}.{name}", value)
+    found = race.measure(0)
+    assert found["effect"] == pytest.approx(
+        found["seconds_of_a_step"]["one"] / found["seconds_of_a_step"]["two"])
+    values = sum(row["values"] for row in exchanges(small(input_size=67)))  # of both columns
+    assert found["bytes_sent_in_a_step"] == 2 * 4 * values  # forth and back, four bytes each
+    assert race.verdict((1.01, 1.1)) == AGREES and race.verdict((0.9, 0.99)) == DIFFERS
+    assert race.verdict((0.9, 1.1)) == UNSURE
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_claim_can_be_run(name):
     claim = experiments.claim(name)
     assert claim.metric in metrics.METRICS
@@ -144,6 +219,10 @@ def test_claims_share_their_reference_runs():
 def test_nothing_run_is_said(tmp_path):
     assert {ledger.row(claim, setup, tmp_path)["verdict"]
             for claim in experiments.claims().values() for setup in claim.setups} == {NOT_RUN}
+
+
+def test_all_claims_of_the_design_are_there():
+    assert {f"C{i:02}" for i in range(1, 13)} | {"C16"} <= set(experiments.claims())
 
 
 def test_one_half_width_net_is_the_sources():

@@ -8,7 +8,7 @@ from alexnet_lib.experiments import AGREES, DIFFERS, UNSURE, Claim
 from alexnet_lib.models import AlexNet
 from alexnet_lib.parallel import run_columns, run_processes, train_columns, train_whole
 
-BATCH, STEPS = 32, 5
+SIZE, BATCH, STEPS = 227, 32, 5
 ONE_COLUMN = {"columns": 1, "maps": (48, 128, 192, 192, 256)}  # layers-145-half.cfg
 
 
@@ -19,11 +19,12 @@ def race(seed: int) -> dict:
     each, in which memory is found, is left out; which net begins changes from seed to seed.
     """
     torch.manual_seed(seed)
-    batches = [(torch.randn(BATCH, 3, 227, 227) * 60, torch.randint(1000, (BATCH,)))
+    batches = [(torch.randn(BATCH, 3, SIZE, SIZE) * 60, torch.randint(1000, (BATCH,)))
                for _ in range(STEPS)]
-    runs = [("two", lambda: run_columns(train_columns, AlexNet(), batches, timeout=900)),
-            ("one", lambda: run_processes(1, train_whole, AlexNet(**ONE_COLUMN), batches,
-                                          timeout=900))]
+    runs = [("two", lambda: run_columns(
+                train_columns, AlexNet(input_size=SIZE), batches, timeout=900)),
+            ("one", lambda: run_processes(
+                1, train_whole, AlexNet(input_size=SIZE, **ONE_COLUMN), batches, timeout=900))]
     seconds, sent = {}, 0
     for name, run in runs if seed % 2 else reversed(runs):
         found = run()
