@@ -154,7 +154,8 @@ def test_the_search_goes_on_in_a_run(tmp_path, monkeypatch):
         "config": {"lr": config.lr}, "curves": {"val_error": [abs(config.lr - 4e-9)]}})
     run(tmp_path, seeds=1)
     for folder in {f.parent for f in tmp_path.rglob("seed-0.json")}:
-        assert {f.name for f in folder.glob("rate*")} == {f"rate-{k}e-09.json" for k in (1, 2, 4, 8)}
+        tried = {f"rate-{k}e-09.json" for k in (1, 2, 4, 8)}
+        assert {f.name for f in folder.glob("rate*")} == tried
         assert json.loads((folder / "seed-0.json").read_text())["config"]["lr"] == 4e-9
 
 

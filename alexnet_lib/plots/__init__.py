@@ -86,6 +86,8 @@ def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit
         axes.axvspan(*interval, color=SKY, alpha=0.35, lw=0, label="95 % interval of the mean")
         axes.axvline(np.mean(list(effects.values())), color=BLUE, lw=2, label="mean")
     axes.plot(list(effects.values()), [0] * len(effects), "o", color=BLUE, label="one seed each")
+    if not effects:
+        axes.text(0.5, 0.5, "not run yet", ha="center", va="center", transform=axes.transAxes)
     if paper is not None:
         axes.axvline(paper, color=ORANGE, ls="--", lw=2, label="the paper")
     axes.set(yticks=[], xlabel=f"{arms[1]} less {arms[0]}, {unit}", ylim=(-1, 1))
