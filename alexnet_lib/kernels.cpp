@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 struct bfloat16 { uint16_t bits; };  // the upper half of a float
@@ -247,66 +248,79 @@ extern "C" void response_norm(int bytes, const Settings* set, const void* x, con
 
 struct Pool { long images, channels, height, width, out_height, out_width, window, stride; };
 
-template <class T, class A>
-static void pool_forward(const Pool& p, const T* x, T* out, uint8_t* winner) {
-    #pragma omp parallel
-    {
-        std::vector<A> best(p.channels);
-        std::vector<uint8_t> place(p.channels);
-        #pragma omp for schedule(static)
-        for (long row = 0; row < p.images * p.out_height; row++)
-            for (long ox = 0; ox < p.out_width; ox++) {
-                const long top = row % p.out_height * p.stride, left = ox * p.stride;
-                const T* image = x + row / p.out_height * p.height * p.width * p.channels;
-                for (long y = top; y < std::min(top + p.window, p.height); y++)
-                    for (long x = left; x < std::min(left + p.window, p.width); x++) {
-                        const T* from = image + (y * p.width + x) * p.channels;
-                        const uint8_t here = (y - top) * p.window + x - left;
-                        A* __restrict most = best.data();
-                        uint8_t* __restrict where = place.data();
-                        #pragma omp simd
-                        for (long c = 0; c < p.channels; c++) {
-                            A value = load(from[c]);
-                            bool wins = here == 0 || value > most[c] || value != value;
-                            most[c] = wins ? value : most[c];
-                            where[c] = wins ? here : where[c];
-                        }
-                    }
-                const long at = (row * p.out_width + ox) * p.channels;
-                #pragma omp simd
-                for (long c = 0; c < p.channels; c++) store(out + at + c, best[c]);
-                if (winner) std::copy(place.begin(), place.end(), winner + at);
-            }
-    }
+// Calls work(size, first) for all channels in blocks of a size that the compiler knows.
+template <class Work>
+static inline void in_blocks(long channels, Work work) {
+    long c = 0;
+    for (; c + 16 <= channels; c += 16) work(std::integral_constant<int, 16>(), c);
+    for (; c + 8 <= channels; c += 8) work(std::integral_constant<int, 8>(), c);
+    for (; c + 4 <= channels; c += 4) work(std::integral_constant<int, 4>(), c);
+    for (; c < channels; c++) work(std::integral_constant<int, 1>(), c);
 }
 
-// Each input gathers the gradients of the windows that it won, so that it is written once.
+// N neighbouring channels of one window; so few that they stay in registers.
+template <int N, class T, class A>
+static inline void pool_window(const Pool& p, const T* image, long top, long left, T* out,
+                               uint8_t* winner) {
+    A most[N] = {};
+    int32_t where[N] = {};
+    for (long y = top; y < std::min(top + p.window, p.height); y++)
+        for (long x = left; x < std::min(left + p.window, p.width); x++) {
+            const T* from = image + (y * p.width + x) * p.channels;
+            const int32_t here = (y - top) * p.window + x - left;
+            #pragma omp simd
+            for (int c = 0; c < N; c++) {
+                const A value = load(from[c]);
+                const bool wins = here == 0 || value > most[c] || value != value;
+                most[c] = wins ? value : most[c];
+                where[c] = wins ? here : where[c];
+            }
+        }
+    #pragma omp simd
+    for (int c = 0; c < N; c++) store(out + c, most[c]);
+    if (winner)
+        for (int c = 0; c < N; c++) winner[c] = where[c];
+}
+
+template <class T, class A>
+static void pool_forward(const Pool& p, const T* x, T* out, uint8_t* winner) {
+    #pragma omp parallel for schedule(static)
+    for (long row = 0; row < p.images * p.out_height; row++)
+        for (long ox = 0; ox < p.out_width; ox++) {
+            const long top = row % p.out_height * p.stride, left = ox * p.stride;
+            const T* image = x + row / p.out_height * p.height * p.width * p.channels;
+            const long at = (row * p.out_width + ox) * p.channels;
+            in_blocks(p.channels, [&](auto size, long c) {
+                pool_window<size(), T, A>(p, image + c, top, left, out + at + c,
+                                          winner ? winner + at + c : nullptr);
+            });
+        }
+}
+
+// Each window hands its gradient to its winner. The sums are made in A, and rounded once.
 template <class T, class A>
 static void pool_backward(const Pool& p, const T* grad, const uint8_t* winner, T* dx) {
+    const long out_row = p.out_width * p.channels, in_image = p.height * p.width * p.channels;
+    std::vector<long> offset(p.window * p.window);
+    for (long k = 0; k < (long)offset.size(); k++)
+        offset[k] = (k / p.window * p.width + k % p.window) * p.channels;
     #pragma omp parallel
     {
-        std::vector<A> total(p.channels);
+        std::vector<A> sums(in_image);
         #pragma omp for schedule(static)
-        for (long row = 0; row < p.images * p.height; row++)
-            for (long x = 0; x < p.width; x++) {
-                const long y = row % p.height, image = row / p.height;
-                A* __restrict sum = total.data();
-                std::fill(total.begin(), total.end(), A(0));
-                const long first_y = std::max(0L, (y - p.window + p.stride) / p.stride);
-                const long first_x = std::max(0L, (x - p.window + p.stride) / p.stride);
-                for (long oy = first_y; oy <= std::min(y / p.stride, p.out_height - 1); oy++)
-                    for (long ox = first_x; ox <= std::min(x / p.stride, p.out_width - 1); ox++) {
-                        const uint8_t here = (y - oy * p.stride) * p.window + x - ox * p.stride;
-                        const long at = ((image * p.out_height + oy) * p.out_width + ox)
-                                        * p.channels;
-                        #pragma omp simd
-                        for (long c = 0; c < p.channels; c++)
-                            sum[c] += winner[at + c] == here ? A(load(grad[at + c])) : A(0);
-                    }
-                T* to = dx + (row * p.width + x) * p.channels;
-                #pragma omp simd
-                for (long c = 0; c < p.channels; c++) store(to + c, sum[c]);
-            }
+        for (long image = 0; image < p.images; image++) {
+            std::fill(sums.begin(), sums.end(), A(0));
+            for (long oy = 0; oy < p.out_height; oy++)
+                for (long ox = 0; ox < p.out_width; ox++) {
+                    const long at = (image * p.out_height + oy) * out_row + ox * p.channels;
+                    A* corner = sums.data() + (oy * p.width + ox) * p.stride * p.channels;
+                    for (long c = 0; c < p.channels; c++)
+                        corner[offset[winner[at + c]] + c] += load(grad[at + c]);
+                }
+            T* to = dx + image * in_image;
+            #pragma omp simd
+            for (long i = 0; i < in_image; i++) store(to + i, sums[i]);
+        }
     }
 }
 
