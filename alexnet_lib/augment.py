@@ -117,21 +117,25 @@ class Augment:
         per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
             (convdata_jpeg.py:77,238-246).
         grey: give one channel, the mean of the three.
+        divide: divides all batches; 1 as in the paper and the source, 58 for about unit variance.
         dtype: of the batches, float32 or bfloat16.
     """
 
     def __init__(self, size: int, mean, colour_values=None, colour_vectors=None, *,
                  crop: bool = True, flip: bool = True, colour: str = "none",
                  mean_at: str = "pixel", per: int = 1,
-                 grey: bool = False, device="cpu", dtype: torch.dtype = torch.float32):
+                 grey: bool = False, divide: float = 1.0, device="cpu",
+                 dtype: torch.dtype = torch.float32):
         self.size, self.stored = size, len(mean)
         if size > self.stored:
             raise UserError(f"crops of {size} pixels do not fit into stored images of "
                             f"{self.stored}: use a smaller --input-size or larger images")
+        if not 0 < divide < float("inf"):
+            raise UserError(f"divide must be above 0, not {divide}")
         if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
             raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
         self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
-        self.grey, self.dtype = grey, dtype
+        self.grey, self.divide, self.dtype = grey, divide, dtype
         self.values, self.vectors = colour_values, colour_vectors
         self.device = torch.device(device)
         self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32).contiguous()
@@ -170,7 +174,8 @@ class Augment:
         return spread(places[0]), spread(places[1]), flips
 
     def _cut(self, images, index, top, left, flip, shift: Tensor | None, divisor: float) -> Tensor:
-        """(crop - mean + shift) / divisor, on the device."""
+        """(crop - mean + shift) / (divisor * divide), on the device."""
+        divisor *= self.divide
         dtype = torch.float32 if self.grey else self.dtype
         if _fast(images):
             batch = kernels.cut(images, index, top, left, flip, self.size, self.mean,
@@ -180,8 +185,8 @@ class Augment:
             batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)
             batch = batch - self._mean_of(top, left, flip)
             if shift is not None:
-                batch = (batch + shift.to(self.device)[:, :, None, None]) / divisor
-            batch = batch.to(dtype)
+                batch = batch + shift.to(self.device)[:, :, None, None]
+            batch = (batch / divisor).to(dtype)
         return batch.mean(1, keepdim=True).to(self.dtype) if self.grey else batch
 
     def _mean_of(self, top, left, flip) -> Tensor:

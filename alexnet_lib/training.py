@@ -48,7 +48,7 @@ class TrainConfig:
     model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct" or "four-layer".
     lr, momentum, weight_decay, bias_lr_factor, schedule: see `optim`.
     input_size: side of the net's input; stored_size: side of the stored images it is cut from.
-    crop, flip, colour, mean_at, per: see `augment.Augment`. colour_until: fraction of the run
+    crop, flip, colour, mean_at, per, divide: see `augment.Augment`. colour_until: fraction of the run
     after which the colour noise ends, as the source did at epoch 67 of 91.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
     limit: use only so many training images (for a quick look). skip_broken: leave out images that
@@ -88,6 +88,7 @@ class TrainConfig:
     colour: str | None = None
     mean_at: str | None = None
     per: int | None = None
+    divide: float = 1.0
     colour_until: float | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -203,7 +204,7 @@ def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
     """The batch maker that a resolved configuration describes."""
     return Augment(config.input_size, mean, values, vectors, crop=config.crop, flip=config.flip,
                    colour=config.colour, mean_at=config.mean_at, per=config.per,
-                   grey=config.in_channels == 1, device=config.device,
+                   grey=config.in_channels == 1, divide=config.divide, device=config.device,
                    dtype=torch.bfloat16 if config.precision == "bf16" else torch.float32)
 
 

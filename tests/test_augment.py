@@ -101,6 +101,18 @@ def test_without_crop_and_flip_it_is_the_centre(images):
     assert torch.equal(batch[1], tvf.center_crop(chw(images[1]), 12).float())
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])  # cut by the kernel, and without it
+@pytest.mark.parametrize("colour", ["none", "2012"])
+def test_batches_can_be_divided(images, kind, colour):
+    made = [Augment(12, np.full((20, 20, 3), 100.0), VALUES, VECTORS, colour=colour, divide=divide)
+            for divide in (1.0, 58.0)]
+    for plain, divided in zip(*([augment.train(images.astype(kind), [0, 3],
+                                               torch.Generator().manual_seed(0)),
+                                 augment.view(images.astype(kind), [1])] for augment in made),
+                              strict=True):
+        torch.testing.assert_close(divided, plain / 58)
+
+
 VALUES = np.array([9000.0, 900.0, 90.0])
 VECTORS = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
 

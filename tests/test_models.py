@@ -172,6 +172,20 @@ def test_every_innovation_can_be_switched_off():
     assert torch.equal(bare.train()(x), bare.eval()(x))
 
 
+@pytest.mark.parametrize("without, change", [
+    # conv3 goes, and conv4's kernels see 128 maps of their column instead of 192; and so on.
+    ("conv3", -384 * (256 * 9 + 1) + 384 * (128 - 192) * 9), ("conv4", -384 * (192 * 9 + 1)),
+    ("conv5", -256 * (192 * 9 + 1) + (384 - 256) * 36 * 4096)])
+def test_a_middle_layer_can_be_left_out(without, change):
+    with torch.device("meta"):
+        net = AlexNet(without=without)
+    assert sum(p.numel() for p in net.parameters()) == 60_965_224 + change
+    assert not hasattr(net.features, without) and not hasattr(net.features, f"act{without[-1]}")
+    for pool in ((3, 2), (2, 2)):
+        small = AlexNet(10, width=0.03, pool=pool, without=without)
+        assert small(torch.zeros(2, 3, 227, 227)).shape == (2, 10)
+
+
 def test_cifar_nets():
     table = sizes(CifarNet())
     assert [table[f"pool{i}"][-1] for i in (1, 2, 3)] == [16, 8, 4]  # ceil rule, not 15, 7, 3
@@ -200,6 +214,7 @@ def test_multiply_adds_by_formula():
 
 
 @pytest.mark.parametrize("make, word", [
+    (lambda: AlexNet(without="conv1"), "conv1"),
     (lambda: AlexNet(input_size=20), "use 36 or more"),
     (lambda: AlexNet(variant="2014"), "paper or 2012"),
     (lambda: AlexNet(activation="gelu"), "relu or tanh"),

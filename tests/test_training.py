@@ -101,6 +101,16 @@ def test_resuming_is_the_same_run_bit_for_bit(data, tmp_path, stop, schedule):
     assert timeless[0] == timeless[1]
 
 
+def test_a_run_ends_at_the_error_asked_for(data, tmp_path):
+    config = TrainConfig(**TINY | {"epochs": 5, "out": str(tmp_path)}, until_error=1.0)
+    run = train(config, data, progress=False)
+    assert len(run.history) == 1 and run.finished and run.step == run.steps_per_epoch
+    again = train(config, data, resume=True, progress=False)
+    assert again.step == run.step and same(weights(again), weights(run))
+    endless = dataclasses.replace(config, out=None, until_error=0.0)
+    assert len(train(endless, data, progress=False).history) == 5
+
+
 def test_killed_by_the_system_it_goes_on(tmp_path):
     """SIGKILL at a random moment of a real process, then --resume: the undisturbed result."""
     settings = TINY | {"limit": 320, "batch_size": 32, "save_minutes": 0.0001}

@@ -59,6 +59,7 @@ class Claim:
 
     paper: its figure, as text. setups: kinds of data it is tested on. metric: of `METRICS`.
     choose: of `METRICS`, too: the rate of an arm is the one with the lowest.
+    rates: where the search begins, if not where the set-up's does.
     effect: (with, without): the number that the ledger shows for one seed, from the metrics of
     the arm that follows the paper and of the one that does not.
     verdict: from the 95 % interval of the mean effect.
@@ -75,6 +76,7 @@ class Claim:
     arms: tuple[Arm, ...] = ()
     metric: str = "test_error_10"
     choose: str = "last_val_error"
+    rates: tuple[float, ...] = ()
     settings: dict = field(default_factory=dict)
     effect: Callable[[float, float], float] = lambda kept, left_out: left_out - kept
     verdict: Callable[[tuple[float, float]], str] = more_is_agreement

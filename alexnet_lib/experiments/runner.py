@@ -103,7 +103,7 @@ def _missing(claim: Claim, setup: str, seeds: int,
     tasks = {}
     for arm in claim.arms:
         folder = folder_of(claim, arm, setup, results)
-        for lr in rates_to_try(folder, SETUPS[setup]["rates"], claim.choose):
+        for lr in rates_to_try(folder, claim.rates or SETUPS[setup]["rates"], claim.choose):
             tasks[folder / f"rate-{lr:g}.json"] = (arm, SEARCH_SEED, lr)
     for seed in range(seeds):
         for arm in claim.arms:

@@ -1,0 +1,84 @@
+"""Exercises of notebook 08, dropout."""
+
+import torch
+
+from alexnet_lib.exercises import exercise, expect, number, tensor
+
+
+def _mean_and_kinds(answer, p: float):
+    """(mean of many outputs of ones in training, the values that occur)."""
+    torch.manual_seed(8)
+    out = tensor(answer(torch.ones(200, 100), p, True), (200, 100))
+    return float(out.mean()), sorted({round(float(v), 4) for v in out.unique()[:5]}), out
+
+
+@exercise("08-1", "At training, a mask of zeros and ones; at test, every output times 1 - p.")
+def dropout(answer):
+    x = torch.tensor([[2.0, 4.0, 6.0]])
+    test = tensor(answer(x, 0.5, False), (1, 3))
+    expect(not torch.allclose(test, x), "At test the outputs are multiplied: by half, if p is 0.5.")
+    expect(torch.allclose(test, x / 2), "At test no unit is dropped; each output is halved.")
+    expect(torch.allclose(tensor(answer(x, 0.2, False)), 0.8 * x),
+           "p is the probability of being dropped: with p = 0.2 the test multiplies by 0.8.")
+    mean, kinds, out = _mean_and_kinds(answer, 0.2)
+    expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0, the others stay.")
+    expect(kinds[1] == 1, "In the paper's way, what is not dropped at training stays as it is.")
+    expect(abs(mean - 0.8) < 0.02, "With p = 0.2, four fifths stay at training.")
+    expect(len({tuple(row.tolist()) for row in out[:20]}) > 1, "Each image gets its own mask.")
+    return "So did the program of 2012 (src/layer.cu:1121-1135)."
+
+
+@exercise("08-2", "At test nothing is done; so training has to make up for the missing ones.")
+def inverted(answer):
+    x = torch.tensor([[2.0, 4.0, 6.0]])
+    expect(torch.allclose(tensor(answer(x, 0.5, False), (1, 3)), x),
+           "At test the inverted dropout leaves everything as it is.")
+    mean, kinds, _ = _mean_and_kinds(answer, 0.2)
+    expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0.")
+    expect(abs(kinds[1] - 1.25) < 1e-3, "What stays is divided by the chance of staying, 1 - p: "
+           "with p = 0.2, a 1 becomes 1.25.")
+    expect(abs(mean - 1) < 0.02, "The mean over many masks should be the output without dropout.")
+    return "This is torch's nn.Dropout. A net that is only used need not know that it exists."
+
+
+@exercise("08-3", "Each of the units of fc6 and fc7 is in or out; 2 for each of them, multiplied.")
+def power_of_two(answer):
+    got = number(answer)
+    expect(got != 4096, "That is one layer; the paper drops units in the first two full layers.")
+    expect(got != 9192, "fc8 is the last layer: its 1000 outputs are the answer; none is dropped.")
+    expect(got != 9216, "9216 are the inputs of fc6; they are not dropped.")
+    expect(got == 8192, "Count the units of fc6 and fc7; each doubles the number of nets.")
+    return "2 to the 8192 is a number of 2467 digits: most nets are never trained at all."
+
+
+@exercise("08-4", "The mean of the logarithms, then exp, then divide by the sum over classes.")
+def geometric_mean(answer):
+    p = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
+    got = tensor(answer(p), (2,))
+    expect(not torch.allclose(got, p.mean(0), atol=1e-4), "That is the plain (arithmetic) mean.")
+    expect(abs(float(got.sum()) - 1) < 1e-4, "Geometric means of probabilities do not sum to 1: "
+           f"yours sum to {float(got.sum()):.3f}. Divide by the sum.")
+    expect(torch.allclose(got, torch.tensor([0.75, 0.25]), atol=1e-4),
+           "For (0.9, 0.1) and (0.5, 0.5): the roots of 0.45 and 0.05 are as 3 to 1.")
+    many = torch.softmax(torch.linspace(-3, 4, 24).reshape(8, 3).sin() * 4, 1)
+    want = torch.softmax(many.log().mean(0), 0)
+    expect(torch.allclose(tensor(answer(many), (3,)), want, atol=1e-4),
+           "Of n nets the n-th root is taken: divide the sum of the logarithms by n.")
+    return "One net that is sure of a No outweighs many that are unsure: it is a mean with vetoes."
+
+
+@exercise("08-5", "torch's activations are twice as large in both modes: which weights read them?")
+def converted(answer):
+    torch.manual_seed(5)
+    weight, bias = torch.randn(3, 4), torch.randn(3)
+    given = answer(weight.clone(), bias.clone(), 0.5)
+    expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two things: weight, bias.")
+    new, same = tensor(given[0], (3, 4)), tensor(given[1], (3,))
+    expect(not torch.allclose(new, 2 * weight), "The other way round: torch's activations "
+           "are twice as large, so its weights must be smaller.")
+    expect(not torch.allclose(same, bias / 2), "The bias does not pass through the dropout.")
+    expect(torch.allclose(new, weight / 2) and torch.allclose(same, bias),
+           "For p = 0.5 the next layer's weights are halved and its biases stay.")
+    new, same = map(tensor, answer(weight.clone(), bias.clone(), 0.2))
+    expect(torch.allclose(new, 0.8 * weight), "For p = 0.2 torch divides by 0.8.")
+    return "Weights that were trained in 2012's way work in a net of today."
