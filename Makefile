@@ -29,7 +29,7 @@ env: $(STAMP)  ## create the environment in .venv, with the alexnet command in i
 outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all
 	@$(BIN)/python tests/store_outputs.py $(NB)
 
-results: $(STAMP)  ## run what is missing of every claim (hours), make the tables again
+results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"), make tables
 	$(BIN)/alexnet experiment all $(ARGS)
 	$(BIN)/python -m benchmarks.readme
 

@@ -305,19 +305,22 @@ def predict(checkpoint, top, images, device, json_file):
 @click.option("--data", help="the data set [that of the claim]")
 @click.option("--seeds", default=5, show_default=True)
 @click.option("--minutes", type=float, help="begin no run that would probably end later")
-def experiment(claim, data, seeds, minutes):
+@click.option("--jobs", default=1, show_default=True, help="runs at once, a processor core each")
+def experiment(claim, data, seeds, minutes, jobs):
     """Run what is missing of a claim's arms and seeds, and put it into the ledger.
 
     CLAIM is an id such as C04, or all; without --data, every data set that it is tested on.
+    Stop it when you like: what has been run is kept, and the same command goes on.
     """
     from alexnet_lib import experiments
     from alexnet_lib.experiments import ledger, runner
-    chosen = (list(experiments.claims().values()) if claim == "all"
+    chosen = ([found for found in experiments.claims().values()
+               if not data or runner.fits(found, data)] if claim == "all"
               else [experiments.claim(claim)])
     ends = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     for found in chosen:
         for name in (data,) if data else found.setups:
-            runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, say=say)
+            runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs, say=say)
     ids = {found.id for found in chosen}
     click.echo(ledger.table([row for row in ledger.write() if row["claim"] in ids]))
 

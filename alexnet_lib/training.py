@@ -48,8 +48,9 @@ class TrainConfig:
     model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct" or "four-layer".
     lr, momentum, weight_decay, bias_lr_factor, schedule: see `optim`.
     input_size: side of the net's input; stored_size: side of the stored images it is cut from.
-    crop, flip, colour, mean_at, per, divide: see `augment.Augment`. colour_until: fraction of the run
-    after which the colour noise ends, as the source did at epoch 67 of 91.
+    crop, flip, colour, mean_at, per, divide: see `augment.Augment`.
+    colour_until: fraction of the run after which the colour noise ends, as the source did at epoch
+    67 of 91.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
     limit: use only so many training images (for a quick look). skip_broken: leave out images that
     cannot be read. until_error: end the run after the first epoch whose training error, a

@@ -75,6 +75,19 @@ def test_the_rate_is_the_best_of_the_grid_on_validation(tmp_path, quick):
         assert "test" not in json.loads((folder / "rate-0.01.json").read_text())
 
 
+def test_jobs_side_by_side_find_the_same(tmp_path, quick):
+    run(tmp_path / "one", seeds=1)
+    done, lines = run(tmp_path / "two", seeds=1, jobs=2)
+    assert done and len(lines) == 6
+    files = sorted(f.relative_to(tmp_path / "one") for f in (tmp_path / "one").rglob("*.json"))
+    assert files == sorted(f.relative_to(tmp_path / "two")
+                           for f in (tmp_path / "two").rglob("*.json"))
+    for file in files:
+        one, two = (json.loads((tmp_path / folder / file).read_text()) for folder in ("one", "two"))
+        assert one["curves"]["train_loss"] == two["curves"]["train_loss"]
+        assert one.get("test") == two.get("test") and one["config"] == two["config"]
+
+
 def test_minutes_end_it_before_a_run(tmp_path, quick):
     done, lines = run(tmp_path, minutes=0.0)
     assert not done or len(list(tmp_path.rglob("*.json"))) < 8
@@ -233,6 +246,7 @@ def test_one_half_width_net_is_the_sources():
 
 
 @pytest.mark.parametrize("args", [["experiment", "C77"], ["experiment", "C04", "--seeds", "0"],
+                                  ["experiment", "C04", "--jobs", "0"],
                                   ["experiment", "C02", "--data", "folder:nowhere"],
                                   ["experiment"]])
 def test_bad_input_is_one_line(args, capsys):

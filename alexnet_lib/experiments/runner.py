@@ -3,12 +3,17 @@
 A record is written when its run has ended, so a kill loses the run under way and no other.
 """
 
+import contextlib
 import json
 import math
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -26,15 +31,23 @@ MOST_RATES = 5  # that an arm's search tries
 TRAIN_SAMPLE = 2000  # training images that are looked at again in evaluation mode
 
 
+def fits(claim: Claim, data: str) -> bool:
+    """Whether the claim is tested on data of this kind."""
+    return bool(claim.measure) or _kind(data) in claim.setups
+
+
+def _kind(data: str) -> str:
+    return "cifar10" if datasets.native_size(data) <= datasets.SMALL else "imagenette"
+
+
 def setup_of(claim: Claim, data: str) -> str:
     """Which set-up fits the data: that for small images or that for photographs."""
     if claim.measure:
         return ANYWHERE
-    kind = "cifar10" if datasets.native_size(data) <= datasets.SMALL else "imagenette"
-    if kind not in claim.setups:
+    if not fits(claim, data):
         raise UserError(f"{claim.id} is not tested on data like {data}: use "
                         f"{' or '.join(claim.setups)}")
-    return kind
+    return _kind(data)
 
 
 def config_of(claim: Claim, arm: Arm, setup: str, data: str, seed: int, lr: float) -> TrainConfig:
@@ -49,38 +62,94 @@ def folder_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS
     return results / "runs" / setup / slug
 
 
-def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
+def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None, jobs: int = 1,
               results: Path = RESULTS, say: Callable[[str], None] = print,
               progress: bool = True) -> bool:
     """Do what is missing of a claim's arms and seeds; whether all is there at the end.
 
     Seed by seed, so that whatever is there can be compared in pairs. `minutes`: no run is begun
-    that would probably end later. Raises UserError.
+    that would probably end later. `jobs`: so many runs at once, in processes of one thread each.
+    Raises UserError.
     """
-    if seeds < 1:
-        raise UserError(f"seeds must be 1 or more, not {seeds}")
+    for name, value in {"seeds": seeds, "jobs": jobs}.items():
+        if value < 1:
+            raise UserError(f"{name} must be 1 or more, not {value}")
     if claim.measure:
         return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
-    begun, longest, number, dataset = time.monotonic(), 0.0, 0, None
-    while tasks := _missing(claim, setup, seeds, results):
-        spent = time.monotonic() - begun
-        if minutes is not None and spent + longest > 60 * minutes:
-            say(f"{len(tasks)} runs left: run this again to go on")
-            return False
-        arm, seed, lr, file = tasks[0]
-        number += 1
-        left = f", about {longest * len(tasks) / 60:.0f} min left" if longest else ""
-        what = f"search, rate {lr:g}" if lr else f"seed {seed}, best rate"
-        say(f"{claim.id} {setup} run {number} of {number + len(tasks) - 1}: {arm.name}, {what}"
-            + left)
-        started = time.monotonic()
-        lr = lr or best_rate(file.parent, claim.choose)
-        config = config_of(claim, arm, setup, data, seed, lr)
-        dataset = dataset or datasets.load(data, resolve(config).stored_size, progress=progress)
-        _keep(file, run_once(config, dataset, test=seed != SEARCH_SEED, progress=progress))
-        longest = max(longest, time.monotonic() - started)
-    return True
+    if _missing(claim, setup, seeds, results):  # packed once, before any process needs it
+        first = resolve(config_of(claim, claim.arms[0], setup, data, 0, 0.01))
+        datasets.load(data, first.stored_size, progress=progress)
+    begun, longest, number, under_way = time.monotonic(), 0.0, 0, {}
+    with _workers(jobs) as pool:
+        while True:
+            busy = {task.file for task, _ in under_way.values()}
+            left = [task for task in _missing(claim, setup, seeds, results)
+                    if task.file not in busy]
+            searching = {file.parent for file in busy} | {t.file.parent for t in left if t.lr}
+            ready = [task for task in left if task.lr or task.file.parent not in searching]
+            spent = time.monotonic() - begun
+            late = minutes is not None and spent + longest > 60 * minutes
+            if not under_way and (late or not left):
+                if left:
+                    say(f"{len(left)} runs left: run this again to go on")
+                return not left
+            if ready and not late and len(under_way) < jobs:
+                task, number = ready[0], number + 1
+                say(f"{claim.id} {setup} run {number} of {number - 1 + len(left)}: {task}"
+                    + _eta(longest * len(left) / jobs))
+                lr = task.lr or best_rate(task.file.parent, claim.choose)
+                config = config_of(claim, task.arm, setup, data, task.seed, lr)
+                under_way[pool.submit(_work, config, progress and jobs == 1)] = (
+                    task, time.monotonic())
+                continue
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                task, started = under_way.pop(future)
+                _keep(task.file, future.result())
+                longest = max(longest, time.monotonic() - started)
+
+
+def _eta(seconds: float) -> str:
+    return f", about {seconds / 60:.0f} min left" if seconds else ""
+
+
+@contextlib.contextmanager
+def _workers(jobs: int):
+    """Something that runs functions: this process, or as many others as there are jobs."""
+    if jobs == 1:
+        yield _Here()
+        return
+    kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context(kind))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Here:
+    """Runs a function at once, and answers like a pool of processes."""
+
+    def submit(self, function: Callable, *args) -> Future:
+        done = Future()
+        done.set_result(function(*args))
+        return done
+
+
+def _work(config: TrainConfig, progress: bool) -> dict:
+    """A run's record. One thread on a CPU: sums depend on the number of threads, a little."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        dataset = _dataset(config.data, resolve(config).stored_size)
+        return run_once(config, dataset, test=config.seed != SEARCH_SEED, progress=progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@lru_cache(1)
+def _dataset(data: str, size: int) -> datasets.Dataset:
+    return datasets.load(data, size, progress=False)
 
 
 def _keep(file: Path, record: dict) -> None:
@@ -97,18 +166,32 @@ def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]
     return True
 
 
-def _missing(claim: Claim, setup: str, seeds: int,
-             results: Path) -> list[tuple[Arm, int, float | None, Path]]:
-    """(arm, seed, rate or None for the best, file): first the searches, then seed by seed."""
-    tasks = {}
+class Task(NamedTuple):
+    """A run to be made, and the file for its record. lr: of a search; None for the best rate."""
+
+    arm: Arm
+    seed: int
+    lr: float | None
+    file: Path
+
+    def __str__(self):
+        what = f"search, rate {self.lr:g}" if self.lr else f"seed {self.seed}"
+        return f"{self.arm.name}, {what}"
+
+
+def _missing(claim: Claim, setup: str, seeds: int, results: Path) -> list[Task]:
+    """The runs without a record: first the searches, then seed by seed."""
+    tasks = []
     for arm in claim.arms:
         folder = folder_of(claim, arm, setup, results)
-        for lr in rates_to_try(folder, claim.rates or SETUPS[setup]["rates"], claim.choose):
-            tasks[folder / f"rate-{lr:g}.json"] = (arm, SEARCH_SEED, lr)
-    for seed in range(seeds):
-        for arm in claim.arms:
-            tasks[folder_of(claim, arm, setup, results) / f"seed-{seed}.json"] = (arm, seed, None)
-    return [(*task, file) for file, task in tasks.items() if not file.exists()]
+        first = claim.rates or SETUPS[setup]["rates"]
+        tasks += [Task(arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json")
+                  for lr in rates_to_try(folder, first, claim.choose)]
+    tasks += [Task(arm, seed, None,
+                   folder_of(claim, arm, setup, results) / f"seed-{seed}.json")
+              for seed in range(seeds) for arm in claim.arms]
+    by_file = {task.file: task for task in tasks}  # arms may share their runs
+    return [task for file, task in by_file.items() if not file.exists()]
 
 
 def rates_to_try(folder: Path, first: tuple[float, ...], choose: str) -> list[float]:
