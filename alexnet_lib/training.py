@@ -329,14 +329,13 @@ class Trainer:
         for loss, mistakes in self._pending:
             self.losses.append(loss.item())
             self.mistakes.append(int(mistakes))
+            if not math.isfinite(self.losses[-1]):
+                saved = self.path and self.path.exists()
+                back = f"; last good checkpoint: {self.path}" if saved else ""
+                raise UserError(f"the loss is {self.losses[-1]} at step {len(self.losses)}, rate "
+                                f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
         self._pending.clear()
         self.seconds += time.perf_counter() - begun
-        bad = next((i for i, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
-        if bad is not None:
-            saved = self.path and self.path.exists()
-            back = f"; last good checkpoint: {self.path}" if saved else ""
-            raise UserError(f"the loss is {self.losses[bad]} at step {bad + 1}, rate "
-                            f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
         return self.losses[-1]
 
     @property
@@ -421,6 +420,7 @@ class Trainer:
 def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
           progress: bool = True, say: Callable[[str], None] = lambda line: None,
           on_epoch: Callable[[list[dict]], None] = lambda history: None,
+          on_step: Callable[[Trainer], bool] = lambda run: False,
           group: Group = ALONE) -> Trainer:
     """Train a net as `config` says, to the end of its epochs.
 
@@ -428,7 +428,8 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
         dataset: instead of loading `config.data`.
         resume: go on from the checkpoint in `config.out`, exactly where it stood.
         progress: show a bar on stderr. say: gets a line about each choice made for the user.
-        on_epoch: is called with the history after each epoch.
+        on_epoch: is called with the history after each epoch. on_step: is called with the
+            Trainer after each step; the run stops where it says True, and `go_on` continues it.
         group: of processes that train together, each of which calls this. Only process 0 shows
             progress, calls `say` and `on_epoch`, and writes.
 
@@ -445,18 +446,25 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
         run.restore()
         say(f"resumed at step {run.step} of {run.total_steps}")
     say(describe(run))
+    go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
+    return run
+
+
+def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = lambda line: None,
+          on_epoch: Callable[[list[dict]], None] = lambda history: None,
+          on_step: Callable[[Trainer], bool] = lambda run: False) -> None:
+    """Train from where `run` stands to its end, or until `on_step` says True; see `train`."""
     bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
     try:
         with memory.kept(), bar:
-            _to_the_end(run, bar, say, on_epoch)
+            _steps(run, bar, say, on_epoch, on_step)
     except KeyboardInterrupt:
         run.save()
         say(f"interrupted at step {run.step}" + (f", saved in {run.path}" if run.path else ""))
         raise
-    return run
 
 
-def _to_the_end(run: Trainer, bar: tqdm, say, on_epoch) -> None:
+def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
     saved = time.monotonic()
     while not run.finished:
         if run.step % run.steps_per_epoch == 0:
@@ -474,6 +482,9 @@ def _to_the_end(run: Trainer, bar: tqdm, say, on_epoch) -> None:
         elif time.monotonic() - saved > 60 * run.config.save_minutes:
             run.save()
             saved = time.monotonic()
+        if on_step(run):
+            run.save()
+            return
 
 
 def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
