@@ -166,6 +166,7 @@ class CifarNet(nn.Module):
     two average poolings, ceil rule 32 -> 16 -> 8 -> 4, response normalisation over 3 maps.
     variant "four-layer" is the same without normalisation and without weight decay: the paper
     says of the net of its Fig. 1 only that it has four layers and no regularisation.
+    pool: (window, stride); at 32 pixels (2, 2) gives maps of the same sizes.
 
     Input (batch, in_channels, input_size, input_size), 0-255 less the mean; returns logits.
     Raises UserError for an unknown choice or an input below 5 pixels.
@@ -173,7 +174,7 @@ class CifarNet(nn.Module):
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, input_size: int = 32,
                  variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
-                 init: str | None = None):
+                 init: str | None = None, pool: tuple[int, int] = (3, 2)):
         super().__init__()
         if variant not in ("18pct", "four-layer"):
             raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct or four-layer")
@@ -193,20 +194,20 @@ class CifarNet(nn.Module):
 
         self.features = nn.Sequential(OrderedDict([
             ("conv1", nn.Conv2d(in_channels, 32, 5, padding=2)),
-            ("pool1", MaxPool(3, 2)),
+            ("pool1", MaxPool(*pool)),
             ("act1", act()),
             *norm(1),
             ("conv2", nn.Conv2d(32, 32, 5, padding=2)),
             ("act2", act()),
-            ("pool2", nn.AvgPool2d(3, 2, ceil_mode=True)),
+            ("pool2", nn.AvgPool2d(*pool, ceil_mode=True)),
             *norm(2),
             ("conv3", nn.Conv2d(32, 64, 5, padding=2)),
             ("act3", act()),
-            ("pool3", nn.AvgPool2d(3, 2, ceil_mode=True)),
+            ("pool3", nn.AvgPool2d(*pool, ceil_mode=True)),
         ]))
         side = input_size
         for _ in range(3):
-            side = pooled(side, (3, 2))
+            side = pooled(side, tuple(pool))
         self.classifier = nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()), ("fc10", nn.Linear(64 * side * side, num_classes))]))
         initialise(self, init or "cifar")

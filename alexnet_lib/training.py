@@ -195,7 +195,7 @@ def build_model(config: TrainConfig) -> nn.Module:
               "input_size": config.input_size, "variant": config.variant,
               "activation": config.activation, "lrn": config.lrn, "init": config.init}
     if config.model == "cifar":
-        return CifarNet(**shared)
+        return CifarNet(**shared, pool=config.pool)
     return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
                    maps=config.maps, width=config.width, hidden_bias=config.hidden_bias,
                    without=config.without)

@@ -190,6 +190,7 @@ def test_cifar_nets():
     table = sizes(CifarNet())
     assert [table[f"pool{i}"][-1] for i in (1, 2, 3)] == [16, 8, 4]  # ceil rule, not 15, 7, 3
     assert table["fc10"] == (10,)
+    assert sizes(CifarNet(pool=(2, 2))) == table
     plain = sizes(CifarNet(variant="four-layer"))
     assert "lrn1" in table and "lrn1" not in plain
     assert CifarNet().features.conv1.weight.std().item() == pytest.approx(1e-4, rel=0.1)

@@ -4,4 +4,4 @@ from alexnet_lib.experiments import Arm, Claim
 
 CLAIMS = (Claim(
     "C05", "3.4", "Overlapping pooling lowers the error", "0.4 points top-1", "points",
-    ("imagenette",), (Arm("overlapping"), Arm("not overlapping", {"pool": (2, 2)}))),)
+    ("imagenette", "cifar10"), (Arm("overlapping"), Arm("not overlapping", {"pool": (2, 2)}))),)

@@ -94,10 +94,12 @@ def ours(r: dict) -> str:
 
 
 def table(rows: list[dict], style: str = "simple") -> str:
-    """The ledger as a table of text or Markdown (style "github")."""
+    """The ledger as a table of text, with commands, or of Markdown (style "github")."""
     def cells(r: dict) -> tuple:
-        return (r["claim"], r["statement"], r["paper"], figure(r),
-                len(r["seeds"]) or "", r["dataset"].split(",")[0], r["verdict"])
-    return tabulate([cells(r) for r in rows], ("claim", "the paper says", "its figure",
-                    "ours (95 % interval)", "seeds", "data", "verdict"), tablefmt=style,
-                    disable_numparse=True)
+        told = (r["claim"], r["statement"], r["paper"], figure(r), len(r["seeds"]) or "",
+                r["dataset"].split(",")[0], r["verdict"])
+        return told if style == "github" else (*told, r["command"])
+    heads = ("claim", "the paper says", "its figure", "ours (95 % interval)", "seeds", "data",
+             "verdict", "command")
+    return tabulate([cells(r) for r in rows], heads[:7 if style == "github" else 8],
+                    tablefmt=style, disable_numparse=True)
