@@ -90,7 +90,7 @@ class AlexNet(nn.Module):
                  maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
                  init: str | None = None, hidden_bias: float = 1.0, without: str | None = None):
         super().__init__()
-        pool = tuple(pool)
+        pool = _checked_pool(pool)
         if without not in (None, *MIDDLE):
             raise UserError(f"cannot leave out {without!r}: use one of {', '.join(MIDDLE)}")
         if len(maps) != 5 or min(maps) < 1:
@@ -185,7 +185,7 @@ class CifarNet(nn.Module):
             raise UserError(f"input size {input_size} is too small for CifarNet: use 5 or more")
         self.variant, self.input_size = variant, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
-        act = ACTIVATIONS[activation]
+        act, pool = ACTIVATIONS[activation], _checked_pool(pool)
         lrn = variant == "18pct" if lrn is None else lrn
 
         def norm(i: int) -> list[tuple[str, nn.Module]]:
@@ -207,7 +207,7 @@ class CifarNet(nn.Module):
         ]))
         side = input_size
         for _ in range(3):
-            side = pooled(side, tuple(pool))
+            side = pooled(side, pool)
         self.classifier = nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()), ("fc10", nn.Linear(64 * side * side, num_classes))]))
         initialise(self, init or "cifar")
@@ -292,6 +292,13 @@ def layer_table(model: nn.Module) -> list[dict]:
 def _scaled(maps: int, width: float, columns: int) -> int:
     """`maps` times `width`, rounded to a multiple of the columns, at least one map each."""
     return max(1, round(maps * width / columns)) * columns
+
+
+def _checked_pool(pool) -> tuple[int, int]:
+    pool = tuple(pool)
+    if len(pool) != 2 or not 1 <= pool[1] <= pool[0]:
+        raise UserError(f"pool must be a window and a stride not larger than it, not {pool}")
+    return pool
 
 
 def _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout):

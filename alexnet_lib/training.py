@@ -116,6 +116,15 @@ PRESETS = {
 }
 
 
+# What a choice may be: (name, test, the test in words).
+RANGES = (
+    *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per")),
+    *((name, lambda x: 0 < x < math.inf, "above 0") for name in ("lr", "divide", "width")),
+    *((name, lambda x: 0 <= x <= 1, "from 0 to 1") for name in ("colour_until", "until_error")),
+    ("hidden_bias", math.isfinite, "a finite number"),
+)
+
+
 def resolve(config: TrainConfig) -> TrainConfig:
     """A copy of `config` with nothing left open; raises UserError for a choice that cannot be."""
     filled = dataclasses.replace(config)
@@ -142,12 +151,10 @@ def resolve(config: TrainConfig) -> TrainConfig:
         fill({"weight_decay": 0.0005, "lrn": True})
     fill({"width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})
     fill({"stored_size": stored_size(filled.input_size or 227)})
-    for name in ("epochs", "batch_size"):
-        if getattr(filled, name) is not None and getattr(filled, name) < 1:
-            raise UserError(f"{name.replace('_', '-')} must be 1 or more, "
-                            f"not {getattr(filled, name)}")
-    if filled.lr is not None and not 0 < filled.lr < math.inf:
-        raise UserError(f"lr must be above 0, not {filled.lr}")
+    for name, allowed, words in RANGES:
+        value = getattr(filled, name)
+        if value is not None and not allowed(value):
+            raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
     if filled.in_channels not in (1, 3):
         raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
     filled.device = pick_device(filled.device)

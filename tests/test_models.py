@@ -216,6 +216,9 @@ def test_multiply_adds_by_formula():
 
 @pytest.mark.parametrize("make, word", [
     (lambda: AlexNet(without="conv1"), "conv1"),
+    (lambda: AlexNet(pool=(0, 2)), "window and a stride"),
+    (lambda: AlexNet(pool=(2, 0)), "window and a stride"),
+    (lambda: CifarNet(pool=(2, 3)), "window and a stride"),
     (lambda: AlexNet(input_size=20), "use 36 or more"),
     (lambda: AlexNet(variant="2014"), "paper or 2012"),
     (lambda: AlexNet(activation="gelu"), "relu or tanh"),

@@ -217,6 +217,10 @@ def test_presets():
     ({"num_classes": 7}, "10 classes"), ({"schedule": "cosine"}, "unknown schedule"),
     ({"variant": "2014"}, "paper or 2012"), ({"input_size": 41}, "do not fit"),
     ({"input_size": 20}, "use 36 or more"), ({"colour": "pink"}, "unknown choice"),
+    ({"per": 0}, "per must be 1"), ({"divide": 0.0}, "divide must be above 0"),
+    ({"width": math.inf}, "width must be"), ({"colour_until": 7.0}, "from 0 to 1"),
+    ({"until_error": -0.1}, "from 0 to 1"), ({"hidden_bias": math.nan}, "finite"),
+    ({"pool": (0, 2)}, "window and a stride"), ({"without": "conv1"}, "leave out"),
 ])
 def test_bad_configuration_is_told_in_one_line(data, settings, word):
     with pytest.raises(UserError, match=word) as error:
