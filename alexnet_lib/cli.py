@@ -200,8 +200,14 @@ def train_options(command):
         "columns": (int, "2 as in the paper, or 1"), "activation": (str, "relu or tanh"),
         "dropout": (float, "probability of dropping a unit"),
         "width": (float, "factor on the numbers of maps and hidden units"),
-        "init": (str, "paper, 2012 or he"), "colour": (str, "none, paper or 2012"),
+        "pool": ((int, int), "window and stride: 3 2 overlaps, 2 2 does not"),
+        "init": (str, "paper, 2012 or he"), "hidden_bias": (float, "first biases of hidden units"),
+        "without": (str, "leave out conv3, conv4 or conv5"),
+        "colour": (str, "none, paper or 2012"), "colour_until": (float, "a fraction of the run"),
+        "mean_at": (str, "pixel or centre"), "per": (int, "images that share a crop"),
+        "divide": (float, "divide the inputs by this"),
         "limit": (int, "use only so many training images"), "precision": (str, "fp32 or bf16"),
+        "until_error": (float, "end at this training error, a fraction"),
         "save_minutes": (float, "time between checkpoints within an epoch"),
     }
     for name, (kind, text) in reversed(texts.items()):
@@ -242,6 +248,43 @@ def train(data, out, resume, skip_broken, device, **choices):
     last = run.history[-1]
     click.echo(f"{run.path}  val top-1 error {last['val_error']:.2%}  "
                f"top-5 {last['val_top5_error']:.2%}")
+
+
+@cli.command()
+@click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
+@click.option("--checkpoint", metavar="FILE", help="examine this trained net, not a fresh one")
+@SKIP
+@DEVICE
+@train_options
+@AS_JSON
+def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
+    """Find out why a net does not train: checks of data, configuration and first steps.
+
+    Give the options of your `alexnet train`. Each check says ok, LOOK or WRONG, and what to do;
+    the whole can be pasted into a question.
+    """
+    from alexnet_lib import datasets
+    from alexnet_lib import doctor as checks
+    from alexnet_lib.training import TrainConfig, load_model
+    given = {name: value for name, value in choices.items() if value is not None}
+    net = dataset = None
+    if checkpoint:
+        net = load_model(checkpoint, device)
+        dataset = datasets.load(data or net.config.data, net.config.stored_size,
+                                skip_broken=skip_broken)
+    config = TrainConfig(data=data or "shapes", device=device, skip_broken=skip_broken, **given)
+    found = checks.examine(config, dataset, net, say)
+    deliver({"findings": checks.as_json(found), "summary": checks.summary(found)}, json_file)
+    if json_file == "-":
+        return
+    click.echo(tabulate(found[0].numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")
+    told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.words)
+            for f in found]
+    click.echo(tabulate(told, tablefmt="plain", maxcolwidths=(None, None, 72)) + "\n")
+    if rows := checks.by_layer(found):
+        click.echo(tabulate(rows, ("layer", "image share", "gradient/weights", "units off"),
+                            floatfmt=("", ".1e", ".1e", ".0%"), missingval="-") + "\n")
+    click.echo(checks.summary(found))
 
 
 @cli.command()

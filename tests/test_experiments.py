@@ -3,7 +3,10 @@
 import dataclasses
 import json
 import math
+from concurrent.futures import Future
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +89,36 @@ def test_jobs_side_by_side_find_the_same(tmp_path, quick):
         one, two = (json.loads((tmp_path / folder / file).read_text()) for folder in ("one", "two"))
         assert one["curves"]["train_loss"] == two["curves"]["train_loss"]
         assert one.get("test") == two.get("test") and one["config"] == two["config"]
+
+
+def test_as_many_runs_as_jobs_are_under_way(tmp_path, quick, monkeypatch):
+    """A seed waits for its arm's search, and for nothing else."""
+    class Slow:
+        most = 0
+
+        def __init__(self):
+            self.waiting = []
+
+        def submit(self, function, config, progress):
+            self.waiting.append((future := Future(), config))
+            Slow.most = max(Slow.most, len(self.waiting))
+            return future
+
+    pool = Slow()
+
+    def first_ends(under_way, return_when):
+        future, config = pool.waiting.pop(0)
+        future.set_result({"config": {"lr": config.lr}, "curves": {"val_error": [config.lr]}})
+        return SimpleNamespace(done=[future])
+
+    monkeypatch.setattr(runner, "_workers", lambda jobs: nullcontext(pool))
+    monkeypatch.setattr(runner, "wait", first_ends)
+    counts = []
+    runner.run_claim(CLAIM, "shapes", 3, jobs=3, results=tmp_path, progress=False,
+                     say=lambda line: counts.append((len(pool.waiting), line)))
+    assert Slow.most == 3
+    assert max(count for count, line in counts if "seed" in line) == 2  # besides the one begun
+    assert len(list(tmp_path.rglob("*.json"))) == 2 * 2 + 2 * 3
 
 
 def test_minutes_end_it_before_a_run(tmp_path, quick):

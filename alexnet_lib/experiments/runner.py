@@ -86,7 +86,8 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
             busy = {task.file for task, _ in under_way.values()}
             left = [task for task in _missing(claim, setup, seeds, results)
                     if task.file not in busy]
-            searching = {file.parent for file in busy} | {t.file.parent for t in left if t.lr}
+            searching = {task.file.parent for task in
+                         [*left, *(task for task, _ in under_way.values())] if task.lr}
             ready = [task for task in left if task.lr or task.file.parent not in searching]
             spent = time.monotonic() - begun
             late = minutes is not None and spent + longest > 60 * minutes
