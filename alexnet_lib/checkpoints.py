@@ -33,24 +33,25 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None
     write_atomically(path, lambda p: save_file(tensors, p, {"alexnet": json.dumps(meta)}))
 
 
-def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+def read_checkpoint(path: str | Path, what: str = "checkpoint",
+                    made_by: str = "alexnet train") -> tuple[dict[str, Tensor], dict]:
     """(tensors, description) of a checkpoint; nothing in the file is ever run as code.
 
-    Raises UserError if there is no such file, or if it is not a checkpoint of this library.
+    Raises UserError, which calls the file `what`, if there is none or if it is something else.
     """
     path = Path(path)
     if path.is_dir():
         path = path / CHECKPOINT
     if not path.is_file():
-        raise UserError(f"no checkpoint {path}: give the {CHECKPOINT} of a finished training run")
+        raise UserError(f"no {what} {path}: give the file that {made_by} wrote")
     try:
         with safe_open(path, "pt") as file:
             meta = json.loads((file.metadata() or {})["alexnet"])
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, meta
     except (SafetensorError, OSError, KeyError, ValueError):
-        raise UserError(f"{path} is not a checkpoint of this library, or is damaged: "
-                        "give the file that alexnet train wrote") from None
+        raise UserError(f"{path} is not a {what} of this library, or is damaged: "
+                        f"give the file that {made_by} wrote") from None
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -287,21 +287,41 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     click.echo(checks.summary(found))
 
 
+def _loaded(checkpoint: str, device: str):
+    """The net of a file, or torchvision's."""
+    if checkpoint == "torchvision":
+        from alexnet_lib.pretrained import torchvision_alexnet
+        return torchvision_alexnet(device)
+    from alexnet_lib.training import load_model
+    return load_model(checkpoint, device)
+
+
 @cli.command()
 @click.option("--checkpoint", required=True, metavar="FILE")
 @click.option("--data", required=True, metavar="NAME")
 @click.option("--split", default="val", show_default=True)
 @click.option("--views", default=1, show_default=True, help="1 or 10")
+@click.option("--predictions", metavar="FILE",
+              help="keep the probabilities of every image, as safetensors")
 @SKIP
 @DEVICE
 @AS_JSON
-def evaluate(checkpoint, data, split, views, skip_broken, device, json_file):
-    """Measure a checkpoint: top-1 and top-5 error, scores of each class, confusion."""
+def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, json_file):
+    """Measure a checkpoint: top-1 and top-5 error, scores of each class, confusion.
+
+    --checkpoint torchvision is the AlexNet that torchvision distributes, trained on ImageNet; of
+    data with fewer classes, only those that ImageNet has under the same name.
+    """
     from alexnet_lib import datasets, evaluation
-    from alexnet_lib.training import load_model
-    net = load_model(checkpoint, device)
+    net = _loaded(checkpoint, device)
     dataset = datasets.load(data, net.config.stored_size, skip_broken=skip_broken)
-    found = evaluation.evaluate(net, dataset, split, views, progress=True)
+    if checkpoint == "torchvision":
+        from alexnet_lib.pretrained import among
+        net = among(net, dataset.classes)
+    answers = evaluation.predictions(net, dataset, split, views, progress=True)
+    if predictions:
+        answers.save(predictions)
+    found = answers.scores()
     deliver(found, json_file)
     if json_file == "-":
         return
@@ -309,7 +329,7 @@ def evaluate(checkpoint, data, split, views, skip_broken, device, json_file):
                f"view{'s' if views > 1 else ''}")
     click.echo(f"top-1 error {found['top1_error']:.2%}   top-5 error {found['top5_error']:.2%}   "
                f"precision {found['precision']:.3f}   recall {found['recall']:.3f}   "
-               f"F1 {found['f1']:.3f}\n")
+               f"F1 {found['f1']:.3f}   calibration error {found['calibration_error']:.2%}\n")
     if len(net.classes) <= 100:
         click.echo(tabulate([(name, *row.values()) for name, row in found["per_class"].items()],
                             ("class", "precision", "recall", "F1", "images"), floatfmt=".3f"))
@@ -331,8 +351,7 @@ def predict(checkpoint, top, images, device, json_file):
     import numpy as np
 
     from alexnet_lib import datasets, evaluation
-    from alexnet_lib.training import load_model
-    net = load_model(checkpoint, device)
+    net = _loaded(checkpoint, device)
     stored = np.stack([datasets.prepare_image(path, net.config.stored_size) for path in images])
     found = dict(zip(images, evaluation.top_predictions(net, stored, top), strict=True))
     deliver(found, json_file)
@@ -363,7 +382,12 @@ def experiment(claim, data, seeds, minutes, jobs):
     ends = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     for found in chosen:
         for name in (data,) if data else found.setups:
-            runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs, say=say)
+            try:
+                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs, say=say)
+            except UserError as error:
+                if claim != "all":
+                    raise
+                say(f"{found.id} is left out: {error}")
     ids = {found.id for found in chosen}
     click.echo(ledger.table([row for row in ledger.write() if row["claim"] in ids]))
 

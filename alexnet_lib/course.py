@@ -258,6 +258,15 @@ def runs(claim: str, setup: str) -> dict[str, list[dict]]:
             for arm in found.arms}
 
 
+def searched(claim: str, setup: str) -> dict[str, dict[float, float]]:
+    """What the search found for each arm: by rate, the quantity that chose it (one seed)."""
+    from alexnet_lib import experiments
+    from alexnet_lib.experiments import runner
+    found = experiments.claim(claim)
+    return {arm.name: dict(sorted(runner.searched(
+        runner.folder_of(found, arm, setup), found.choose).items())) for arm in found.arms}
+
+
 def recorded(name: str) -> dict:
     """Read data/results/NAME.json and print where it comes from.
 
@@ -277,6 +286,15 @@ def recorded(name: str) -> dict:
         parts.append(_duration(origin["seconds"]))
     print("Recorded: " + " · ".join(parts or ["without provenance"]))
     return record
+
+
+def predictions(name: str):
+    """What a recorded net said about every test image: `evaluation.Predictions`.
+
+    name: of a file in data/results/predictions, such as "imagenette-10-views".
+    """
+    from alexnet_lib.evaluation import read_predictions
+    return read_predictions(ROOT / "data" / "results" / "predictions" / f"{name}.safetensors")
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ import torch
 from alexnet_lib import datasets
 from alexnet_lib.errors import UserError
 from alexnet_lib.plots.training import progress
-from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, current_rate, go_on, prepare_out
+from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, begin, current_rate, go_on
 
 EVERY = 2.0  # seconds between two pictures
 
@@ -51,9 +51,8 @@ class Dashboard(ipywidgets.VBox):
             "variant": ipywidgets.Dropdown(options=["paper", "2012"],
                                            value=config.variant or "2012", description="variant",
                                            **wide)} if adjust else {}
-        found = config.out and (Path(config.out) / CHECKPOINT).exists()
-        self.start = ipywidgets.Button(description="Continue" if found else "Train", icon="play",
-                                       button_style="primary")
+        self.start = ipywidgets.Button(description="Continue" if self._kept() else "Train",
+                                       icon="play", button_style="primary")
         self.stop = ipywidgets.Button(description="Stop", icon="stop", disabled=True)
         self.start.on_click(lambda _: self.begin())
         self.stop.on_click(lambda _: self._stop.set())
@@ -64,6 +63,10 @@ class Dashboard(ipywidgets.VBox):
                                           layout=ipywidgets.Layout(flex_flow="row wrap")),
                           ipywidgets.HBox([self.start, self.stop]), self.bar, self.status,
                           self.picture])
+
+    def _kept(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return bool(self.config.out) and (Path(self.config.out) / CHECKPOINT).exists()
 
     def begin(self) -> None:
         """Start the run, or go on where it was stopped; does nothing while it is under way."""
@@ -104,7 +107,9 @@ class Dashboard(ipywidgets.VBox):
             if self.run is None:
                 self._say("loading the data")
                 chosen = {name: field.value for name, field in self.fields.items()}
-                self.run = self._made(dataclasses.replace(self.config, **chosen))
+                self.run = begin(dataclasses.replace(self.config, **chosen), self.dataset,
+                                 resume=self._kept(), progress=False)
+                self.bar.max = self.run.total_steps
             self._began, self._from = time.monotonic(), self.run.step
             go_on(self.run, progress=False, on_step=self._after_step)
             self._draw()
@@ -116,15 +121,6 @@ class Dashboard(ipywidgets.VBox):
             over = self.run is not None and self.run.finished
             self.start.description = "Continue"
             self.start.disabled, self.stop.disabled = over, True
-
-    def _made(self, config: TrainConfig) -> Trainer:
-        resume = bool(config.out) and (Path(config.out) / CHECKPOINT).exists()
-        prepare_out(config.out, resume)
-        run = Trainer(config, self.dataset, progress=False)
-        if resume:
-            run.restore()
-        self.bar.max = run.total_steps
-        return run
 
     def _after_step(self, run: Trainer) -> bool:
         if time.monotonic() - self._drawn > EVERY:

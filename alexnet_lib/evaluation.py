@@ -1,13 +1,17 @@
 """Measuring a trained net: top-k error, one or ten views, per-class scores, confusion."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
 from alexnet_lib import datasets, memory
+from alexnet_lib.checkpoints import read_checkpoint, write_checkpoint
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Loaded, Trainer, autocast
 
@@ -48,13 +52,16 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
 def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
     """All figures from the probabilities (N, K) and the labels (N,), by torchmetrics.
 
-    Returns: `top1_error`, `top5_error`, `precision`, `recall`, `f1` (macro averages),
+    Returns: `top1_error`, `top5_error`, `precision`, `recall`, `f1` (macro averages), `loss` (the
+    mean negative log-likelihood, in nats), `calibration_error` (the expected one, 15 bins),
     `per_class` (a dict by name, with `precision`, `recall`, `f1`, `images`) and `confusion`
-    (rows: the true class, columns: the predicted one). All but the counts are fractions. A class
-    that was never predicted has precision 0. Raises UserError if there are no images.
+    (rows: the true class, columns: the predicted one). All but the loss and the counts are
+    fractions. A class that was never predicted has precision 0. Raises UserError if there are no
+    images.
     """
     from torchmetrics.functional.classification import (  # costs seconds to import
         multiclass_accuracy,
+        multiclass_calibration_error,
         multiclass_confusion_matrix,
         multiclass_f1_score,
         multiclass_precision,
@@ -75,15 +82,52 @@ def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
     return {
         "images": len(labels), "top1_error": error(1), "top5_error": error(5),
         **{name: float(np.mean(values)) for name, values in by_class.items()},
+        "loss": float(F.nll_loss(probs.double().clamp_min(1e-12).log(), labels)),
+        "calibration_error": float(multiclass_calibration_error(probs, labels, k, n_bins=15)),
         "per_class": {label: {**{name: by_class[name][i] for name in by_class},
                               "images": counts[i]} for i, label in enumerate(classes)},
         "confusion": multiclass_confusion_matrix(probs, labels, k).tolist(),
     }
 
 
-def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: int = 1,
-             progress: bool = False) -> dict:
-    """`scores` of a net on one split of a data set, with `views`, `split` and `data` named.
+@dataclass(frozen=True)
+class Predictions:
+    """What a net said about every image of a split: all its figures follow, without the images.
+
+    probs: (N, K) float32, each row sums to 1. labels: (N,) int64. classes: their K names.
+    about: `data`, `split`, `views`, and how the net was made.
+    """
+
+    probs: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    about: dict
+
+    def scores(self) -> dict:
+        """`scores`, with `data`, `split` and `views` named."""
+        named = {key: self.about[key] for key in ("data", "split", "views")}
+        return named | scores(self.probs, self.labels, self.classes)
+
+    def save(self, path: str | Path) -> None:
+        """Write them as safetensors: some 25 bytes an image for ten classes. Raises UserError."""
+        write_checkpoint(Path(path), {"probs": self.probs.half(), "labels": self.labels.short()},
+                         {"predictions": self.about, "classes": list(self.classes)})
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """What `Predictions.save` wrote; the probabilities have 11 bits. Raises UserError."""
+    tensors, meta = read_checkpoint(path, "file of predictions", "alexnet evaluate --predictions")
+    if "predictions" not in meta:
+        raise UserError(f"{path} holds no predictions: give the file that alexnet evaluate "
+                        "--predictions wrote")
+    probs = tensors["probs"].float()
+    return Predictions(probs / probs.sum(1, keepdim=True), tensors["labels"].long(),
+                       tuple(meta["classes"]), meta["predictions"])
+
+
+def predictions(net: Loaded | Trainer, dataset: datasets.Dataset, split: str = "val",
+                views: int = 1, progress: bool = False) -> Predictions:
+    """The net's answers to one split of a data set.
 
     Raises UserError if the data have no such split or other classes than the net was trained on.
     """
@@ -92,9 +136,16 @@ def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: 
                         f"use one of {', '.join(dataset.splits)}")
     check_classes(net, dataset)
     part = dataset.splits[split]
-    probs = probabilities(net, part.images, views, progress=progress)
-    found = scores(probs, torch.from_numpy(np.array(part.labels)), net.classes)
-    return {"data": dataset.name, "split": split, "views": views, **found}
+    made = net.meta["config"] if isinstance(net, Loaded) else asdict(net.config)
+    return Predictions(probabilities(net, part.images, views, progress=progress),
+                       torch.from_numpy(np.array(part.labels)).long(), net.classes,
+                       {"data": dataset.name, "split": split, "views": views, "net": made})
+
+
+def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: int = 1,
+             progress: bool = False) -> dict:
+    """All figures of a net on one split; see `predictions` and `scores`. Raises UserError."""
+    return predictions(net, dataset, split, views, progress).scores()
 
 
 def check_classes(net: Loaded, dataset: datasets.Dataset) -> None:

@@ -4,14 +4,17 @@ Everything random in step t is drawn from generators seeded by (seed, t), so a r
 killed and resumed is the same run, bit for bit on the same machine.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
 import platform
 import shlex
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +180,12 @@ def pick_device(name: str) -> str:
         raise UserError(f"no device {name!r} here: use "
                         f"{' or '.join(d for d, present in there.items() if present)}")
     return name
+
+
+def device_name(device: str = "auto") -> str:
+    """What that device is called: a GPU by its name."""
+    device = pick_device(device)
+    return torch.cuda.get_device_name() if device.startswith("cuda") else device
 
 
 def pick_precision(name: str, device: str) -> str:
@@ -440,20 +449,29 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
         group: of processes that train together, each of which calls this. Only process 0 shows
             progress, calls `say` and `on_epoch`, and writes.
 
-    Interrupting (Ctrl-C) saves a checkpoint first. Returns the finished `Trainer`. Raises
-    UserError for bad input, for a loss that is no longer finite, and for a checkpoint of other
-    data or another configuration.
+    Interrupting (Ctrl-C) ends the step and saves a checkpoint first; a second time, at once.
+    Returns the finished `Trainer`. Raises UserError for bad input, for a loss that is no longer
+    finite, for a batch that does not fit into memory, and for a checkpoint of other data or
+    another configuration.
     """
     if group.rank:
         progress, say, on_epoch = False, lambda line: None, lambda history: None
+    run = begin(config, dataset, resume=resume, progress=progress, group=group)
+    if resume:
+        say(f"resumed at step {run.step} of {run.total_steps}")
+    say(describe(run))
+    go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
+    return run
+
+
+def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
+          progress: bool = True, group: Group = ALONE) -> Trainer:
+    """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
     with group.first():
         prepare_out(config.out, resume)
     run = Trainer(config, dataset, progress, group)
     if resume:
         run.restore()
-        say(f"resumed at step {run.step} of {run.total_steps}")
-    say(describe(run))
-    go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
     return run
 
 
@@ -462,21 +480,50 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
           on_step: Callable[[Trainer], bool] = lambda run: False) -> None:
     """Train from where `run` stands to its end, or until `on_step` says True; see `train`."""
     bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
+    with _interrupts() as asked:
+        try:
+            with memory.kept(), bar:
+                _steps(run, bar, say, on_epoch, on_step, asked)
+        except KeyboardInterrupt:
+            if len(asked) < 2:
+                run.save()
+                say(f"interrupted at step {run.step}"
+                    + (f", saved in {run.path}" if run.path else ""))
+            raise
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list]:
+    """Gathers Ctrl-C, for the end of the step: a net saved within an update would be torn.
+
+    The second one interrupts at once. In a thread other than the main one there are none.
+    """
+    asked = []
+
+    def ask(number, frame):
+        asked.append(number)
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
     try:
-        with memory.kept(), bar:
-            _steps(run, bar, say, on_epoch, on_step)
-    except KeyboardInterrupt:
-        run.save()
-        say(f"interrupted at step {run.step}" + (f", saved in {run.path}" if run.path else ""))
-        raise
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
+def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step, asked: list) -> None:
     saved = time.monotonic()
     while not run.finished:
+        if asked:
+            raise KeyboardInterrupt
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
-        run.train_step()
+        if not _fitted(run.train_step):
+            raise UserError(too_large(run))
         bar.update()
         if run.step % 10 == 0:
             bar.set_postfix(loss=f"{run.collect():.3f}")
@@ -492,6 +539,39 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
         if on_step(run):
             run.save()
             return
+
+
+def _fitted(step: Callable[[], None]) -> bool:
+    """Whether there was memory enough for it. Nothing of a failed step is kept alive."""
+    try:
+        step()
+    except MemoryError:
+        return False
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's has no type of its own
+        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
+            raise
+        return False
+    return True
+
+
+def too_large(run: Trainer) -> str:
+    """A sentence about the batch that did not fit, with one that does: halved until a step fits."""
+    def attempt() -> None:
+        x = torch.zeros(size, c.in_channels, c.input_size, c.input_size, device=c.device)
+        velocities = [torch.empty_like(p) for p in run.model.parameters()]  # as the step needs them
+        with autocast(c):
+            run.model(x).float().sum().backward()
+        del velocities
+
+    c = run.config
+    size = c.batch_size // 2
+    run.model.zero_grad(set_to_none=True)
+    run.model.train()
+    while size and not _fitted(attempt):
+        size //= 2
+    told = f"a step with a batch of {c.batch_size} does not fit into the memory of {c.device}: "
+    return told + (f"--batch-size {size} does" if size else
+                   "nor does one image; use a smaller --input-size or --width")
 
 
 def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
@@ -588,9 +668,8 @@ def machine(device: str = "cpu") -> dict:
     Of a processor its instructions matter more than its name: whether it multiplies bf16.
     """
     import alexnet_lib
-    if device.startswith("cuda"):
-        told = torch.cuda.get_device_name()
-    else:
+    told = device_name(device)
+    if device == "cpu":
         amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
         told = (f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
                 f"{' with AMX' if amx else ''}, {torch.get_num_threads()} threads")

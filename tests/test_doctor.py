@@ -48,7 +48,7 @@ def shapes():
 @pytest.fixture(autouse=True)
 def no_hurry(monkeypatch):
     """A busy machine must not change a verdict."""
-    monkeypatch.setattr(doctor, "SECONDS", 120.0)
+    monkeypatch.setattr(doctor.net, "SECONDS", 120.0)
 
 
 def verdicts(found):
@@ -417,7 +417,7 @@ def test_the_command(capsys, quick, tmp_path):
     assert "torchvision" in out and "WRONG  rate" in out and "fc8" in out
     found = json.loads(report.read_text())
     assert "rate" in found["summary"]
-    assert {"name", "verdict", "words", "numbers"} == set(found["findings"][0])
+    assert {"name", "verdict", "words", "numbers", "ends"} == set(found["findings"][0])
 
 
 def test_the_command_on_a_checkpoint(capsys, quick, checkpoint):

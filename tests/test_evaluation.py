@@ -6,9 +6,17 @@ import torch
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import ten_view_places
+from alexnet_lib.checkpoints import write_checkpoint
 from alexnet_lib.errors import UserError
-from alexnet_lib.evaluation import evaluate, probabilities, scores, top_predictions
-from alexnet_lib.training import TrainConfig, Trainer
+from alexnet_lib.evaluation import (
+    evaluate,
+    predictions,
+    probabilities,
+    read_predictions,
+    scores,
+    top_predictions,
+)
+from alexnet_lib.training import Loaded, TrainConfig, Trainer
 
 CLASSES = ("a", "b", "c", "d", "e", "f")
 
@@ -47,6 +55,13 @@ def test_scores_by_counting():
         assert found["confusion"][i] == [int(((labels == i) & (guess == j)).sum())
                                          for j in range(6)]
     assert found["f1"] == pytest.approx(np.mean([r["f1"] for r in found["per_class"].values()]))
+    truth = probs[torch.arange(200), labels]
+    assert found["loss"] == pytest.approx(-truth.log().mean().item(), rel=1e-5)
+    sure, right = probs.max(1).values.numpy(), (guess == labels).numpy()
+    bins = [(sure > low) & (sure <= low + 1 / 15) for low in np.arange(15) / 15]
+    gaps = [chosen.mean() * abs(sure[chosen].mean() - right[chosen].mean())
+            for chosen in bins if chosen.any()]
+    assert found["calibration_error"] == pytest.approx(sum(gaps), rel=1e-4)
 
 
 def test_ten_views_average_probabilities_not_logits(net, data):
@@ -93,3 +108,27 @@ def test_what_cannot_be_evaluated_is_refused(net, data):
         evaluate(net, data, "dev")
     with pytest.raises(UserError, match="no images"):
         scores(torch.empty(0, 6), torch.empty(0, dtype=torch.long), CLASSES)
+
+
+def test_kept_predictions_give_the_same_figures(net, data, tmp_path):
+    loaded = Loaded(net.model, net.config, data.classes, net.augment, {"config": {"seed": 0}})
+    answers = predictions(loaded, data, "val")
+    answers.save(tmp_path / "p.safetensors")
+    again = read_predictions(tmp_path / "p.safetensors")
+    assert again.classes == data.classes and again.about == answers.about
+    torch.testing.assert_close(again.probs, answers.probs, rtol=1e-3, atol=1e-4)
+    assert (again.labels == answers.labels).all() and again.labels.dtype == torch.int64
+    assert (tmp_path / "p.safetensors").stat().st_size < 2500
+    found, now = answers.scores(), again.scores()
+    assert now["top1_error"] == found["top1_error"] and now["confusion"] == found["confusion"]
+    assert found == evaluate(loaded, data, "val")
+
+
+def test_files_that_hold_no_predictions(tmp_path):
+    with pytest.raises(UserError, match="no file of predictions"):
+        read_predictions(tmp_path / "none")
+    with pytest.raises(UserError, match="not a file of predictions"):
+        read_predictions(__file__)
+    write_checkpoint(tmp_path / "net.safetensors", {"x": torch.zeros(1)}, {"format": 1})
+    with pytest.raises(UserError, match="holds no predictions"):
+        read_predictions(tmp_path / "net.safetensors")

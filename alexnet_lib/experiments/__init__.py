@@ -64,7 +64,7 @@ class Claim:
     the arm that follows the paper and of the one that does not.
     verdict: from the 95 % interval of the mean effect.
     measure: for a claim that needs no training, instead of arms: gives the record of one seed,
-    whose "effect" is that number. exact: it is the same each time, and has no interval.
+    whose "effect" is that number. exact: one record is enough, and there is no interval.
     """
 
     id: str

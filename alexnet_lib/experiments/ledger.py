@@ -63,7 +63,7 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
         "verdict": claim.verdict((low, high)) if known else NOT_RUN,
         "command": f"alexnet experiment {claim.id}{option} --seeds {len(found) or 5}",
         "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in arms],
-        "note": claim.note or (runs[0].get("note", "") if runs else "")}
+        "note": (runs[0].get("note") if runs else None) or claim.note}
 
 
 def write(results: Path = RESULTS) -> list[dict]:

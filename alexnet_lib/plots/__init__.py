@@ -72,6 +72,37 @@ def seed_bands(runs: dict[str, list[dict]], curves=("train_error", "val_error"),
     return figure
 
 
+def overfitting(runs: dict[str, list[dict]], keys=("loss", "error"),
+                train_label: str = "training") -> Figure:
+    """Training and validation curves of several runs side by side, the gap between them hatched.
+
+    Args:
+        runs: by name, a row for each epoch with `epoch`, `train_loss`, `val_loss` (nats) and
+            `train_error`, `val_error` (fractions). keys: a row of panels for each.
+        train_label: how the training curve was measured.
+    """
+    figure, panels = plt.subplots(len(keys), len(runs), squeeze=False, sharey="row", sharex=True,
+                                  figsize=(5.2 * len(runs), 2.9 * len(keys) + 0.6))
+    for column, (name, rows) in enumerate(runs.items()):
+        epochs = [row["epoch"] for row in rows]
+        for axes, key in zip(panels[:, column], keys, strict=True):
+            factor = 100 if key == "error" else 1
+            train = factor * np.array([row[f"train_{key}"] for row in rows])
+            val = factor * np.array([row[f"val_{key}"] for row in rows])
+            axes.fill_between(epochs, train, val, where=val > train, color=ORANGE, alpha=0.22,
+                              lw=0, hatch="//", label="the gap")
+            axes.plot(epochs, val, color=BLUE, lw=2, marker="o", ms=4, label="validation")
+            axes.plot(epochs, train, color=ORANGE, lw=2, ls="--", marker="s", ms=4,
+                      label=train_label)
+        panels[0, column].set_title(name, fontsize=11.5)
+        panels[-1, column].set_xlabel("epoch")
+    for row, key in enumerate(keys):
+        panels[row, 0].set_ylabel("error, %" if key == "error" else "loss, nats")
+        panels[row, 0].set_ylim(0, None)
+    panels[0, -1].legend(loc="upper right")
+    return figure
+
+
 def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit: str,
            arms: tuple[str, str], paper: float | None = None) -> Figure:
     """The difference between two arms: a point for each seed, the 95 % interval of their mean.

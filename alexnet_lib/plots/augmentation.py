@@ -1,4 +1,4 @@
-"""Figures of notebook 07: crops, colour noise, ten views, overfitting."""
+"""Figures of notebook 07: crops, colour noise, ten views."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -241,27 +241,6 @@ def one_against_ten(one, ten, truth) -> Figure:
     axes.set(xlabel="probability of the right class, centre view",
              ylabel="the same, mean of ten views", aspect="equal")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
-    return figure
-
-
-def overfitting(histories: dict[str, list[dict]]) -> Figure:
-    """Training and validation error by epoch, a panel for each run, what lies between shaded.
-
-    Args:
-        histories: rows of `training.Trainer.history`, by title.
-    """
-    figure, panels = plt.subplots(1, len(histories), figsize=(11, 3.9), sharey=True)
-    for axes, (title, history) in zip(panels, histories.items(), strict=True):
-        epochs = [row["epoch"] for row in history]
-        train, val = ([100 * row[key] for row in history] for key in ("train_error", "val_error"))
-        axes.fill_between(epochs, train, val, where=np.array(val) > train, color=ORANGE,
-                          alpha=0.22, lw=0, hatch="//", label="the gap")
-        axes.plot(epochs, val, color=BLUE, marker="o", markersize=4, label="validation")
-        axes.plot(epochs, train, color=ORANGE, marker="s", markersize=4,
-                  label="training, as drawn")
-        axes.set(title=title, xlabel="epoch", ylim=(0, 100))
-    panels[0].set_ylabel("error, %")
-    panels[0].legend(loc="lower left")
     return figure
 
 

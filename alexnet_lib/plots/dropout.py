@@ -111,39 +111,11 @@ def committee(image, probabilities, halved, classes, truth: int) -> Figure:
     return figure
 
 
-def overfitting(runs: dict[str, list[dict]], keys=("loss", "error")) -> Figure:
-    """Training and validation curves with and without dropout, the gap between them shaded.
-
-    Args:
-        runs: by name, a row for each epoch with `epoch`, `train_loss`, `val_loss` (nats) and
-            `train_error`, `val_error` (fractions), all measured with every unit at work.
-    """
-    figure, panels = plt.subplots(len(keys), len(runs), squeeze=False, sharey="row", sharex=True,
-                                  figsize=(5.2 * len(runs), 2.9 * len(keys) + 0.2))
-    for column, (name, rows) in enumerate(runs.items()):
-        epochs = [row["epoch"] for row in rows]
-        for axes, key in zip(panels[:, column], keys, strict=True):
-            factor = 100 if key == "error" else 1
-            train = factor * np.array([row[f"train_{key}"] for row in rows])
-            val = factor * np.array([row[f"val_{key}"] for row in rows])
-            axes.fill_between(epochs, train, val, color=GREY, alpha=0.18, lw=0)
-            axes.plot(epochs, val, color=BLUE, lw=2, marker="o", ms=4, label="validation")
-            axes.plot(epochs, train, color=ORANGE, lw=2, ls="--", marker="s", ms=4,
-                      label="the training images")
-        panels[0, column].set_title(name, fontsize=11.5)
-        panels[-1, column].set_xlabel("epoch")
-    for row, key in enumerate(keys):
-        panels[row, 0].set_ylabel("error, %" if key == "error" else "loss, nats")
-        panels[row, 0].set_ylim(0, None)
-    panels[0, -1].legend(loc="upper right")
-    return figure
-
-
 def progress(runs: dict[str, list[dict]], level: float) -> Figure:
     """Training error by epoch for several nets, and where each first falls to `level`.
 
     Args:
-        runs: as for `overfitting`. level: fraction of wrong answers.
+        runs: as for `plots.overfitting`. level: fraction of wrong answers.
     """
     figure, axes = plt.subplots(figsize=(8.5, 3.5))
     for (name, rows), colour, line, mark in zip(runs.items(), (BLUE, ORANGE, GREEN),  # noqa: B905

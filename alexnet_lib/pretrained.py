@@ -1,0 +1,78 @@
+"""torchvision's AlexNet with the weights that it distributes, as a net that `evaluation` measures.
+
+It is another net than the paper's: one column, other maps, no normalisation (2014).
+"""
+
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from torch import nn
+
+from alexnet_lib.augment import Augment
+from alexnet_lib.errors import UserError
+from alexnet_lib.training import Loaded, TrainConfig, pick_device, pick_precision
+
+SIZE, STORED = 224, 256
+
+
+class Scaled(nn.Module):
+    """Divides each channel by its standard deviation, then asks the net about `answers` alone.
+
+    Input (B, 3, 224, 224), less the mean colour, in units of 0-1; output (B, len(answers)).
+    """
+
+    def __init__(self, net: nn.Module, std, answers: list[int]):
+        super().__init__()
+        self.net, self.answers = net, answers
+        self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1))
+
+    def forward(self, x):
+        return self.net(x / self.std)[:, self.answers]
+
+
+def torchvision_alexnet(device: str = "auto") -> Loaded:
+    """The net with its 1000 classes; the first time, torchvision downloads 233 MB.
+
+    Its images are prepared as torchvision says: shorter side 256, centre 224, less the mean
+    colour, divided by each channel's standard deviation. Raises UserError without a network.
+    """
+    from torchvision.models import AlexNet_Weights, alexnet
+    weights, net = AlexNet_Weights.IMAGENET1K_V1, alexnet()
+    try:
+        net.load_state_dict(weights.get_state_dict(
+            progress=True, check_hash=True, weights_only=True))
+    except (URLError, OSError) as error:
+        raise UserError(f"cannot download torchvision's weights ({error}): try again with a "
+                        f"network, or put {weights.url} into {_folder()}") from None
+    except RuntimeError as error:
+        raise UserError(f"torchvision's weights are damaged ({error}): delete them from "
+                        f"{_folder()} and try again") from None
+    told = weights.transforms()
+    config = TrainConfig(data="imagenet", input_size=SIZE, stored_size=STORED,
+                         device=pick_device(device))
+    config.precision = pick_precision("auto", config.device)
+    mean = np.tile(255 * np.float32(told.mean), (STORED, STORED, 1))
+    augment = Augment(SIZE, mean, mean_at="centre", divide=255.0, device=config.device)
+    model = Scaled(net, told.std, list(range(1000)))
+    model = model.to(config.device, memory_format=torch.channels_last).eval()
+    return Loaded(model, config, tuple(weights.meta["categories"]), augment,
+                  {"config": {"model": f"torchvision {weights}"}})
+
+
+def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
+    """That net, choosing among these of its classes alone; all 1000 are taken in their order.
+
+    Raises UserError for a class that ImageNet does not have under this name.
+    """
+    if len(classes) != 1000:  # else WordNet's order is theirs too, and the names differ a little
+        unknown = sorted(set(classes) - set(net.classes))
+        if unknown:
+            raise UserError(f"torchvision's AlexNet does not know the class {unknown[0]!r}: "
+                            "evaluate it on imagenet or imagenette")
+        net.model.answers = [net.classes.index(name) for name in classes]
+    return Loaded(net.model, net.config, tuple(classes), net.augment, net.meta)
+
+
+def _folder() -> str:
+    return f"{torch.hub.get_dir()}/checkpoints"

@@ -1,0 +1,63 @@
+"""torchvision's AlexNet through our evaluation, against torchvision's own way."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import AlexNet_Weights, alexnet
+
+from alexnet_lib import datasets, pretrained
+from alexnet_lib.datasets import shapes
+from alexnet_lib.errors import UserError
+from alexnet_lib.evaluation import probabilities
+
+WEIGHTS = AlexNet_Weights.IMAGENET1K_V1
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return alexnet().eval()
+
+
+@pytest.fixture
+def delivered(monkeypatch, net):
+    """As if the weights had been downloaded: those of `net`."""
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url",
+                        lambda *args, **kwargs: net.state_dict())
+
+
+def test_the_same_answers_as_by_torchvisions_own_transforms(tmp_path, net, delivered):
+    images, _ = shapes.render(0, 3, 300)
+    ours = pretrained.torchvision_alexnet("cpu")
+    ours.config.precision = "fp32"
+    theirs, stored = [], []
+    for i, image in enumerate(images):
+        Image.fromarray(image[:, :270]).save(tmp_path / f"{i}.png")  # not square
+        with torch.no_grad():
+            picture = Image.open(tmp_path / f"{i}.png")
+            theirs.append(net(WEIGHTS.transforms()(picture)[None])[0].softmax(0))
+        stored.append(datasets.prepare_image(tmp_path / f"{i}.png", 256))
+    # The stored image is the same one, rounded to bytes.
+    torch.testing.assert_close(probabilities(ours, np.stack(stored)), torch.stack(theirs),
+                               rtol=0.01, atol=1e-6)
+    ten = pretrained.among(ours, ("church", "tench"))
+    answers = probabilities(ten, np.stack(stored))
+    two = torch.stack(theirs)[:, [497, 0]]
+    torch.testing.assert_close(answers, two / two.sum(1, keepdim=True), rtol=0.01, atol=1e-6)
+    assert ten.classes == ("church", "tench") and len(ours.classes) == 1000
+
+
+def test_classes_that_imagenet_has_not(delivered):
+    with pytest.raises(UserError, match="does not know the class 'disc'"):
+        pretrained.among(pretrained.torchvision_alexnet("cpu"), ("tench", "disc"))
+
+
+@pytest.mark.parametrize("error, word", [
+    (OSError("no route"), "try again with a network"), (RuntimeError("invalid hash"), "damaged")])
+def test_a_download_that_fails_is_told(monkeypatch, error, word):
+    def fail(*args, **kwargs):
+        raise error
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    with pytest.raises(UserError, match=word):
+        pretrained.torchvision_alexnet("cpu")
