@@ -102,6 +102,17 @@ def ten_view_places(stored: int, size: int) -> list[tuple[int, int, bool]]:
     return [(y, x, flip) for flip in (False, True) for y, x in places]
 
 
+def check_augment(size: int, stored: int, colour: str, mean_at: str, divide: float) -> None:
+    """UserError unless an `Augment` of these can be."""
+    if size > stored:
+        raise UserError(f"crops of {size} pixels do not fit into stored images of {stored}: "
+                        "use a smaller --input-size or larger images")
+    if not 0 < divide < float("inf"):
+        raise UserError(f"divide must be above 0, not {divide}")
+    if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
+        raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
+
+
 class Augment:
     """Makes the batches of one run: crops of `size` pixels, less the mean, from stored images.
 
@@ -126,14 +137,8 @@ class Augment:
                  mean_at: str = "pixel", per: int = 1,
                  grey: bool = False, divide: float = 1.0, device="cpu",
                  dtype: torch.dtype = torch.float32):
+        check_augment(size, len(mean), colour, mean_at, divide)
         self.size, self.stored = size, len(mean)
-        if size > self.stored:
-            raise UserError(f"crops of {size} pixels do not fit into stored images of "
-                            f"{self.stored}: use a smaller --input-size or larger images")
-        if not 0 < divide < float("inf"):
-            raise UserError(f"divide must be above 0, not {divide}")
-        if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
-            raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
         self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
         self.grey, self.divide, self.dtype = grey, divide, dtype
         self.values, self.vectors = colour_values, colour_vectors

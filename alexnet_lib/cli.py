@@ -83,11 +83,12 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
     if checkpoint:
         from alexnet_lib.training import load_model
         net = load_model(checkpoint, "cpu").model
-    elif model == "cifar":
-        net = CifarNet(num_classes or 10, in_channels, input_size or 32, variant or "18pct")
-    elif model == "alexnet":
-        net = AlexNet(num_classes or 1000, in_channels, input_size or 227, variant or "paper",
-                      columns)
+    elif model in ("cifar", "alexnet"):
+        chosen = {name: value for name, value in (
+            ("num_classes", num_classes), ("input_size", input_size), ("variant", variant))
+            if value is not None}
+        net = (CifarNet(in_channels=in_channels, **chosen) if model == "cifar" else
+               AlexNet(in_channels=in_channels, columns=columns, **chosen))
     else:
         raise UserError(f"unknown model {model!r}: use alexnet or cifar")
     rows = layer_table(net)
@@ -342,7 +343,8 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
 
 @cli.command()
 @click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--top", default=5, show_default=True, help="how many classes")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True,
+              help="how many classes")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @DEVICE
 @AS_JSON

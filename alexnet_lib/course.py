@@ -109,6 +109,7 @@ def setup() -> None:
         torch.set_num_threads(2)  # a sum's last digits depend on the number of threads
     seed()
     plots.use_style()
+    explain_missing_names()
     source = ("embedded; ALEXNET_DATA=imagenette takes photographs" if data == "shapes"
               else "from ALEXNET_DATA")
     size = "full" if full else "quick; ALEXNET_FULL=1 for full size"
@@ -124,6 +125,21 @@ def seed(value: int = 0) -> None:
     random.seed(value)
     np.random.seed(value)
     torch.manual_seed(value)
+
+
+def explain_missing_names() -> None:
+    """After a NameError in a notebook, a sentence that says which cells to run first."""
+    try:
+        shell = get_ipython()
+    except NameError:  # not in a notebook
+        return
+
+    def explain(shell, kind, error, traceback, tb_offset=None):
+        shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+        print(f"`{error.name}` is made in a cell further up: choose Run > Run All Above Selected "
+              "Cell (in Colab: Runtime > Run before), then run this cell again.", file=sys.stderr)
+
+    shell.set_custom_exc((NameError,), explain)
 
 
 def pick(quick, whole):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet_lib import kernels
+from alexnet_lib.errors import UserError
 
 
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
@@ -97,14 +98,14 @@ class LocalResponseNorm(nn.Module):
     """`local_response_norm` as a layer: same arguments, same result, less time and memory.
 
     Input and output: (batch, channels, height, width), float; `channels` must be a multiple
-    of `columns`. Raises ValueError if it is not, if `size` < 1, or if `k` is not above 0.
+    of `columns`. Raises UserError if it is not, if `size` < 1, or if `k` is not above 0.
     """
 
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
                  k: float = 2.0, columns: int = 1):
         super().__init__()
-        if size < 1 or channels % columns or k <= 0:
-            raise ValueError(f"size must be at least 1, k above 0, and {columns} columns must "
+        if size < 1 or channels < 1 or channels % columns or k <= 0:
+            raise UserError(f"size must be at least 1, k above 0, and {columns} columns must "
                              f"divide {channels} channels (size is {size}, k {k})")
         self.size, self.alpha, self.beta, self.k, self.columns = size, alpha, beta, k, columns
         self.register_buffer("band", window_matrix(channels, size, columns), persistent=False)
@@ -140,13 +141,13 @@ class SpatialResponseNorm(nn.Module):
 
     The source's scale of 1e-3 is divided by the 25 pixels (layer.py:1183): alpha is 4e-5.
     Pixels beyond the border count as zero. Input and output: (batch, channels, height, width).
-    Raises ValueError for an even `size`, or if `k` is not above 0.
+    Raises UserError for an even `size`, or if `k` is not above 0.
     """
 
     def __init__(self, size: int = 5, alpha: float = 4e-5, beta: float = 0.75, k: float = 1.0):
         super().__init__()
         if size < 1 or size % 2 == 0 or k <= 0:
-            raise ValueError(f"size must be odd and at least 1, and k above 0, not {size} and {k}")
+            raise UserError(f"size must be odd and at least 1, and k above 0, not {size} and {k}")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x: Tensor) -> Tensor:
@@ -211,7 +212,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float = 0.5):
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"p must be in [0, 1), not {p}")
+            raise UserError(f"p must be in [0, 1), not {p}")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -311,7 +311,8 @@ def _check_choices(variant, activation, init, columns, num_classes, in_channels,
     if columns not in (1, 2):
         raise UserError(f"columns must be 1 or 2, not {columns}")
     if num_classes < 1 or in_channels < 1:
-        raise UserError("num_classes and in_channels must be 1 or more")
+        raise UserError(f"num-classes and in-channels must be 1 or more, not {num_classes} and "
+                        f"{in_channels}")
     if not 0 <= dropout < 1:
         raise UserError(f"dropout must be in [0, 1), not {dropout}")
 

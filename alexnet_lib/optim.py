@@ -24,13 +24,13 @@ class PaperSGD(torch.optim.Optimizer):
         params: parameters or groups, as for any torch optimiser.
         lr: rate, above or equal to 0. momentum, weight_decay: 0.9 and 0.0005 in the paper.
 
-    Raises ValueError for a negative setting.
+    Raises UserError for a negative setting.
     """
 
     def __init__(self, params, lr: float = 0.01, momentum: float = 0.9,
                  weight_decay: float = 0.0005):
         if min(lr, momentum, weight_decay) < 0:
-            raise ValueError("lr, momentum and weight_decay must not be negative")
+            raise UserError("lr, momentum and weight_decay must not be negative")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

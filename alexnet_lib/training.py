@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from alexnet_lib import datasets, memory
-from alexnet_lib.augment import Augment
+from alexnet_lib.augment import Augment, check_augment
 from alexnet_lib.checkpoints import (
     CHECKPOINT,
     part,
@@ -121,9 +121,12 @@ PRESETS = {
 
 # What a choice may be: (name, test, the test in words).
 RANGES = (
-    *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per")),
+    *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per", "limit")),
     *((name, lambda x: 0 < x < math.inf, "above 0") for name in ("lr", "divide", "width")),
+    *((name, lambda x: 0 <= x < math.inf, "0 or more") for name in (
+        "seed", "weight_decay", "bias_lr_factor", "save_minutes")),
     *((name, lambda x: 0 <= x <= 1, "from 0 to 1") for name in ("colour_until", "until_error")),
+    ("momentum", lambda x: 0 <= x < 1, "from 0 to less than 1"),
     ("hidden_bias", math.isfinite, "a finite number"),
 )
 
@@ -162,7 +165,17 @@ def resolve(config: TrainConfig) -> TrainConfig:
         raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
     filled.device = pick_device(filled.device)
     filled.precision = pick_precision(filled.precision, filled.device)
+    _try_out(filled)
     return filled
+
+
+def _try_out(config: TrainConfig) -> None:
+    """UserError for what cannot be built: told before any data are fetched."""
+    with torch.device("meta"):
+        build_model(dataclasses.replace(config, num_classes=config.num_classes or 2))
+    schedule(config.schedule, config.epochs)
+    check_augment(config.input_size, config.stored_size or config.input_size, config.colour,
+                  config.mean_at, config.divide)
 
 
 def stored_size(input_size: int) -> int:

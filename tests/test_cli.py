@@ -8,11 +8,18 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from alexnet_lib import cli, datasets
+from alexnet_lib import cli, course, datasets
+from alexnet_lib.augment import Augment
 from alexnet_lib.datasets import shapes
-from alexnet_lib.training import CHECKPOINT, TrainConfig, train
+from alexnet_lib.errors import UserError
+from alexnet_lib.evaluation import probabilities, read_predictions, scores
+from alexnet_lib.layers import LocalResponseNorm
+from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.optim import schedule
+from alexnet_lib.training import CHECKPOINT, TrainConfig, load_model, train
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
         "device": "cpu", "precision": "fp32"}
@@ -174,11 +181,82 @@ BAD = {
     "check unknown data": (lambda t, c, p: ["data", "check", "mnist"], "unknown data"),
 }
 
+def told_to_train(*options):
+    return lambda t, c, p: ["train", "--data", "shapes", "--out", t / "o", *options]
+
+
+BAD |= {
+    # Every choice of `train` out of its range.
+    **{" ".join(map(str, options)): (told_to_train(*options), word) for *options, word in (
+        ("--epochs", 0, "epochs must be"), ("--batch-size", 0, "batch-size must be"),
+        ("--lr", -1, "lr must be"), ("--lr", "nan", "lr must be"),
+        ("--width", 0, "width must be"), ("--precision", "fp8", "fp32 or bf16"),
+        ("--schedule", "cosine", "unknown schedule"), ("--variant", 2014, "paper or 2012"),
+        ("--init", "xavier", "unknown init"), ("--pool", 2, 3, "window and a stride"),
+        ("--pool", 0, 2, "window and a stride"), ("--divide", 0, "divide must be above 0"),
+        ("--without", "conv1", "leave out"), ("--in-channels", 4, "in-channels"),
+        ("--columns", 3, "columns"), ("--dropout", 1.5, "dropout"),
+        ("--activation", "gelu", "activation"), ("--per", 0, "per must be 1"),
+        ("--limit", 0, "limit"), ("--seed", -1, "seed"),
+        ("--stored-size", 0, "size must be 1 or more"),
+        ("--colour", "pink", "unknown choice"), ("--mean-at", "edge", "unknown choice"),
+        ("--until-error", 2, "from 0 to 1"), ("--save-minutes", -1, "save-minutes"),
+        ("--model", "vgg", "alexnet or cifar"), ("--weight-decay", "inf", "weight-decay"),
+        ("--momentum", 2, "momentum"))},
+    # The other commands.
+    "predictions nowhere": (lambda t, c, p: [
+        "evaluate", "--checkpoint", c, "--data", f"folder:{p}", "--predictions", t / "no" / "x"],
+        "could not write"),
+    "evaluate unknown data": (lambda t, c, p: ["evaluate", "--checkpoint", c, "--data", "mnist"],
+                              "unknown data"),
+    "top 0": (lambda t, c, p: ["predict", "--checkpoint", c, "--top", 0,
+                               next(p.rglob("*.png"))], "top"),
+    "unknown claim": (lambda t, c, p: ["experiment", "C99"], "unknown claim"),
+    "claim on other data": (lambda t, c, p: ["experiment", "C03", "--data", "cifar10"],
+                            "not tested on"),
+    "claim on unknown data": (lambda t, c, p: ["experiment", "C03", "--data", "mnist"],
+                              "unknown data"),
+    "no seeds": (lambda t, c, p: ["experiment", "C03", "--seeds", 0], "seeds must be 1"),
+    "no jobs": (lambda t, c, p: ["experiment", "C03", "--jobs", 0], "jobs must be 1"),
+    "not trained on ImageNet": (lambda t, c, p: ["experiment", "C18"], "first alexnet train"),
+    "no rounds": (lambda t, c, p: ["bench", "--rounds", 0], "rounds must be 1"),
+    "doctor on unknown data": (lambda t, c, p: ["doctor", "--data", "mnist"], "unknown data"),
+    "get unknown data": (lambda t, c, p: ["data", "get", "mnist"], "unknown data"),
+    "get ImageNet": (lambda t, c, p: ["data", "get", "imagenet"], "fetched by hand"),
+    "pack unknown data": (lambda t, c, p: ["data", "pack", "mnist"], "unknown data"),
+    "pack at size 0": (lambda t, c, p: ["data", "pack", f"folder:{p}", "--size", 0], "size"),
+    "info with no classes": (lambda t, c, p: ["info", "--num-classes", 0], "num-classes"),
+    "info of no checkpoint": (lambda t, c, p: ["info", "--checkpoint", t / "no"], "no checkpoint"),
+    # Functions of the library: the same sentence, as a UserError.
+    "AlexNet, 3 columns": (lambda t, c, p: lambda: AlexNet(columns=3), "columns"),
+    "AlexNet, no classes": (lambda t, c, p: lambda: AlexNet(0), "num-classes"),
+    "AlexNet, 4 maps": (lambda t, c, p: lambda: AlexNet(maps=(1, 2, 3, 4)), "five numbers"),
+    "CifarNet, unknown": (lambda t, c, p: lambda: CifarNet(variant="5pct"), "5pct"),
+    "norm over no maps": (lambda t, c, p: lambda: LocalResponseNorm(0), "0 channels"),
+    "crop too large": (lambda t, c, p: lambda: Augment(9, np.zeros((8, 8, 3))), "do not fit"),
+    "ten views as 5": (lambda t, c, p: lambda: probabilities(load_model(c), [], 5), "1 or 10"),
+    "no images": (lambda t, c, p: lambda: scores(torch.empty(0, 2), torch.empty(0), ("a", "b")),
+                  "no images"),
+    "no predictions": (lambda t, c, p: lambda: read_predictions(t / "no"), "no file of"),
+    "no net": (lambda t, c, p: lambda: load_model(t), "no checkpoint"),
+    "no data": (lambda t, c, p: lambda: datasets.load("mnist"), "unknown data"),
+    "no image": (lambda t, c, p: lambda: datasets.prepare_image(t / "no.png", 32), "no image"),
+    "no schedule": (lambda t, c, p: lambda: schedule("cosine", 3), "unknown schedule"),
+    "train nothing": (lambda t, c, p: lambda: train(TrainConfig(epochs=0)), "epochs must be"),
+    "record of nothing": (lambda t, c, p: lambda: course.recorded("no"), "no recorded result"),
+}
+
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, trained, photos, case):
     command, word = BAD[case]
-    code, out, err = run(capsys, *command(tmp_path, trained, photos))
+    command = command(tmp_path, trained, photos)
+    if callable(command):
+        with pytest.raises(UserError) as error:
+            command()
+        assert word in str(error.value) and "\n" not in str(error.value)
+        return
+    code, out, err = run(capsys, *command)
     told = [line for line in err.splitlines() if line.startswith("alexnet: ")]
     assert code == 2 and out == ""
     assert len(told) == 1 and word in told[0]

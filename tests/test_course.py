@@ -252,3 +252,15 @@ def test_environment_is_remade_only_when_requirements_change(bare):
     (folder / "pyproject.toml").write_text(PYPROJECT.replace("torch>=2.6", "torch>=2.7"))
     os.utime(folder / "pyproject.toml", (later, later))
     assert installs() == 2
+
+
+def test_a_name_of_an_earlier_cell_is_explained(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+    shell = InteractiveShell()
+    shell.run_cell("from alexnet_lib import course; course.explain_missing_names()")
+    shell.run_cell("losses[-1]")
+    said = capsys.readouterr()
+    assert "`losses` is made in a cell further up: choose Run" in said.err
+    assert "NameError" in said.out
+    shell.run_cell("[][0]")
+    assert "further up" not in capsys.readouterr().err

@@ -83,19 +83,25 @@ def written(path: Path) -> float:
 
 
 def test_killed_again_and_again_it_ends_in_the_same_bits(quick_folder, photos):
-    """SIGKILL, now and then Ctrl-C, at random moments; it saves after every step."""
+    """SIGKILL, now and then Ctrl-C, at random moments and while a checkpoint is being written; it
+    saves after every step."""
     epochs, rng, torn = 2 * KILLS, np.random.default_rng(), 0
     FORK.set_forkserver_preload(["alexnet_lib.training", "alexnet_lib.cli", "torch._dynamo"])
     killed, whole = quick_folder / "killed", quick_folder / "whole"
+    half = killed / f"{CHECKPOINT}.part"
     for kill in range(KILLS):
         before, child = written(killed / CHECKPOINT), start(killed, epochs, photos)
         while written(killed / CHECKPOINT) == before and child.is_alive():
             time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.05))
+        if kill % 2:  # in the middle of writing
+            while not half.exists() and child.is_alive():
+                pass
+        else:
+            time.sleep(rng.uniform(0, 0.05))
         os.kill(child.pid, signal.SIGINT if kill % 5 == 4 else signal.SIGKILL)
         child.join(60)
         assert child.exitcode in (-signal.SIGKILL, 130)
-        torn += (killed / f"{CHECKPOINT}.part").exists()
+        torn += half.exists()
     for out in (killed, whole):
         child = start(out, epochs, photos)
         child.join(300)
