@@ -1,6 +1,6 @@
 """AlexNet as in the paper of 2012 and as in its original source, to learn from and to use.
 
-`AlexNet`, `CifarNet` (models), `train`, `TrainConfig`, `load_model` (training), `evaluate`
+`AlexNet`, `CifarNet` (models), `train`, `TrainConfig`, `load_model` (weights), `evaluate`
 (evaluation), `load` (datasets). They are fetched at first use: importing the package costs
 nothing that its user does not ask for.
 """
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlexNet": "models", "CifarNet": "models", "layer_table": "models",
     "LocalResponseNorm": "layers", "PaperSGD": "optim", "UserError": "errors",
-    "TrainConfig": "training", "train": "training", "load_model": "training",
+    "TrainConfig": "training", "train": "training", "load_model": "weights",
     "evaluate": "evaluation", "load": "datasets",
 }
 __all__ = sorted(_HOMES)

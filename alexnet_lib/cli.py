@@ -81,7 +81,7 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
     """Show the layers: output shape, parameters, multiply-adds, memory."""
     from alexnet_lib.models import AlexNet, CifarNet, layer_table
     if checkpoint:
-        from alexnet_lib.training import load_model
+        from alexnet_lib.weights import load_model
         net = load_model(checkpoint, "cpu").model
     elif model in ("cifar", "alexnet"):
         chosen = {name: value for name, value in (
@@ -202,7 +202,8 @@ def train_options(command):
         "dropout": (float, "probability of dropping a unit"),
         "width": (float, "factor on the numbers of maps and hidden units"),
         "pool": ((int, int), "window and stride: 3 2 overlaps, 2 2 does not"),
-        "init": (str, "paper, 2012 or he"), "hidden_bias": (float, "first biases of hidden units"),
+        "init": (str, "paper, 2012 or he"), "hidden": (int, "units of fc6 and fc7"),
+        "hidden_bias": (float, "first biases of hidden units"),
         "without": (str, "leave out conv3, conv4 or conv5"),
         "colour": (str, "none, paper or 2012"), "colour_until": (float, "a fraction of the run"),
         "mean_at": (str, "pixel or centre"), "per": (int, "images that share a crop"),
@@ -266,7 +267,8 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     """
     from alexnet_lib import datasets
     from alexnet_lib import doctor as checks
-    from alexnet_lib.training import TrainConfig, load_model
+    from alexnet_lib.training import TrainConfig
+    from alexnet_lib.weights import load_model
     given = {name: value for name, value in choices.items() if value is not None}
     net = dataset = None
     if checkpoint:
@@ -293,7 +295,7 @@ def _loaded(checkpoint: str, device: str):
     if checkpoint == "torchvision":
         from alexnet_lib.pretrained import torchvision_alexnet
         return torchvision_alexnet(device)
-    from alexnet_lib.training import load_model
+    from alexnet_lib.weights import load_model
     return load_model(checkpoint, device)
 
 
@@ -339,6 +341,20 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
         click.echo(tabulate([(name, *row) for name, row in
                              zip(net.classes, found["confusion"], strict=True)],
                             ("", *range(len(net.classes)))))
+
+
+@cli.command()
+@click.option("--checkpoint", required=True, metavar="FILE")
+@click.option("--out", required=True, metavar="FILE")
+@click.option("--features", is_flag=True, help="the convolutions alone")
+def export(checkpoint, out, features):
+    """Write a checkpoint's net in half precision, without what only training needs.
+
+    The other commands take the file as --checkpoint.
+    """
+    from alexnet_lib import weights
+    weights.export(checkpoint, out, features)
+    click.echo(f"{out}  {Path(out).stat().st_size / 1e6:.1f} MB")
 
 
 @cli.command()

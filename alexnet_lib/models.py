@@ -73,6 +73,7 @@ class AlexNet(nn.Module):
             and conv5 by one less to keep the sizes, as run #147 did.
         dropout: probability of dropping a unit of fc6 and fc7 (section 4.2). 0 switches it off.
         maps: kernels of conv1 ... conv5.
+        hidden: units of fc6 and of fc7, where most of the parameters are.
         width: factor on the numbers of maps and hidden units; 1 is the paper's net.
         init: "paper" (std 0.01), "2012" (0.03 in conv3-5) or "he" (sqrt(2 / fan-in), which came
             in 2015); by default that of the variant.
@@ -88,13 +89,16 @@ class AlexNet(nn.Module):
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
                  maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
-                 init: str | None = None, hidden_bias: float = 1.0, without: str | None = None):
+                 init: str | None = None, hidden_bias: float = 1.0, without: str | None = None,
+                 hidden: int = 4096):
         super().__init__()
         pool = _checked_pool(pool)
         if without not in (None, *MIDDLE):
             raise UserError(f"cannot leave out {without!r}: use one of {', '.join(MIDDLE)}")
         if len(maps) != 5 or min(maps) < 1:
             raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
+        if hidden < 1:
+            raise UserError(f"hidden must be 1 or more units, not {hidden}")
         _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
         if input_size < smallest_input(pool):
             raise UserError(f"input size {input_size} is too small for AlexNet: "
@@ -102,7 +106,7 @@ class AlexNet(nn.Module):
         self.variant, self.columns, self.input_size = variant, columns, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
         maps = [_scaled(n, width, columns) for n in maps]
-        hidden = _scaled(4096, width, columns)
+        hidden = _scaled(hidden, width, columns)
         act, less = ACTIVATIONS[activation], pool == (2, 2)
 
         def norm(i: int) -> list[tuple[str, nn.Module]]:

@@ -85,6 +85,7 @@ class TrainConfig:
     maps: tuple[int, ...] = (96, 256, 384, 384, 256)
     width: float | None = None
     init: str | None = None
+    hidden: int = 4096
     hidden_bias: float = 1.0
     without: str | None = None
     crop: bool | None = None
@@ -227,7 +228,7 @@ def build_model(config: TrainConfig) -> nn.Module:
         return CifarNet(**shared, pool=config.pool)
     return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
                    maps=config.maps, width=config.width, hidden_bias=config.hidden_bias,
-                   without=config.without)
+                   without=config.without, hidden=config.hidden)
 
 
 def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
@@ -717,35 +718,3 @@ def prepare_out(out: str | None, resume: bool) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
-
-
-@dataclass
-class Loaded:
-    """A net from a checkpoint, in evaluation mode, with all that it needs to be used."""
-
-    model: nn.Module
-    config: TrainConfig
-    classes: tuple[str, ...]
-    augment: Augment
-    meta: dict
-
-
-def load_model(path: str | Path, device: str = "auto") -> Loaded:
-    """The net of a checkpoint, on `device`, ready to be evaluated. Raises UserError."""
-    tensors, meta = read_checkpoint(path)
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
-    if meta.get("format") != FORMAT or not set(meta["config"]) <= known:
-        raise UserError(f"{path} was written by another version of this library: "
-                        "update it, or train again")
-    config = TrainConfig(**meta["config"])
-    config.device = pick_device(device)
-    config.precision = pick_precision("auto", config.device)
-    model = build_model(config)
-    try:
-        model.load_state_dict(part(tensors, "model."))
-    except RuntimeError:
-        raise UserError(f"{path} does not hold the weights that it describes: "
-                        "give the file that alexnet train wrote") from None
-    model = model.to(config.device, memory_format=torch.channels_last).eval()
-    augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
-    return Loaded(model, config, tuple(meta["classes"]), augment, meta)

@@ -19,7 +19,8 @@ from alexnet_lib.evaluation import probabilities, read_predictions, scores
 from alexnet_lib.layers import LocalResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import schedule
-from alexnet_lib.training import CHECKPOINT, TrainConfig, load_model, train
+from alexnet_lib.training import CHECKPOINT, TrainConfig, train
+from alexnet_lib.weights import load_model
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
         "device": "cpu", "precision": "fp32"}

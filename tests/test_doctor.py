@@ -12,7 +12,8 @@ from torch import nn
 
 from alexnet_lib import cli, datasets, doctor
 from alexnet_lib.datasets import Dataset, Split
-from alexnet_lib.training import CHECKPOINT, TrainConfig, fit_to_data, load_model, resolve, train
+from alexnet_lib.training import CHECKPOINT, TrainConfig, fit_to_data, resolve, train
+from alexnet_lib.weights import load_model
 
 CLASSES = ("red", "green", "blue", "grey")
 SHADES = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [120, 120, 120]])

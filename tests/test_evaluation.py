@@ -16,7 +16,8 @@ from alexnet_lib.evaluation import (
     scores,
     top_predictions,
 )
-from alexnet_lib.training import Loaded, TrainConfig, Trainer
+from alexnet_lib.training import TrainConfig, Trainer
+from alexnet_lib.weights import Loaded
 
 CLASSES = ("a", "b", "c", "d", "e", "f")
 

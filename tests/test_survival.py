@@ -25,7 +25,8 @@ from alexnet_lib import cli, datasets
 from alexnet_lib.checkpoints import read_checkpoint
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, begin, go_on, load_model, train
+from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, begin, go_on, train
+from alexnet_lib.weights import load_model
 
 KILLS = int(os.environ.get("ALEXNET_KILLS", 5))
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "limit": 64,

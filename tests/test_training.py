@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from alexnet_lib import datasets, training
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import TrainConfig, Trainer, load_model, resolve, train
+from alexnet_lib.training import TrainConfig, Trainer, resolve, train
+from alexnet_lib.weights import load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
         "batch_size": 16, "precision": "fp32", "device": "cpu"}

@@ -40,7 +40,6 @@ from alexnet_lib.doctor.net import (
 )
 from alexnet_lib.doctor.trained import class_order, permuted
 from alexnet_lib.training import (
-    Loaded,
     TrainConfig,
     autocast,
     build_augment,
@@ -49,6 +48,7 @@ from alexnet_lib.training import (
     fit_to_data,
     resolve,
 )
+from alexnet_lib.weights import Loaded
 
 __all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",
            "environment", "examine", "guessing", "layers", "outcome", "summary"]
@@ -62,7 +62,7 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     Args:
         config: of the run that does not train. dataset: instead of loading `config.data`.
         net: a fresh net of your own, called as `net(images)`, instead of the one that `config`
-            describes; or a trained one, from `training.load_model`, for which the checks of the
+            describes; or a trained one, from `weights.load_model`, for which the checks of the
             first step and of the rate are left out.
         say: gets a line before each part that takes time.
 

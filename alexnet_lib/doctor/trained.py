@@ -9,7 +9,8 @@ from alexnet_lib import datasets
 from alexnet_lib.doctor.data import renamed
 from alexnet_lib.doctor.finding import OK, WRONG, Finding
 from alexnet_lib.doctor.net import in_mode
-from alexnet_lib.training import Loaded, autocast
+from alexnet_lib.training import autocast
+from alexnet_lib.weights import Loaded
 
 
 def class_order(known: tuple[str, ...], dataset: datasets.Dataset) -> Finding:

@@ -4,7 +4,8 @@ from alexnet_lib import datasets
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import evaluate
 from alexnet_lib.experiments import AGREES, DIFFERS, Claim
-from alexnet_lib.training import CHECKPOINT, load_model
+from alexnet_lib.training import CHECKPOINT
+from alexnet_lib.weights import load_model
 
 TRAIN = "alexnet train --data imagenet --variant 2012 --epochs 90 --out runs/imagenet"
 PAPER, TOLERANCE = 40.7, 1.0  # per cent, "1 CNN", top-1 on the validation set; points

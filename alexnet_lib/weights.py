@@ -1,0 +1,96 @@
+"""Trained nets from files, and files made small enough to give away."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from alexnet_lib.augment import Augment
+from alexnet_lib.checkpoints import part, read_checkpoint, write_checkpoint
+from alexnet_lib.errors import UserError
+from alexnet_lib.training import (
+    FORMAT,
+    STATISTICS,
+    TrainConfig,
+    build_augment,
+    build_model,
+    pick_device,
+    pick_precision,
+)
+
+
+@dataclass
+class Loaded:
+    """A net from a file, in evaluation mode, with all that it needs to be used."""
+
+    model: nn.Module
+    config: TrainConfig
+    classes: tuple[str, ...]
+    augment: Augment
+    meta: dict
+
+
+def load_model(path: str | Path, device: str = "auto") -> Loaded:
+    """The net of a checkpoint or of an exported file, on `device`, ready to be evaluated.
+
+    Raises UserError.
+    """
+    tensors, net = _described(path, device)
+    return _filled(net, net.model, part(tensors, "model."), path)
+
+
+def load_features(path: str | Path, device: str = "auto") -> Loaded:
+    """The convolutions of such a file alone: `Loaded.model` gives the maps of pool3.
+
+    Raises UserError.
+    """
+    tensors, net = _described(path, device)
+    return _filled(net, net.model.features, part(tensors, "model.features."), path)
+
+
+def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> None:
+    """Write the net of a checkpoint in half precision, two bytes a parameter, to be given away.
+
+    features: the convolutions alone, for `load_features`: of the paper's net 5 MB instead of 122.
+    Nothing can be trained further from the file. Raises UserError.
+    """
+    tensors, meta = read_checkpoint(checkpoint)
+    _check_format(meta, checkpoint)
+    kept = "model.features." if features else "model."
+    small = {name: t.half() if name.startswith("model.") else t for name, t in tensors.items()
+             if name.startswith((kept, "data."))}
+    write_checkpoint(Path(path), small, {key: meta[key] for key in (
+        "format", "config", "classes", "fingerprint", "step")})
+
+
+def _described(path: str | Path, device: str) -> tuple[dict, Loaded]:
+    """(tensors, the net that the file describes, with fresh weights)."""
+    tensors, meta = read_checkpoint(path)
+    _check_format(meta, path)
+    config = TrainConfig(**meta["config"])
+    config.device = pick_device(device)
+    config.precision = pick_precision("auto", config.device)
+    augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
+    return tensors, Loaded(build_model(config), config, tuple(meta["classes"]), augment, meta)
+
+
+def _check_format(meta: dict, path: str | Path) -> None:
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    if meta.get("format") != FORMAT or not set(meta["config"]) <= known:
+        raise UserError(f"{path} was written by another version of this library: "
+                        "update it, or train again")
+
+
+def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> Loaded:
+    """`net` with `module`, which gets the weights, as its model."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError:
+        alone = weights and all(name.startswith("features.") for name in weights)
+        raise UserError(f"{path} holds the convolutions alone: open it with load_features"
+                        if alone else f"{path} does not hold the weights that it describes: "
+                        "give the file that alexnet train wrote") from None
+    net.model = module.to(net.config.device, memory_format=torch.channels_last).eval()
+    return net
