@@ -192,7 +192,7 @@ def train_options(command):
         "lr": (float, "learning rate of the weights"),
         "momentum": (float, None), "weight_decay": (float, None),
         "bias_lr_factor": (float, "rate of the biases over that of the weights"),
-        "schedule": (str, "plateau, 145, steps, cifar or constant"), "seed": (int, None),
+        "schedule": (str, "plateau, 145, restart, steps, cifar or constant"), "seed": (int, None),
         "model": (str, "alexnet or cifar"),
         "variant": (str, "paper or 2012; for cifar: 18pct or four-layer"),
         "num_classes": (int, "must be that of the data"),
@@ -204,7 +204,7 @@ def train_options(command):
         "pool": ((int, int), "window and stride: 3 2 overlaps, 2 2 does not"),
         "init": (str, "paper, 2012 or he"), "hidden": (int, "units of fc6 and fc7"),
         "hidden_bias": (float, "first biases of hidden units"),
-        "without": (str, "leave out conv3, conv4 or conv5"),
+        "without": (str, "leave out conv3, conv4, conv5 or norm2"),
         "colour": (str, "none, paper or 2012"), "colour_until": (float, "a fraction of the run"),
         "mean_at": (str, "pixel or centre"), "per": (int, "images that share a crop"),
         "divide": (float, "divide the inputs by this"),
@@ -215,7 +215,8 @@ def train_options(command):
     for name, (kind, text) in reversed(texts.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, help=text)(command)
     for name, text in (("lrn", "response normalisation"), ("crop", "random crops"),
-                       ("flip", "random mirror images")):
+                       ("flip", "random mirror images"),
+                       ("talk", "the columns meet before fc8")):
         command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
     return command
 

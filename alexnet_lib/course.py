@@ -255,7 +255,8 @@ def ledger(claim: str) -> list[dict]:
     from alexnet_lib.experiments import ledger as book
     found = experiments.claim(claim)
     rows = [book.row(found, setup) for setup in found.setups]
-    print(f"{found.id}, section {found.section}: {found.statement} ({found.paper}).")
+    where = f"section {found.section}" if found.section[0].isdigit() else found.section
+    print(f"{found.id}, {where}: {found.statement} ({found.paper}).")
     for setup, row in zip(found.setups, rows, strict=True):
         print(f"{setup}: {book.ours(row)}")
     return rows

@@ -224,6 +224,31 @@ class Dropout(nn.Module):
         return f"p={self.p:g}"
 
 
+class GroupedLinear(nn.Module):
+    """A full layer cut into groups: each reads and makes its own part, as in a grouped convolution.
+
+    Input (batch, inputs), output (batch, outputs); both numbers must be multiples of `groups`.
+    `weight` is (outputs, inputs / groups), `bias` (outputs,). Raises UserError.
+    """
+
+    def __init__(self, inputs: int, outputs: int, groups: int):
+        super().__init__()
+        if groups < 1 or inputs % groups or outputs % groups:
+            raise UserError(f"{groups} groups must divide {inputs} inputs and {outputs} outputs")
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(outputs, inputs // groups))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as nn.Linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.unflatten(0, (self.groups, -1))
+        parts = torch.einsum("bgi,goi->bgo", x.unflatten(1, (self.groups, -1)), weight)
+        return parts.flatten(1) + self.bias
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
+
+
 class Pad(nn.Module):
     """Zeros at the right and the bottom, so that the last window of a convolution fits.
 

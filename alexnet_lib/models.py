@@ -13,14 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_lib.errors import UserError
-from alexnet_lib.layers import Dropout, LocalResponseNorm, MaxPool, Pad, SpatialResponseNorm
+from alexnet_lib.layers import (
+    Dropout,
+    GroupedLinear,
+    LocalResponseNorm,
+    MaxPool,
+    Pad,
+    SpatialResponseNorm,
+)
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 VARIANTS = ("paper", "2012")
 # Standard deviation of the first weights and value of the first biases, layer by layer
 # (paper, section 5; layers-145.cfg, initW and initB).
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
-MIDDLE = ("conv3", "conv4", "conv5")  # layers that can be left out (section 7)
+# What can be left out: a layer (section 7), or the norms over conv2 (layers-167.cfg).
+LEFT_OUT = ("conv3", "conv4", "conv5", "norm2")
 WIDER_INIT = ("conv3", "conv4", "conv5")
 # Inputs of a unit in the paper's own net, by layer.
 FAN_IN = {"conv1": 363, "conv2": 1200, "conv3": 2304, "conv4": 1728, "conv5": 1728, "fc6": 9216,
@@ -79,7 +87,8 @@ class AlexNet(nn.Module):
             in 2015); by default that of the variant.
         hidden_bias: first value of the biases of conv2, conv4, conv5, fc6, fc7 (section 5).
         without: a layer to leave out, of conv3, conv4, conv5 (section 7). Without conv3 the
-            columns meet in fc6 only.
+            columns meet in fc6 only. "norm2" leaves out what normalises conv2, as run #167 did.
+        talk: False keeps the columns apart up to fc8, as in run #150.
 
     The parts are `features` (the convolutions) and `classifier`; layers are named as in the
     paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
@@ -90,11 +99,11 @@ class AlexNet(nn.Module):
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
                  maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
                  init: str | None = None, hidden_bias: float = 1.0, without: str | None = None,
-                 hidden: int = 4096):
+                 hidden: int = 4096, talk: bool = True):
         super().__init__()
         pool = _checked_pool(pool)
-        if without not in (None, *MIDDLE):
-            raise UserError(f"cannot leave out {without!r}: use one of {', '.join(MIDDLE)}")
+        if without not in (None, *LEFT_OUT):
+            raise UserError(f"cannot leave out {without!r}: use one of {', '.join(LEFT_OUT)}")
         if len(maps) != 5 or min(maps) < 1:
             raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
         if hidden < 1:
@@ -110,7 +119,7 @@ class AlexNet(nn.Module):
         act, less = ACTIVATIONS[activation], pool == (2, 2)
 
         def norm(i: int) -> list[tuple[str, nn.Module]]:
-            if not lrn:
+            if not lrn or without == f"norm{i}":
                 return []
             alpha = 1e-4 if variant == "paper" else 1e-4 / 5
             layers = [(f"lrn{i}", LocalResponseNorm(maps[i - 1], 5, alpha, columns=columns))]
@@ -133,7 +142,9 @@ class AlexNet(nn.Module):
             pooling(2),
         ])
         channels = maps[1]
-        for name, out, padding, groups in (("conv3", maps[2], 1, 1), ("conv4", maps[3], 1, columns),
+        apart = 1 if talk else columns
+        for name, out, padding, groups in (("conv3", maps[2], 1, apart),
+                                           ("conv4", maps[3], 1, columns),
                                            ("conv5", maps[4], 1 - less, columns)):
             if name != without:
                 features[name] = nn.Conv2d(channels, out, 3, padding=padding, groups=groups)
@@ -144,10 +155,10 @@ class AlexNet(nn.Module):
         last = pooled(sizes["conv4" if without == "conv5" else "conv5"], pool)
         self.classifier = nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()),
-            ("fc6", nn.Linear(channels * last * last, hidden)),
+            ("fc6", _full(channels * last * last, hidden, apart)),
             ("act6", act()),
             ("drop6", Dropout(dropout)),
-            ("fc7", nn.Linear(hidden, hidden)),
+            ("fc7", _full(hidden, hidden, apart)),
             ("act7", act()),
             ("drop7", Dropout(dropout)),
             ("fc8", nn.Linear(hidden, num_classes)),
@@ -241,7 +252,7 @@ def initialise(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
     unit), biases 0.
     """
     for path, layer in model.named_modules():
-        if not isinstance(layer, (nn.Conv2d, nn.Linear)):
+        if not isinstance(layer, (nn.Conv2d, nn.Linear, GroupedLinear)):
             continue
         name, inputs = path.rsplit(".", 1)[-1], layer.weight[0].numel()
         if how == "he":
@@ -291,6 +302,10 @@ def layer_table(model: nn.Module) -> list[dict]:
         for hook in hooks:
             hook.remove()
     return rows
+
+
+def _full(inputs: int, outputs: int, groups: int) -> nn.Module:
+    return nn.Linear(inputs, outputs) if groups == 1 else GroupedLinear(inputs, outputs, groups)
 
 
 def _scaled(maps: int, width: float, columns: int) -> int:

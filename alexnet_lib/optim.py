@@ -161,22 +161,44 @@ class Run145(Constant):
         _scale(optimizer, factor)
 
 
-SCHEDULES = ("plateau", "145", "steps", "cifar", "constant")
+@dataclass
+class Restart(Constant):
+    """Run #145 and what came after: at the end of its 91 epochs the rate goes up again.
+
+    Weights of all layers, conv1's too: 0.001 from epoch 91, 1e-4 from 107, 1e-5 from 124, the end
+    at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of the biases the log
+    says nothing: they keep their rate, as before.
+    """
+
+    epochs: int
+
+    def update(self, optimizer, epoch, val_error):
+        at = epoch * 135 / self.epochs
+        if at < 91:
+            Run145(91).update(optimizer, at, val_error)
+        else:
+            late = 0.1 ** (1 + (at >= 107) + (at >= 124))
+            _scale(optimizer, lambda group: 1.0 if group["kind"] == "bias" else late)
+
+
+SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")
 
 
 def schedule(name: str, epochs: int) -> Constant:
     """The schedule of that name for a run of `epochs`.
 
-    "plateau", "145", "constant"; "steps" drops every rate where run #145 dropped its weights';
-    "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4). Raises UserError.
+    "plateau", "145", "restart", "constant"; "steps" drops every rate where run #145 dropped its
+    weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
+    Raises UserError.
     """
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
     made = {"plateau": Plateau, "constant": Constant}
     if name in made:
         return made[name]()
-    if name in ("145", "steps"):
-        return (Run145 if name == "145" else Steps)(epochs)
+    stretched = {"145": Run145, "steps": Steps, "restart": Restart}
+    if name in stretched:
+        return stretched[name](epochs)
     raise UserError(f"unknown schedule {name!r}: use one of {', '.join(SCHEDULES)}")
 
 

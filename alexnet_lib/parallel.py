@@ -245,7 +245,7 @@ def _half(layer: nn.Module, rank: int, whole: bool) -> nn.Module:
             half = nn.Conv2d(layer.in_channels // layer.groups, layer.out_channels // 2,
                              layer.kernel_size, layer.stride, layer.padding)
         else:
-            half = nn.Linear(layer.in_features, layer.out_features // 2)
+            half = nn.Linear(layer.weight.shape[1], layer.weight.shape[0] // 2)
     for name, value in layer.named_parameters():
         setattr(half, name, nn.Parameter(value.detach().chunk(2)[rank].clone()))
     return half

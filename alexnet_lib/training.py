@@ -86,6 +86,7 @@ class TrainConfig:
     width: float | None = None
     init: str | None = None
     hidden: int = 4096
+    talk: bool = True
     hidden_bias: float = 1.0
     without: str | None = None
     crop: bool | None = None
@@ -228,7 +229,7 @@ def build_model(config: TrainConfig) -> nn.Module:
         return CifarNet(**shared, pool=config.pool)
     return AlexNet(**shared, columns=config.columns, pool=config.pool, dropout=config.dropout,
                    maps=config.maps, width=config.width, hidden_bias=config.hidden_bias,
-                   without=config.without, hidden=config.hidden)
+                   without=config.without, hidden=config.hidden, talk=config.talk)
 
 
 def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
@@ -715,6 +716,6 @@ def prepare_out(out: str | None, resume: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(".probe")
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process of the run may have done it
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from alexnet_lib import kernels
+from alexnet_lib.errors import UserError
 from alexnet_lib.layers import (
     Dropout,
+    GroupedLinear,
     LocalResponseNorm,
     MaxPool,
     Pad,
@@ -231,3 +234,13 @@ def test_window_matrix_is_a_band_in_each_column():
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ValueError):
         make()
+
+
+def test_a_grouped_full_layer_is_a_grouped_convolution():
+    layer = GroupedLinear(12, 8, 4)
+    x = torch.randn(5, 12)
+    expected = F.conv2d(x[:, :, None, None], layer.weight[:, :, None, None], layer.bias, groups=4)
+    torch.testing.assert_close(layer(x), expected[:, :, 0, 0])
+    for wrong in ((12, 8, 5), (10, 8, 4), (12, 8, 0)):
+        with pytest.raises(UserError, match="must divide"):
+            GroupedLinear(*wrong)

@@ -26,6 +26,29 @@ def small():
     return AlexNet(10, input_size=67, width=0.125, variant="2012")
 
 
+def test_silent_columns_meet_in_fc8_alone(small):
+    torch.manual_seed(0)
+    net = AlexNet(10, input_size=67, width=0.125, variant="2012", talk=False).eval()
+    x, seen = torch.randn(2, 3, 67, 67) * 60, []
+    net.classifier.fc7.register_forward_hook(lambda layer, given, out: seen.append(out))
+    with torch.no_grad():
+        before = net(x)
+        net.features.conv1.weight[6:] += 1  # the second column's kernels
+        after = net(x)
+    half = net.classifier.fc7.weight.shape[0] // 2
+    assert torch.equal(seen[0][:, :half], seen[1][:, :half])
+    assert not torch.equal(seen[0][:, half:], seen[1][:, half:])
+    assert not torch.equal(before, after)
+    assert sum(p.numel() for p in net.parameters()) < sum(p.numel() for p in small.parameters())
+
+
+def test_without_the_norms_over_conv2():
+    names = [[name for name, _ in AlexNet(2, input_size=67, width=0.02, variant="2012",
+                                          without=without).features.named_children()]
+             for without in (None, "norm2")]
+    assert [name for name in names[0] if name not in names[1]] == ["lrn2", "spatial2"]
+
+
 @pytest.mark.parametrize("variant", ["paper", "2012"])
 def test_parameters_of_the_two_column_net(variant):
     with torch.device("meta"):

@@ -6,7 +6,7 @@ from torch import nn
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.optim import PaperSGD, Plateau, Run145, parameter_groups, schedule
+from alexnet_lib.optim import PaperSGD, Plateau, Restart, Run145, parameter_groups, schedule
 
 
 def walk(optimizer, weights, rates):
@@ -93,6 +93,18 @@ def rates_over(rule, epochs, errors=None, lr=0.01):
         rule.update(optimizer, epoch, errors[epoch] if errors else None)
         rows.append({(g["name"], g["kind"]): g["lr"] for g in optimizer.param_groups})
     return rows
+
+
+def test_restart_follows_its_log():
+    rows, before = rates_over(Restart(135), 135), rates_over(Run145(91), 91)
+    assert rows[:91] == before
+    for epoch, rate in ((91, 1e-3), (106, 1e-3), (107, 1e-4), (123, 1e-4), (124, 1e-5)):
+        assert rows[epoch]["conv1", "weight"] == pytest.approx(rate)
+        assert rows[epoch]["conv3", "weight"] == pytest.approx(rate)
+        assert rows[epoch]["conv3", "bias"] == pytest.approx(0.02)
+    short = rates_over(schedule("restart", 27), 27)  # a fifth of the length
+    assert [row["conv2", "weight"] for row in short] == pytest.approx(
+        [row["conv2", "weight"] for row in rows[::5]])
 
 
 def test_run_145_follows_its_log():

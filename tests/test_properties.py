@@ -22,13 +22,13 @@ POOLS = st.sampled_from([(3, 2), (2, 2)])
 @settings(max_examples=30, deadline=None)
 @given(pool=POOLS, extra=st.integers(0, 90), columns=st.sampled_from([1, 2]), lrn=st.booleans(),
        variant=st.sampled_from(["paper", "2012"]),
-       without=st.sampled_from([None, "conv3", "conv4"]),
+       without=st.sampled_from([None, "conv3", "conv4", "norm2"]), talk=st.booleans(),
        channels=st.sampled_from([1, 3]), classes=st.integers(1, 12), images=st.integers(1, 3))
 def test_every_net_has_the_sizes_that_are_promised(pool, extra, columns, lrn, variant, without,
-                                                   channels, classes, images):
+                                                   talk, channels, classes, images):
     size = smallest_input(pool) + extra
     net = AlexNet(classes, channels, size, variant, columns, lrn=lrn, pool=pool, width=0.03,
-                  without=without).eval()
+                  without=without, talk=talk).eval()
     seen = {}
     for name, layer in net.features.named_children():
         layer.register_forward_hook(lambda m, x, y, name=name: seen.update({name: y.shape}))
@@ -98,7 +98,7 @@ def undisturbed(schedule):
 
 @settings(max_examples=8, deadline=None)
 @given(stops=st.lists(st.integers(1, 11), min_size=1, max_size=3, unique=True),
-       schedule=st.sampled_from(["plateau", "145", "steps", "cifar", "constant"]))
+       schedule=st.sampled_from(["plateau", "145", "restart", "steps", "cifar", "constant"]))
 def test_stopped_anywhere_a_run_ends_in_the_same_bits(stops, schedule):
     with tempfile.TemporaryDirectory() as out:
         config = TrainConfig(**TINY, schedule=schedule, out=out)
