@@ -382,6 +382,49 @@ def predict(checkpoint, top, images, device, json_file):
 
 
 @cli.command()
+@click.option("--checkpoint", required=True, metavar="FILE")
+@click.option("--out", required=True, metavar="DIR", help="folder for the pictures")
+@click.option("--data", metavar="NAME", help="images for maps and patches [those it learned from]")
+@click.option("--split", default="val", show_default=True)
+@click.option("--layer", default="conv5", show_default=True, help="whose patches to look for")
+@click.option("--units", type=click.IntRange(1), default=8, show_default=True,
+              help="how many of its maps")
+@SKIP
+@DEVICE
+def filters(checkpoint, out, data, split, layer, units, skip_broken, device):
+    """Draw what a net has learned to see, as PNG files.
+
+    kernels.png: the first layer, column above column, as in the paper's Fig. 3. maps.png: how an
+    image goes through the layers. patches.png: what excites the maps of a layer most.
+    """
+    from alexnet_lib import datasets, evaluation, features, plots
+    from alexnet_lib.plots import features as figures
+    from alexnet_lib.training import prepare_folder
+    from alexnet_lib.weights import load_model
+    net = load_model(checkpoint, device)
+    prepare_folder(out)
+    dataset = datasets.load(data or net.config.data, net.config.stored_size,
+                            skip_broken=skip_broken)
+    images = evaluation.part_of(dataset, split).images
+    features.field(net.model, layer)  # no such layer: told before the work begins
+    plots.use_style()
+    weights = features.kernels(net)
+    index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
+    drawn = {"kernels": figures.kernels(weights, getattr(net.model, "columns", 1), index),
+             "maps": figures.maps(features.centre(net, images, [0])[0],
+                                  {name: features.responses(net, images[:1], name)[0]
+                                   for name in ("conv1", "conv2", "conv3", "conv4", "conv5")
+                                   if hasattr(net.model.features, name)})}
+    count = getattr(features.named(net, layer), "out_channels", units)
+    found = features.top_patches(net, images, layer, range(min(units, count)))
+    drawn["patches"] = figures.patches(found, layer)
+    for name, figure in drawn.items():
+        path = Path(out) / f"{name}.png"
+        figure.savefig(path, dpi=120, bbox_inches="tight")
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("claim")
 @click.option("--data", help="the data set [that of the claim]")
 @click.option("--seeds", default=5, show_default=True)

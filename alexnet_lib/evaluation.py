@@ -132,11 +132,8 @@ def predictions(net: Loaded | Trainer, dataset: datasets.Dataset, split: str = "
 
     Raises UserError if the data have no such split or other classes than the net was trained on.
     """
-    if split not in dataset.splits:
-        raise UserError(f"{dataset.name} has no split {split!r}: "
-                        f"use one of {', '.join(dataset.splits)}")
+    part = part_of(dataset, split)
     check_classes(net, dataset)
-    part = dataset.splits[split]
     made = net.meta["config"] if isinstance(net, Loaded) else asdict(net.config)
     return Predictions(probabilities(net, part.images, views, progress=progress),
                        torch.from_numpy(np.array(part.labels)).long(), net.classes,
@@ -147,6 +144,14 @@ def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: 
              progress: bool = False) -> dict:
     """All figures of a net on one split; see `predictions` and `scores`. Raises UserError."""
     return predictions(net, dataset, split, views, progress).scores()
+
+
+def part_of(dataset: datasets.Dataset, split: str) -> datasets.Split:
+    """The split of that name. Raises UserError if there is none."""
+    if split not in dataset.splits:
+        raise UserError(f"{dataset.name} has no split {split!r}: "
+                        f"use one of {', '.join(dataset.splits)}")
+    return dataset.splits[split]
 
 
 def check_classes(net: Loaded, dataset: datasets.Dataset) -> None:

@@ -712,9 +712,14 @@ def prepare_out(out: str | None, resume: bool) -> None:
         raise UserError(f"nothing to resume: no {path}; leave out --resume to start")
     if not resume and path.exists():
         raise UserError(f"{path} exists already: add --resume to go on, or choose another --out")
+    prepare_folder(out)
+
+
+def prepare_folder(out: str) -> None:
+    """Make the folder; UserError if it cannot be written."""
+    probe = Path(out) / ".probe"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(".probe")
+        probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink(missing_ok=True)  # another process of the run may have done it
     except OSError as error:

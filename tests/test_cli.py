@@ -95,6 +95,16 @@ def test_train_evaluate_predict(capsys, photos, tmp_path):
     assert code == 0 and "conv5" in said
 
 
+def test_filters_draws_what_a_net_has_learned(capsys, trained, tmp_path):
+    code, said, err = run(capsys, "filters", "--checkpoint", trained, "--out", tmp_path / "new",
+                          "--layer", "conv2", "--units", 3)
+    assert code == 0, err
+    for line, name in zip(said.split(), ("kernels", "maps", "patches"), strict=True):
+        assert line == str(tmp_path / "new" / f"{name}.png")
+        with Image.open(line) as picture:
+            assert np.asarray(picture.convert("L")).std() > 10  # something is drawn
+
+
 def test_a_broken_image_stops_or_is_left_out(capsys, photos, tmp_path):
     shutil.copytree(photos, tmp_path / "photos")
     (tmp_path / "photos/train/class0/broken.jpg").write_text("no picture")
@@ -221,6 +231,15 @@ BAD |= {
     "no jobs": (lambda t, c, p: ["experiment", "C03", "--jobs", 0], "jobs must be 1"),
     "not trained on ImageNet": (lambda t, c, p: ["experiment", "C18"], "first alexnet train"),
     "no rounds": (lambda t, c, p: ["bench", "--rounds", 0], "rounds must be 1"),
+    "filters of no such layer": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--layer", "fc6"], "no layer of the conv"),
+    "filters of no checkpoint": (lambda t, c, p: ["filters", "--checkpoint", __file__, "--out",
+                                                  t / "f"], "not a checkpoint"),
+    "filters on an empty folder": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--data", make(t / "e", "empty")],
+        "no class folders"),
+    "filters nowhere": (lambda t, c, p: ["filters", "--checkpoint", c, "--out", f"{c}/f"],
+                        "cannot write"),
     "doctor on unknown data": (lambda t, c, p: ["doctor", "--data", "mnist"], "unknown data"),
     "get unknown data": (lambda t, c, p: ["data", "get", "mnist"], "unknown data"),
     "get ImageNet": (lambda t, c, p: ["data", "get", "imagenet"], "fetched by hand"),

@@ -8,9 +8,10 @@ from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from alexnet_lib import cli, experiments
+from alexnet_lib import cli, datasets, experiments
 from alexnet_lib.errors import UserError
 from alexnet_lib.experiments import (
     AGREES,
@@ -25,7 +26,7 @@ from alexnet_lib.experiments import (
 )
 from alexnet_lib.models import AlexNet
 from alexnet_lib.parallel import exchanges
-from alexnet_lib.training import build_model, resolve
+from alexnet_lib.training import TrainConfig, build_model, resolve
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
          "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}
@@ -270,8 +271,7 @@ def test_nothing_run_is_said(tmp_path):
 
 
 def test_all_claims_of_the_design_are_there():
-    assert {f"C{i:02}" for i in range(1, 14)} | {"C16", "C17", "C18"} <= set(
-        experiments.claims())
+    assert {f"C{i:02}" for i in range(1, 19)} <= set(experiments.claims())
 
 
 def test_one_half_width_net_is_the_sources():
@@ -294,3 +294,18 @@ def test_bad_input_is_one_line(args, capsys):
 def test_wrong_data_for_a_claim():
     with pytest.raises(UserError, match="not tested on"):
         runner.setup_of(experiments.claim("C03"), "cifar10")
+
+
+def test_a_record_tells_what_the_net_has_learned_to_see():
+    data = datasets.load("shapes", 40, counts={"train": 32, "val": 16, "test": 20}, progress=False)
+    config = TrainConfig(data="shapes", input_size=36, stored_size=40, width=0.1, epochs=1,
+                         batch_size=16, device="cpu", precision="fp32")
+    found = runner.run_once(config, data, progress=False)
+    assert len(found["colour"]["selectivity"]) == 10
+    first, second = np.array(found["colour"]["selectivity"]).reshape(2, 5).mean(1)
+    assert metrics.colour_difference(found) == pytest.approx(100 * abs(first - second), abs=0.01)
+    assert 0 < metrics.colour_by_chance(found) < 100
+    assert all(0 <= f(found) <= 100 for f in (metrics.precision_features,
+                                              metrics.precision_pixels))
+    one = runner.run_once(dataclasses.replace(config, columns=1), data, progress=False)
+    assert metrics.colour_difference(one) is None and metrics.precision_pixels(one) is None

@@ -41,7 +41,8 @@ def effects(claim: Claim, setup: str, results: Path = RESULTS) -> dict[int, floa
                        for seed, run in runs_of(claim, arm, setup, results).items()
                        if "diverged" not in run} for arm in claim.arms)
     return {seed: claim.effect(kept[seed], left_out[seed])
-            for seed in sorted(set(kept) & set(left_out))}
+            for seed in sorted(set(kept) & set(left_out))
+            if None not in (kept[seed], left_out[seed])}
 
 
 def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:

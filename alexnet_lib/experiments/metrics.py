@@ -1,4 +1,4 @@
-"""Numbers drawn from the record of one run."""
+"""Numbers drawn from the record of one run; None where it was not recorded."""
 
 import numpy as np
 
@@ -39,6 +39,26 @@ def early_loss(run: dict) -> float:
     return float(np.mean(losses[:max(1, len(losses) // 5)]))
 
 
+def colour_difference(run: dict) -> float | None:
+    """Colour in the kernels of one column less that in the other's, in points of their energy."""
+    return 100 * run["colour"]["difference"] if "colour" in run else None
+
+
+def colour_by_chance(run: dict) -> float | None:
+    """The same if the kernels had been dealt to the columns at random."""
+    return 100 * run["colour"]["by_chance"] if "colour" in run else None
+
+
+def precision_features(run: dict) -> float | None:
+    """precision@5 of the last hidden layer, in per cent."""
+    return 100 * run["retrieval"]["features"] if "retrieval" in run else None
+
+
+def precision_pixels(run: dict) -> float | None:
+    """precision@5 of raw pixels, in per cent."""
+    return 100 * run["retrieval"]["pixels"] if "retrieval" in run else None
+
+
 def epochs_until(errors: list[float], level: float) -> float:
     """When a falling curve, one value at the end of each epoch, first reaches `level`."""
     for i, error in enumerate(errors):
@@ -51,4 +71,5 @@ def epochs_until(errors: list[float], level: float) -> float:
 
 
 METRICS = {f.__name__: f for f in (test_error, test_error_10, gap, train_error, epochs_to_quarter,
-                                   last_val_error, early_loss)}
+                                   last_val_error, early_loss, colour_difference,
+                                   colour_by_chance, precision_features, precision_pixels)}

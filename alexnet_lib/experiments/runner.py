@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 import torch
 
-from alexnet_lib import datasets
+from alexnet_lib import datasets, features
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities, scores
 from alexnet_lib.experiments import ANYWHERE, SETUPS, Arm, Claim
 from alexnet_lib.experiments.metrics import METRICS
+from alexnet_lib.models import AlexNet
 from alexnet_lib.training import TrainConfig, Trainer, machine, provenance, resolve, train
 
 RESULTS = Path(__file__).parents[2] / "data" / "results"
@@ -248,7 +249,19 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
         split = "test" if "test" in dataset.splits else "val"
         record["test"] = {str(views): _measured(run, split, views) for views in (1, 10)}
         record["train"] = _measured(run, "train", 1, TRAIN_SAMPLE)
+        record |= _seen(run, dataset.splits[split])
     return record
+
+
+def _seen(run: Trainer, test: datasets.Split) -> dict:
+    """What an AlexNet with colour images and two columns has learned to see."""
+    if not isinstance(run.model, AlexNet) or (run.model.columns, run.model.in_channels) != (2, 3):
+        return {}
+    index = features.colour_selectivity(features.kernels(run))
+    difference, by_chance = features.column_difference(index)
+    return {"colour": {"difference": difference, "by_chance": by_chance,
+                       "selectivity": [round(value, 4) for value in index.tolist()]},
+            "retrieval": features.retrieval(run, run.dataset.splits["train"], test)}
 
 
 def _measured(run: Trainer, split: str, views: int, most: int | None = None) -> dict:

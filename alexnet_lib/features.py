@@ -1,0 +1,226 @@
+"""What the units of a trained net respond to: kernels, maps, patches, likeness (section 6.1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet_lib import memory
+from alexnet_lib.augment import crop
+from alexnet_lib.errors import UserError
+from alexnet_lib.layers import MaxPool
+from alexnet_lib.models import AlexNet
+from alexnet_lib.training import Trainer
+from alexnet_lib.weights import Loaded
+
+
+def kernels(net: Loaded | Trainer) -> Tensor:
+    """The kernels of conv1, (maps, channels, side, side), in their own units."""
+    return named(net, "conv1").weight.detach().float().cpu()
+
+
+def colour_selectivity(weights: Tensor) -> Tensor:
+    """The share of each kernel's energy that is colour, (maps,): 0 is grey, 1 has no grey part.
+
+    A kernel is the sum of a grey one, the same in red, green and blue, and a rest; shares are of
+    the sum of squares. Of noise two thirds are colour. weights: (maps, 3, side, side).
+    """
+    grey = 3 * weights.mean(1).square().sum((1, 2))
+    return 1 - grey / weights.square().sum((1, 2, 3)).clamp_min(1e-30)
+
+
+def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """(difference of the two columns' means, the mean difference if kernels were dealt at random).
+
+    index: (maps,), the first column's half first; both results are without sign.
+    """
+    generator, half = torch.Generator().manual_seed(seed), len(index) // 2
+
+    def apart(values: Tensor) -> Tensor:
+        return (values[..., :half].mean(-1) - values[..., half:].mean(-1)).abs()
+
+    dealt = torch.stack([index[torch.randperm(len(index), generator=generator)]
+                         for _ in range(draws)])
+    return float(apart(index)), float(apart(dealt).mean())
+
+
+def named(net: Loaded | Trainer, layer: str) -> nn.Module:
+    """The layer of that name. Raises UserError."""
+    model = net.model
+    parts = [getattr(model, part) for part in ("features", "classifier") if hasattr(model, part)]
+    found = {name: child for part in parts or [model] for name, child in part.named_children()}
+    if layer not in found:
+        raise UserError(f"no layer {layer!r} here: use one of {', '.join(found)}")
+    return found[layer]
+
+
+@torch.no_grad()
+def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) -> Tensor:
+    """What `layer` gives for the centre crops of stored images, on the CPU in float32.
+
+    images: (N, S, S, 3) uint8. Returns (N, maps, side, side), of a full layer (N, units).
+    """
+    found, module = [], named(net, layer)
+    hook = module.register_forward_hook(lambda m, x, y: found.append(y.float().cpu()))
+    net.model.eval()
+    try:
+        with memory.kept():
+            for index in torch.arange(len(images)).split(batch_size):
+                net.model(net.augment.view(images, index))
+    finally:
+        hook.remove()
+    return torch.cat(found)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Which pixels of the net's input reach a unit: in rows as in columns, unit i sees
+    `size` pixels from `start + stride * i` on; outside of the image there are zeros."""
+
+    size: int
+    stride: int
+    start: int
+
+    def box(self, i: int, j: int, side: int) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right) of the pixels of unit (i, j) within an image of `side`."""
+        top, left = (self.start + self.stride * n for n in (i, j))
+        return (max(top, 0), max(left, 0), min(top + self.size, side), min(left + self.size, side))
+
+
+def field(model: AlexNet, layer: str) -> Field:
+    """The receptive field of a layer of `features`: by convolutions and pooling alone.
+
+    (The spatial norm of variant "2012" reaches four pixels of its map further, to scale.) Raises
+    UserError for another layer.
+    """
+    size, stride, start = 1, 1, 0
+    for name, module in model.features.named_children():
+        if isinstance(module, (nn.Conv2d, MaxPool)):
+            kernel, step, padding = (value[0] if isinstance(value, tuple) else value for value in
+                                     (module.kernel_size, module.stride,
+                                      getattr(module, "padding", 0)))
+            size, start = size + (kernel - 1) * stride, start - padding * stride
+            stride *= step
+        if name == layer:
+            return Field(size, stride, start)
+    raise UserError(f"{layer!r} is no layer of the convolutions: use one of "
+                    f"{', '.join(name for name, _ in model.features.named_children())}")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A place that excites a unit: of image `index`, the pixels of the crop within `box`."""
+
+    index: int
+    response: float
+    box: tuple[int, int, int, int]
+    pixels: np.ndarray  # (height, width, 3) uint8
+
+
+def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9,
+                batch_size: int = 128) -> dict[int, list[Patch]]:
+    """For each unit (map) of a layer, the images that excite it most, strongest first.
+
+    At most one place of an image counts. images: (N, S, S, 3) uint8.
+    """
+    units, count = list(units), min(count, len(images))
+    maps = named(net, layer)
+    total = getattr(maps, "out_channels", None)
+    if total is not None and max(units) >= total:
+        raise UserError(f"{layer} has {total} maps, 0 to {total - 1}: there is no {max(units)}")
+    best, places = [], []
+    for index in torch.arange(len(images)).split(batch_size):  # maps of all images are too many
+        found = responses(net, images[index.numpy()], layer, batch_size)[:, units]
+        value, place = found.flatten(2).max(2)
+        best.append(value)
+        places.append(place)
+        side = found.shape[-1]
+    value, order = torch.cat(best).topk(count, 0)
+    place = torch.cat(places).gather(0, order)
+    seen = field(net.model, layer)
+    result = {}
+    for column, unit in enumerate(units):
+        result[unit] = []
+        for row in range(count):
+            i, j = divmod(int(place[row, column]), side)
+            index, box = int(order[row, column]), seen.box(i, j, net.augment.size)
+            picture = centre(net, images, [index])[0]
+            result[unit].append(Patch(index, float(value[row, column]), box,
+                                      picture[box[0]:box[2], box[1]:box[3]]))
+    return result
+
+
+def centre(net: Loaded | Trainer, images, index) -> np.ndarray:
+    """The centre crops that the net sees of stored images, (N, size, size, 3) uint8."""
+    size, free = net.augment.size, net.augment.stored - net.augment.size
+    middle = [free // 2] * len(index)
+    cut = crop(images, index, middle, middle, [False] * len(index), size)
+    return cut.permute(0, 2, 3, 1).numpy()
+
+
+def maximise(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
+             shift: int = 4, blur: float = 0.02, seed: int = 0) -> np.ndarray:
+    """A picture that excites a unit, found by climbing its gradient from grey noise.
+
+    layer: any; of a map its middle unit is meant. At each step the picture is moved by up to
+    `shift` pixels and blurred a little, so that it does not end in noise that only this unit at
+    this place likes. Returns (size, size, 3) uint8, grey being the mean colour.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size, config = net.augment.size, net.config
+    x = torch.randn(1, config.in_channels, size, size, generator=generator) * 8
+    x = x.to(config.device).requires_grad_()
+    found = []
+    hook = named(net, layer).register_forward_hook(lambda m, given, out: found.append(out))
+    net.model.eval()
+    try:
+        for _ in range(steps):
+            down, right = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
+            net.model(x.roll((down, right), (2, 3)))
+            out = found.pop()[0, unit]
+            middle = out if out.dim() == 0 else out[out.shape[0] // 2, out.shape[1] // 2]
+            [gradient] = torch.autograd.grad(middle.float(), x)
+            with torch.no_grad():
+                x += rate * gradient / gradient.std().clamp_min(1e-12)
+                x.lerp_(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), blur)
+                x.clamp_(-128, 127)
+    finally:
+        hook.remove()
+    picture = (x.detach()[0] + 128).round().byte().cpu().permute(1, 2, 0)
+    return picture.expand(size, size, 3).numpy()
+
+
+def nearest(features: Tensor, queries: Tensor, count: int = 6, itself: bool = True) -> Tensor:
+    """For each query the numbers of the `count` nearest features by Euclidean distance, (Q, count).
+
+    features: (N, D). queries: (Q, D). itself: False leaves out the very nearest, where the queries
+    are some of the features.
+    """
+    found = torch.cdist(queries.float(), features.float()).topk(count + (not itself), largest=False)
+    return found.indices[:, 0 if itself else 1:]
+
+
+def precision(labels, found: Tensor, query_labels) -> float:
+    """The share of the found images that have the query's class, over all queries: precision@k."""
+    labels, query_labels = (torch.as_tensor(np.array(y)) for y in (labels, query_labels))
+    return float((labels[found] == query_labels[:, None]).float().mean())
+
+
+def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 2000) -> dict:
+    """precision@`count` of the last hidden layer and of raw pixels: for test images, the nearest
+    training images (Fig. 4, right).
+
+    train, test: `datasets.Split`; the first `most` images of each are used. Pixels are those of
+    the centre crops, at most 64 x 64. Returns `features` and `pixels`, fractions.
+    """
+    def described(split) -> tuple[Tensor, Tensor]:
+        images = split.images[:most]
+        pixels = torch.from_numpy(centre(net, images, range(len(images)))).permute(0, 3, 1, 2)
+        small = F.adaptive_avg_pool2d(pixels.float(), min(64, pixels.shape[-1]))  # to save memory
+        return responses(net, images, "act7"), small.flatten(1)
+
+    known, asked = described(train), described(test)
+    return {name: precision(train.labels[:most], nearest(a, b, count), test.labels[:most])
+            for name, a, b in zip(("features", "pixels"), known, asked, strict=True)}

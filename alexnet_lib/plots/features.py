@@ -1,0 +1,127 @@
+"""Figures of notebook 12 and of `alexnet filters`: kernels, maps, patches."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from alexnet_lib.plots import BLUE, ORANGE
+
+
+def tiles(pictures, across: int, gap: int = 1, ground: float = 1.0) -> np.ndarray:
+    """Pictures of one size in rows of `across`, with lines of `gap` pixels between them.
+
+    pictures: (N, height, width) or (N, height, width, 3), 0-1.
+    """
+    pictures = np.asarray(pictures, float)
+    count, height, width = pictures.shape[:3]
+    rows = -(-count // across)
+    sheet = np.full((rows * (height + gap) + gap, across * (width + gap) + gap,
+                     *pictures.shape[3:]), ground)
+    for i, picture in enumerate(pictures):
+        top, left = (gap + n * (size + gap) for n, size in zip(divmod(i, across), (height, width),
+                                                               strict=True))
+        sheet[top:top + height, left:left + width] = picture
+    return sheet
+
+
+def as_pictures(weights) -> np.ndarray:
+    """Kernels (N, 3 or 1, side, side) as pictures (N, side, side, 3): each on its own scale, grey
+    where it is 0."""
+    weights = np.asarray(weights).transpose(0, 2, 3, 1)
+    weights = np.broadcast_to(weights, (*weights.shape[:3], 3))
+    return 0.5 + 0.5 * weights / np.abs(weights).max((1, 2, 3), keepdims=True).clip(1e-12)
+
+
+def kernels(weights, columns: int = 2, index=None) -> Figure:
+    """The first layer's kernels, column above column, as in the paper's Fig. 3.
+
+    weights: (maps, 3, side, side). index: (maps,), the colour selectivity: kernels are sorted by
+    it within their column, and a strip below each shows it, from grey to orange.
+    """
+    halves = np.array_split(np.arange(len(weights)), columns)
+    across = -(-len(halves[0]) // max(1, round((len(halves[0]) / 5) ** 0.5)))
+    figure, panels = plt.subplots(columns, 1, figsize=(9, 9 * columns * 0.3), squeeze=False)
+    for number, (half, axes) in enumerate(zip(halves, panels[:, 0], strict=True)):
+        if index is not None:
+            half = half[np.argsort(np.asarray(index)[half])]
+        pictures = as_pictures(np.asarray(weights)[half])
+        if index is not None:
+            pictures = np.concatenate([pictures, strip(np.asarray(index)[half], pictures)], 1)
+        axes.imshow(tiles(pictures, across), interpolation="nearest")
+        told = f"column {number + 1}" if columns > 1 else "all kernels"
+        if index is not None:
+            told += f": colour {100 * float(np.mean(np.asarray(index)[half])):.0f} % of the energy"
+        axes.set_title(told, fontsize=11, loc="left")
+        axes.axis("off")
+    return figure
+
+
+def strip(index, pictures) -> np.ndarray:
+    """A line of pixels for each picture: as far orange as its `index`, the rest grey."""
+    side = pictures.shape[2]
+    filled = np.arange(side) < np.round(np.asarray(index) * side)[:, None]
+    orange = np.array([int(ORANGE[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(filled[..., None], orange, 0.85)[:, None]
+
+
+def maps(picture, responses: dict, most: int = 12) -> Figure:
+    """An image and, layer by layer, its strongest maps, each layer on one scale.
+
+    picture: (side, side, 3) uint8. responses: by layer, (maps, height, width).
+    """
+    figure = plt.figure(figsize=(11, 1.15 * (len(responses) + 1.2)))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 4))
+    axes = left.subplots()
+    axes.imshow(picture)
+    axes.set_title("what the net sees", fontsize=10)
+    axes.axis("off")
+    for axes, (layer, found) in zip(np.atleast_1d(right.subplots(len(responses), 1)),
+                                    responses.items(), strict=True):
+        found = np.maximum(np.asarray(found, float), 0)
+        order = found.max((1, 2)).argsort()[::-1][:most]
+        scaled = found[order] / max(found.max(), 1e-12)
+        axes.imshow(tiles(scaled, most, gap=max(1, found.shape[1] // 25)), cmap="gray",
+                    vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+        axes.set_title(f"{layer}: {min(most, len(found))} of {len(found)} maps, "
+                       f"{found.shape[1]} x {found.shape[2]}", fontsize=9, loc="left")
+        axes.axis("off")
+    return figure
+
+
+def patches(found: dict, layer: str) -> Figure:
+    """For each unit a row of the patches that excite it most, strongest first.
+
+    found: of `features.top_patches`.
+    """
+    count = max(len(row) for row in found.values())
+    figure, panels = plt.subplots(len(found), count, squeeze=False,
+                                  figsize=(1.05 * count + 0.8, 1.1 * len(found) + 0.4))
+    for (unit, row), line in zip(found.items(), panels, strict=True):
+        for axes in line:
+            axes.axis("off")
+        for axes, patch in zip(line, row, strict=False):
+            axes.imshow(patch.pixels)
+        line[0].text(-0.15, 0.5, f"map {unit}", transform=line[0].transAxes, ha="right",
+                     va="center", fontsize=9)
+    figure.suptitle(f"what excites {layer} most", fontsize=11)
+    return figure
+
+
+def placed(picture, boxes: dict[str, tuple]) -> Figure:
+    """A picture with the receptive fields of units in several layers.
+
+    boxes: by name, (top, left, bottom, right) in pixels.
+    """
+    figure, axes = plt.subplots(figsize=(5, 5))
+    axes.imshow(picture)
+    for (name, (top, left, bottom, right)), style in zip(boxes.items(), ("-", "--", ":", "-.") * 3,
+                                                         strict=False):
+        axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
+                                     fill=False, ec="white", lw=4))
+        axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
+                                     fill=False, ec=BLUE, lw=2, ls=style,
+                                     label=f"{name}: {bottom - top} pixels"))
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
+    axes.set(xlabel="pixel", ylabel="pixel")
+    axes.grid(False)
+    return figure

@@ -1,0 +1,139 @@
+"""What units respond to, against gradients, brute force and counting by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from alexnet_lib import datasets, features
+from alexnet_lib.errors import UserError
+from alexnet_lib.models import AlexNet
+from alexnet_lib.training import TrainConfig, Trainer
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load("shapes", 72, counts={"train": 24, "val": 10, "test": 12}, progress=False)
+
+
+@pytest.fixture(scope="module")
+def net(data):
+    run = Trainer(TrainConfig(data="shapes", input_size=67, stored_size=72, width=0.1,
+                              variant="2012", device="cpu", precision="fp32"), data, progress=False)
+    run.model.eval()
+    return run
+
+
+def test_colour_of_kernels_that_are_known():
+    grey = torch.randn(4, 1, 11, 11).expand(4, 3, 11, 11)
+    red_green = torch.cat([grey[:, :1], -grey[:, :1], 0 * grey[:, :1]], 1)
+    assert features.colour_selectivity(grey).abs().max() < 1e-5
+    assert (features.colour_selectivity(red_green) - 1).abs().max() < 1e-5
+    noise = features.colour_selectivity(torch.randn(200, 3, 11, 11))
+    assert noise.mean() == pytest.approx(2 / 3, abs=0.01)
+    red = torch.cat([grey[:, :1], 0 * grey[:, :2]], 1)  # a third of it is grey
+    assert features.colour_selectivity(5 * red).tolist() == pytest.approx([2 / 3] * 4)
+
+
+def test_columns_that_share_the_colours_or_not():
+    apart = torch.cat([torch.zeros(48), torch.ones(48)])
+    difference, by_chance = features.column_difference(apart)
+    assert difference == 1 and 0.05 < by_chance < 0.12  # sqrt(2/pi) / sqrt(96), about 0.08
+    mixed = torch.tensor([0.0, 1.0]).repeat(48)
+    assert features.column_difference(mixed)[0] == 0
+
+
+def test_responses_are_those_of_the_layer(net, data):
+    images = data.splits["val"].images
+    x = net.augment.view(images, range(10))
+    with torch.no_grad():
+        conv2 = run_until(net.model.features, "conv2", x)
+    torch.testing.assert_close(features.responses(net, images, "conv2", batch_size=4), conv2)
+    units = net.model.classifier.fc7.out_features
+    assert features.responses(net, images, "act7").shape == (10, units)
+    with pytest.raises(UserError, match="no layer 'conv9' here: use one of pad, conv1"):
+        features.responses(net, images, "conv9")
+
+
+def run_until(parts, last, x):
+    for name, part in parts.named_children():
+        x = part(x)
+        if name == last:
+            return x
+
+
+@pytest.mark.parametrize("pool", [(3, 2), (2, 2)])
+@pytest.mark.parametrize("layer, place", [("conv1", 3), ("pool1", 2), ("conv2", 0), ("conv2", 3),
+                                          ("conv3", 1), ("conv5", 2), ("pool3", 0)])
+def test_a_receptive_field_is_where_the_gradient_is(pool, layer, place):
+    net = AlexNet(2, input_size=115, width=0.03, lrn=False, pool=pool, activation="tanh",
+                  hidden_bias=0.0).double().eval()
+    found = torch.zeros(115, 115, dtype=torch.bool)
+    for i in range(8):  # max pooling looks at one place of each window: many tries find all
+        noise = torch.randn(1, 3, 115, 115, dtype=torch.float64, generator=torch.Generator()
+                            .manual_seed(i)).requires_grad_()
+        out = run_until(net.features, layer, noise)
+        place = min(place, out.shape[-1] - 1)
+        [g] = torch.autograd.grad(out[0, :, place, place].sum(), noise)
+        found |= g[0].abs().sum(0) > 0
+    rows, columns = found.any(1).nonzero()[:, 0], found.any(0).nonzero()[:, 0]
+    box = features.field(net, layer).box(place, place, 115)
+    slack = 0 if layer == "conv1" else 4  # pixels that no maximum happened to come from
+    for low, high, seen in ((box[0], box[2], rows), (box[1], box[3], columns)):
+        assert low <= seen.min() <= low + slack and high - slack <= seen.max() + 1 <= high
+
+
+def test_fields_of_the_papers_net():
+    net = AlexNet(2, width=0.03)
+    sizes = {layer: features.field(net, layer).size for layer in
+             ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3")}
+    assert sizes == {"conv1": 11, "pool1": 19, "conv2": 51, "pool2": 67, "conv3": 99,
+                     "conv4": 131, "conv5": 163, "pool3": 195}
+    with pytest.raises(UserError, match="no layer of the convolutions"):
+        features.field(net, "fc6")
+
+
+def test_top_patches_by_brute_force(net, data):
+    images = data.splits["train"].images
+    found = features.top_patches(net, images, "conv3", [0, 5], count=3, batch_size=7)
+    whole = features.responses(net, images, "conv3")
+    crops = features.centre(net, images, range(len(images)))
+    for unit in (0, 5):
+        strongest = whole[:, unit].flatten(1).max(1)
+        order = strongest.values.argsort(descending=True)[:3]
+        assert [p.index for p in found[unit]] == order.tolist()
+        for patch in found[unit]:
+            assert patch.response == pytest.approx(strongest.values[patch.index].item())
+            top, left, bottom, right = patch.box
+            assert np.array_equal(patch.pixels, crops[patch.index][top:bottom, left:right])
+    assert len(features.top_patches(net, images[:2], "conv1", [0])[0]) == 2
+    with pytest.raises(UserError, match="has 10 maps, 0 to 9: there is no 99"):
+        features.top_patches(net, images, "conv1", [99])
+
+
+def test_a_picture_that_excites_a_unit(net, data):
+    for layer, unit in (("conv2", 1), ("fc8", 3)):
+        picture = features.maximise(net, layer, unit, steps=30)
+        assert picture.shape == (67, 67, 3) and picture.dtype == np.uint8
+        stored = np.pad(picture, ((2, 3), (2, 3), (0, 0)), mode="edge")
+        ours = middle(features.responses(net, stored[None], layer)[0, unit])
+        others = [middle(out[unit]) for out in
+                  features.responses(net, data.splits["train"].images, layer)]
+        assert ours > np.quantile(others, 0.9)
+
+
+def middle(out):
+    return float(out[out.shape[0] // 2, out.shape[1] // 2] if out.dim() else out)
+
+
+def test_nearest_and_precision_by_hand():
+    points = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    assert features.nearest(points, torch.tensor([[2.9], [0.4]]), 2).tolist() == [[2, 1], [0, 1]]
+    assert features.nearest(points, points, 1, itself=False).tolist() == [[1], [0], [1], [2]]
+    found = torch.tensor([[2, 1], [0, 1]])
+    assert features.precision([0, 0, 1, 1], found, [1, 0]) == 0.75
+
+
+def test_retrieval_of_images_by_themselves(net, data):
+    train = data.splits["train"]
+    found = features.retrieval(net, train, train, count=1)
+    assert found == {"features": 1.0, "pixels": 1.0}
