@@ -79,7 +79,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MINIMUM = {"python": "3.10", "torch": "2.6", "torchvision": "0.21"}
 # What a notebook host may lack, by module. Never torch or numpy: those are the host's own.
 MISSING_MAY_BE = {"torchmetrics": "torchmetrics", "lightning_utilities": "lightning-utilities",
-                  "safetensors": "safetensors"}
+                  "safetensors": "safetensors", "captum": "captum",
+                  "skimage": "scikit-image"}
 
 SETUP_CELL = f'''\
 # Fetch the course where it is not there yet (Colab, an empty folder), then set it up.
@@ -312,6 +313,23 @@ def predictions(name: str):
     """
     from alexnet_lib.evaluation import read_predictions
     return read_predictions(ROOT / "data" / "results" / "predictions" / f"{name}.safetensors")
+
+
+def trained(name: str = "imagenette"):
+    """A recorded net from data/weights, ready to be asked: `weights.Loaded`, on the CPU."""
+    from alexnet_lib.weights import load_model
+    return load_model(ROOT / "data" / "weights" / f"{name}.safetensors", "cpu")
+
+
+def photographs(size: int) -> dict:
+    """Photographs that scikit-image ships, by name: (size, size, 3) uint8, the central square."""
+    import numpy as np
+    import skimage.data
+    from PIL import Image, ImageOps
+    names = ("astronaut", "cat", "coffee", "rocket", "retina", "hubble_deep_field",
+             "immunohistochemistry")
+    return {name: np.asarray(ImageOps.fit(Image.fromarray(getattr(skimage.data, name)()),
+                                          (size, size))) for name in names}
 
 
 def _duration(seconds: float) -> str:

@@ -26,10 +26,10 @@ CLAIMS = (
     note("S03", "run #145", "Raising the rate once more at the end lowers the error",
          "0.41 points, one run, 135 epochs against 91", Arm("restarted", {"schedule": "restart"}),
          Arm("lowered once", {"schedule": "145"}), "here both arms have 30 epochs", epochs=30),
-    note("S04", "2012 source", "A crop for each image errs less than one for 32", "no figure",
+    note("S04", "the 2012 source", "A crop for each image errs less than one for 32", "no figure",
          Arm("per image", {"per": 1}), REFERENCE, "convdata_jpeg.py:77,238-246"),
-    note("S05", "2012 source", "First weights of 0.03 in conv3-5 lower the error", "no figure",
+    note("S05", "the 2012 source", "First weights of 0.03 in conv3-5 lower the error", "no figure",
          REFERENCE, Arm("0.01", {"init": "paper"}), "layers-145.cfg"),
-    note("S06", "2012 source", "Biases that learn twice as fast lower the error", "no figure",
+    note("S06", "the 2012 source", "Biases that learn twice as fast lower the error", "no figure",
          REFERENCE, Arm("equal", {"bias_lr_factor": 1.0}), "layer-params-145.cfg:18-19"),
 )

@@ -2,9 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from alexnet_lib.plots import BLUE, ORANGE
+from alexnet_lib.plots import BLUE, CYCLE, ORANGE
 
 
 def tiles(pictures, across: int, gap: int = 1, ground: float = 1.0) -> np.ndarray:
@@ -124,4 +125,61 @@ def placed(picture, boxes: dict[str, tuple]) -> Figure:
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     axes.set(xlabel="pixel", ylabel="pixel")
     axes.grid(False)
+    return figure
+
+
+def looked_at(picture, fall, slope, answer: str) -> Figure:
+    """A picture, what occlusion says of it, and the size of the gradient.
+
+    picture: (side, side, 3) uint8. fall: (side, side), by how much the answer's probability falls
+    where a square is covered, 0-1. slope: (side, side), 0 or more.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(11, 3.6))
+    panels[0].imshow(picture)
+    panels[0].set_title(f"answer: {answer}", fontsize=11)
+    most = max(np.abs(fall).max(), 1e-9)
+    panels[1].imshow(picture.mean(2), cmap="gray", alpha=0.35)
+    shown = panels[1].imshow(fall, cmap=LinearSegmentedColormap.from_list(
+        "orange_blue", [ORANGE, "white", BLUE]), vmin=-most, vmax=most, alpha=0.75)
+    figure.colorbar(shown, ax=panels[1], label="fall of its probability", fraction=0.046)
+    panels[1].set_title("occlusion", fontsize=11)
+    shown = panels[2].imshow(slope / max(slope.max(), 1e-12), cmap="Greys", vmin=0, vmax=0.6)
+    figure.colorbar(shown, ax=panels[2], label="size, largest is 1", fraction=0.046, extend="max")
+    panels[2].set_title("gradient", fontsize=11)
+    for axes in panels:
+        axes.axis("off")
+    return figure
+
+
+def alike(questions, known, answers: dict) -> Figure:
+    """Each question at the left of a row, then its nearest known pictures, a block for each way.
+
+    questions: (Q, S, S, 3) uint8. known: (N, S, S, 3). answers: by name, (Q, k) numbers of known.
+    """
+    side, count = questions.shape[1], next(iter(answers.values())).shape[1]
+    figure, panels = plt.subplots(1, 1 + len(answers), figsize=(11, 0.83 * len(questions) + 0.3),
+                                  width_ratios=[1] + [count] * len(answers))
+    columns = [("asked", questions[:, None])] + [(name, known[np.asarray(found)])
+                                                 for name, found in answers.items()]
+    for axes, (name, pictures) in zip(panels, columns, strict=True):
+        axes.imshow(tiles(pictures.reshape(-1, side, side, 3) / 255, pictures.shape[1], gap=2))
+        axes.set_title(name, fontsize=11)
+        axes.axis("off")
+    return figure
+
+
+def planes(points: dict, labels, classes) -> Figure:
+    """Pictures as points in planes, with the colour and mark of their class.
+
+    points: by title, (N, 2). labels: (N,).
+    """
+    figure, panels = plt.subplots(1, len(points), figsize=(11, 4.4))
+    looks = [(colour, mark) for mark in "os^" for colour in CYCLE]
+    for axes, (title, places) in zip(panels, points.items(), strict=True):
+        for k, (name, (colour, mark)) in enumerate(zip(classes, looks, strict=False)):
+            chosen = np.asarray(places)[np.asarray(labels) == k]
+            axes.scatter(*chosen.T, s=26, color=colour, marker=mark, alpha=0.8, lw=0, label=name)
+        axes.set(title=title, xlabel="first component", ylabel="second component", xticks=[],
+                 yticks=[])
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
     return figure

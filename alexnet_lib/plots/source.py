@@ -1,0 +1,223 @@
+"""Figures of notebook 13: the paper beside the source of 2012, and the authors' lab notes."""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+
+# What a difference touches, and how much is known of what it does: for `overview`.
+TOUCHES = {"function": "what the\nnet computes", "training": "how it\nis trained",
+           "test": "how it\nis tested", "print": "what is\nprinted"}
+EVIDENCE = {"ledger": ("o", BLUE, "ours: several seeds (the ledger)"),
+            "log": ("s", ORANGE, "theirs: single runs (the logs)"),
+            "exact": ("^", GREEN, "no run needed: counted or worked out"),
+            "none": ("x", RED, "nobody has measured it")}
+KINDS = {"the paper's net": ("*", "black"), "norms": ("o", BLUE), "pooling": ("s", ORANGE),
+         "columns": ("^", GREEN), "depth, more data": ("P", PINK), "rates": ("D", SKY),
+         "inputs": ("v", RED), "other": ("X", GREY)}
+
+
+def card(row: dict) -> Figure:
+    """One difference: the paper's words on the left, the source's on the right, and the rest below.
+
+    Args:
+        row: of data/source/differences.json.
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.3))
+    axes.set(xlim=(0, 2), ylim=(0, 1))
+    axes.axis("off")
+    axes.text(0.02, 1.0, f"{row['number']} · {row['topic']}", fontsize=13, fontweight="bold",
+              va="top")
+    for x, colour, name, words in ((0.02, BLUE, "the paper", row["paper"]),
+                                   (1.03, ORANGE, "the source", row["source"])):
+        axes.add_patch(plt.Rectangle((x, 0.42), 0.95, 0.44, fc=colour, alpha=0.18, lw=0))
+        axes.add_patch(plt.Rectangle((x, 0.42), 0.015, 0.44, fc=colour, lw=0))
+        axes.text(x + 0.05, 0.83, name, fontsize=10, color=GREY, va="top")
+        axes.text(x + 0.05, 0.74, textwrap.fill(words, 44), fontsize=11, va="top",
+                  linespacing=1.3)
+    below = {"what it does": row["effect"], "measured?": row["measured"],
+             "where": row["where"], "in the library": row["library"] or "–"}
+    y = 0.35
+    for name, words in below.items():
+        words = textwrap.fill(words, 88)
+        axes.text(0.02, y, name, fontsize=10, color=GREY, va="top")
+        axes.text(0.32, y, words, fontsize=10, va="top", linespacing=1.25)
+        y -= 0.09 + 0.06 * words.count("\n")
+    return figure
+
+
+def overview(rows: list[dict]) -> Figure:
+    """What each difference touches, and how much anybody knows of what it does.
+
+    Args:
+        rows: of data/source/differences.json.
+    """
+    figure, axes = plt.subplots(figsize=(9.5, 6.6))
+    for row in rows:
+        mark, colour, _ = EVIDENCE[row["evidence"]]
+        axes.plot(list(TOUCHES).index(row["touches"]), -row["number"], mark, color=colour, ms=10,
+                  mew=2.5 if mark == "x" else 1)
+    for mark, colour, label in EVIDENCE.values():
+        axes.plot([], [], mark, color=colour, ms=9, mew=2.5 if mark == "x" else 1, label=label)
+    axes.set_yticks([-row["number"] for row in rows],
+                    [f"{row['topic']}  {row['number']:2}" for row in rows], fontsize=10)
+    axes.set_xticks(range(len(TOUCHES)), TOUCHES.values())
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set(xlim=(-0.5, len(TOUCHES) - 0.5), ylim=(-len(rows) - 0.6, -0.4))
+    axes.spines[:].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=10)
+    return figure
+
+
+def shares(image, kept: dict[str, np.ndarray], title: str) -> Figure:
+    """An image, and for each form of a normalisation the share of a response that it leaves.
+
+    Args:
+        image: (S, S, 3) uint8. kept: by name, (H, W), 0-1. title: of all panels but the image.
+    """
+    figure, panels = plt.subplots(1, 1 + len(kept), figsize=(2.3 * (1 + len(kept)), 3.1))
+    panels[0].imshow(image)
+    panels[0].set_title("the image", fontsize=10.5)
+    for axes, (name, values) in zip(panels[1:], kept.items(), strict=True):
+        shown = axes.imshow(100 * np.asarray(values), cmap="cividis", vmin=0, vmax=100)
+        axes.set_title(name, fontsize=10.5)
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+    figure.colorbar(shown, ax=panels[1:], location="bottom", label=title, shrink=0.6, aspect=40)
+    return figure
+
+
+def minibatches(sheets: dict[str, np.ndarray]) -> Figure:
+    """The same pictures as several programs hand them to the net: a row for each program.
+
+    Args:
+        sheets: by name, (N, C, C, 3) uint8; the same N for all.
+    """
+    count = len(next(iter(sheets.values())))
+    figure, panels = plt.subplots(len(sheets), count, squeeze=False,
+                                  figsize=(1.35 * count + 1.3, 1.5 * len(sheets)))
+    for line, (name, sheet) in zip(panels, sheets.items(), strict=True):
+        for axes, picture in zip(line, sheet, strict=True):
+            axes.imshow(picture)
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5, labelpad=8)
+    return figure
+
+
+def timeline(runs: list[dict], kind: str = "all") -> Figure:
+    """The runs of the lab notes by number, with their error; those without one in a strip above.
+
+    Args:
+        runs: of data/source/lab-notes.json: those on ILSVRC-2012 with ten views are drawn, and
+            those that were stopped. kind: "all", or the one of `KINDS` to bring out.
+    """
+    figure, (strip, axes) = plt.subplots(2, 1, figsize=(11.5, 6.4), sharex=True,
+                                         height_ratios=(1, 4))
+    stopped = [run for run in runs if "top1" not in run]
+    logged = [run for run in runs if run.get("data") == "2012 validation" and run["views"] == 10]
+    best = next(run for run in logged if run["run"] == "145")
+    level, half = 100 * best["top1"], 200 * np.sqrt(best["top1"] * (1 - best["top1"]) / 50_000)
+    axes.axhspan(level - half, level + half, color=GREY, alpha=0.14, lw=0)
+    axes.text(98, level + half - 0.03, "#145, two standard\nerrors up and down", fontsize=9,
+              color=GREY, va="top")
+    for panel in (strip, axes):
+        panel.axvspan(144.3, 151.5, color=ORANGE, alpha=0.12, lw=0)
+    for where, name in ((121, "before the paper's net"), (147.9, "around it"), (166, "after it")):
+        strip.text(where, 1.02, name, ha="center", va="bottom", fontsize=11,
+                   transform=strip.get_xaxis_transform())
+    for run in logged:
+        _mark(axes, run, 100 * run["top1"], kind, SHIFTS.get(run["run"], (6, -4)))
+    for row, run in enumerate(stopped):
+        _mark(strip, run, -(row % 3), kind, None)
+    for name, (mark, colour) in KINDS.items():
+        axes.plot([], [], mark, color=colour, ms=12 if mark == "*" else 8, label=name)
+    strip.set(yticks=[], ylim=(-2.7, 0.7))
+    strip.set_ylabel("stopped, or\nno number", rotation=0, ha="right", va="center", fontsize=10)
+    axes.set(xlim=(97, 181), xlabel="number of the run", ylabel="top-1 error, %",
+             ylim=(38.75, 42.35))
+    axes.legend(loc="lower left", ncols=2, fontsize=10)
+    return figure
+
+
+# Where a run's name stands, in points from its mark, where the usual place is taken.
+SHIFTS = {"145": (-30, 6), "145 restarted": (-88, -4), "146, 2009": (8, -2), "146, 2011": (8, -9),
+          "155": (-26, -4), "156": (6, 3), "157": (-26, 2), "158": (6, -10), "147": (-26, 2),
+          "167": (-27, -4), "170": (-30, 9), "170-quant": (6, 6), "170, faded": (-30, -13),
+          "171": (4, -13), "174": (6, -8), "166": (7, -2), "135": (-26, 2), "131": (-26, -4)}
+
+
+def _mark(axes, run: dict, y: float, kind: str, shift) -> None:
+    mark, colour = KINDS[run["kind"]]
+    chosen = kind in ("all", run["kind"])
+    axes.plot(run["number"], y, mark, color=colour, ms=15 if mark == "*" else 8,
+              alpha=1 if chosen else 0.15, mec="white", mew=0.6, zorder=3 if chosen else 2)
+    if shift is not None and chosen:
+        axes.annotate(run["run"], (run["number"], y), xytext=shift, textcoords="offset points",
+                      fontsize=9.5)
+
+
+def rates(rates: dict[str, list[float]], events: dict[int, str]) -> Figure:
+    """Learning rates over the epochs of a run, with what was measured at some of them.
+
+    Args:
+        rates: by name, a rate for each epoch; 0 is not drawn. events: by epoch, words.
+    """
+    figure, axes = plt.subplots(figsize=(9.5, 3.6))
+    for (name, values), colour, dash in zip(rates.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
+                                            ("-", "--", ":")):
+        shown = np.where(np.array(values) > 0, values, np.nan)
+        axes.step(range(len(shown)), shown, where="post", color=colour, lw=2.5, ls=dash, label=name)
+    for epoch, words in events.items():
+        axes.axvline(epoch, color=GREY, lw=1)
+        axes.text(epoch - 1, 0.03, words, ha="right", va="center", fontsize=10)
+    axes.set(yscale="log", xlabel="epoch", ylabel="learning rate", ylim=(5e-6, 0.06))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.05))
+    return figure
+
+
+def faded(chunk, other, mixed) -> Figure:
+    """Pictures, other pictures, and the first with a little of the second: three rows.
+
+    Args:
+        chunk, other, mixed: (N, S, S, 3) uint8.
+    """
+    return minibatches({"0.75 of these": chunk, "0.25 of these": other, "what the net sees": mixed})
+
+
+def forest(rows: list[dict], unit: str) -> Figure:
+    """One line for each comparison: seeds as dots, the 95 % interval of their mean as a bar.
+
+    Args:
+        rows: `label`, `effects` (one for each seed, may be empty), `interval` or None, and `log`,
+            the difference in the authors' single runs, or None. unit: of the x axis.
+    """
+    figure, axes = plt.subplots(figsize=(9.5, 0.5 * len(rows) + 1.5))
+    axes.axvline(0, color=GREY, lw=1)
+    for y, row in enumerate(reversed(rows)):
+        values = list(row["effects"])
+        if row["interval"]:
+            axes.plot(row["interval"], [y, y], color=SKY, lw=9, alpha=0.6, solid_capstyle="butt")
+            axes.plot([np.mean(values)] * 2, [y - 0.28, y + 0.28], color=BLUE, lw=2.5)
+        axes.plot(values, [y] * len(values), "o", color=BLUE, ms=6, mec="white", mew=0.8, zorder=3)
+        if row["log"] is not None:
+            axes.plot(row["log"], y, "D", color=ORANGE, ms=9, mec="black", mew=0.7)
+        if not values:
+            axes.text(0.99, y, "not run yet", color=GREY, ha="right", va="center", fontsize=10,
+                      transform=axes.get_yaxis_transform())
+    axes.plot([], [], color=SKY, lw=9, alpha=0.6, label="95 % interval of the mean")
+    axes.plot([], [], color=BLUE, lw=2.5, label="mean")
+    axes.plot([], [], "o", color=BLUE, ms=6, label="one seed each")
+    axes.plot([], [], "D", color=ORANGE, mec="black", label="the authors' single runs (ImageNet)")
+    axes.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
+    axes.set(xlabel=unit, ylim=(-0.6, len(rows) - 0.4))
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, -0.5), max(high, 2) + 0.3)
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=10)
+    return figure

@@ -1,0 +1,74 @@
+"""The common mistakes, each of which the checks must refuse."""
+
+import torch
+
+
+def _covered(ask, x, size, fill=0.0, copy=True, sign=1, channels=slice(None)):
+    rows, columns = x.shape[2] // size, x.shape[3] // size
+    fall, whole, piled = torch.zeros(rows, columns), float(ask(x)), x.clone()
+    for i in range(rows):
+        for j in range(columns):
+            covered = x.clone() if copy else piled
+            covered[:, channels, i * size:(i + 1) * size, j * size:(j + 1) * size] = fill
+            fall[i, j] = sign * (whole - float(ask(covered)))
+    return fall
+
+
+def _in_place(ask, x, size):
+    whole, rows, columns = float(ask(x)), x.shape[2] // size, x.shape[3] // size
+    fall = torch.zeros(rows, columns)
+    for i in range(rows):
+        for j in range(columns):
+            x[:, :, i * size:(i + 1) * size, j * size:(j + 1) * size] = 0
+            fall[i, j] = whole - float(ask(x))
+    return fall
+
+
+def _fields(steps, late=False, first=1, whole=False):
+    field, jump = first, 1
+    for kernel, stride in steps:
+        if late:
+            jump *= stride
+        field += (kernel if whole else kernel - 1) * jump
+        if not late:
+            jump *= stride
+    return field, jump
+
+
+def _nearest(known, asked, k, largest=False):
+    return torch.cdist(asked, known).topk(k, largest=largest).indices
+
+
+WRONG = {
+    "12-1": [
+        lambda w: 3 * w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # the grey share
+        lambda w: 1 - w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # without the 3
+        lambda w: 1 - 3 * w.mean(1).square() / w.square().sum(1),  # for each pixel
+        lambda w: 1 - 3 * w.mean(1).square().sum() / w.square().sum(),  # of all maps together
+        lambda w: (1 - 3 * w.mean(1).square() / w.square().sum(1)).mean((1, 2)),  # mean of shares
+    ],
+    "12-2": [
+        lambda steps: _fields(steps, late=True),  # its own stride already counted
+        lambda steps: _fields(steps, first=0, whole=True),  # kernel instead of kernel - 1
+        lambda steps: (sum(k for k, _ in steps), 32),  # kernels added up
+        lambda steps: (_fields(steps)[0], sum(s for _, s in steps)),  # strides added up
+    ],
+    "12-3": [
+        lambda known, labels, asked, truth, k:  # the farthest
+        (labels[_nearest(known, asked, k, True)] == truth[:, None]).float().mean(),
+        lambda known, labels, asked, truth, k:  # any hit among the k counts as all
+        (labels[_nearest(known, asked, k)] == truth[:, None]).any(1).float().mean(),
+        lambda known, labels, asked, truth, k:  # the nearest alone
+        (labels[_nearest(known, asked, 1)] == truth[:, None]).float().mean(),
+        lambda known, labels, asked, truth, k:  # a count, no share
+        (labels[_nearest(known, asked, k)] == truth[:, None]).sum(),
+    ],
+    "12-4": [
+        _in_place,  # the squares pile up
+        lambda ask, x, size: _covered(ask, x, size, copy=False),  # on one copy
+        lambda ask, x, size: _covered(ask, x, size, sign=-1),  # the rise
+        lambda ask, x, size: _covered(ask, x, size, fill=1.0),  # covered with ones
+        lambda ask, x, size: _covered(ask, x, size, channels=slice(1)),  # one channel alone
+        lambda ask, x, size: _covered(ask, x, size).T,  # rows and columns swapped
+    ],
+}
