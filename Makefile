@@ -10,7 +10,7 @@ START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-st
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env outputs results bench lint clean
+.PHONY: help lab test env outputs results bench lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -38,6 +38,9 @@ bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="-
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .
+
+colab:  ## make badges and set-up cells point to your fork: REPO=owner/name
+	@$(PYTHON) .ci/colab $(REPO)
 
 clean:  ## remove the environment and what tests left behind
 	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache build *.egg-info

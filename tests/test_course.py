@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -264,3 +265,26 @@ def test_a_name_of_an_earlier_cell_is_explained(capsys):
     assert "NameError" in said.out
     shell.run_cell("[][0]")
     assert "further up" not in capsys.readouterr().err
+
+
+def test_a_fork_can_be_stamped(tmp_path):
+    names = [".ci/colab", "pyproject.toml", "README.md", "alexnet_lib/course.py",
+             *(f"notebooks/{p.name}" for p in (course.ROOT / "notebooks").glob("*.ipynb"))]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(course.ROOT / name, tmp_path / name)
+    own = course.REPOSITORY.removeprefix("https://")
+
+    def stamp(*repo):
+        return subprocess.run([sys.executable, tmp_path / ".ci" / "colab", *repo], text=True,
+                              capture_output=True)
+
+    assert stamp("me/fork").returncode == 0
+    assert [name for name in names if own in (tmp_path / name).read_text()] == []
+    assert "github.com/github/me/fork/blob" not in (tmp_path / names[-1]).read_text()
+    assert "google.com/github/me/fork/blob/main" in (tmp_path / names[-1]).read_text()
+    assert stamp(own.removeprefix("github.com/")).returncode == 0
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (course.ROOT / name).read_bytes()
+    for wrong in ((), ("fork",), ("a/b/c",)):
+        assert "owner/name" in stamp(*wrong).stderr

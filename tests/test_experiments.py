@@ -309,3 +309,12 @@ def test_a_record_tells_what_the_net_has_learned_to_see():
                                               metrics.precision_pixels))
     one = runner.run_once(dataclasses.replace(config, columns=1), data, progress=False)
     assert metrics.colour_difference(one) is None and metrics.precision_pixels(one) is None
+
+
+def test_runs_that_never_get_there_are_still_compared():
+    def run(*errors):
+        return {"curves": {"train_error": list(errors)}}
+    slow, slower, there = run(0.5, 0.4, 0.3), run(0.5, 0.45, 0.4), run(0.5, 0.3, 0.2)
+    assert metrics.epochs_to_quarter(slow) == math.inf
+    assert metrics.way_to_quarter(there) == metrics.epochs_to_quarter(there) == 2.5
+    assert 3 < metrics.way_to_quarter(slow) < metrics.way_to_quarter(slower) < math.inf

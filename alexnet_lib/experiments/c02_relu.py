@@ -16,7 +16,7 @@ def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (), **st
     return Claim(
         id, "3.1", statement, "6 times (four layers, no regularisation)", "times", ("cifar10",),
         (Arm("ReLU"), Arm("tanh", {"activation": "tanh"})), "epochs_to_quarter",
-        choose="epochs_to_quarter", rates=rates, settings=start | {
+        choose="way_to_quarter", rates=rates, settings=start | {
             "variant": "four-layer", "epochs": 40, "until_error": 0.25, "schedule": "constant"},
         effect=lambda relu, tanh: tanh / relu, verdict=six_times, note=note)
 

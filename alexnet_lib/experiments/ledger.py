@@ -54,6 +54,8 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     arms = claim.arms or (None,)
     runs = list(runs_of(claim, arms[0], setup, results).values())
     data = runs[0]["provenance"]["data"] if runs and claim.arms else setup
+    if data.startswith("folder:"):  # an own copy: others will not have that folder
+        data = f"{setup}, from {data}"
     known = math.isfinite(low)
     option = f" --data {data.split(',')[0]}" if claim.arms else ""
     return {
@@ -62,7 +64,8 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
         "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
         "dataset": data if claim.arms else "none",
         "verdict": claim.verdict((low, high)) if known else NOT_RUN,
-        "command": f"alexnet experiment {claim.id}{option} --seeds {len(found) or 5}",
+        "command": f"alexnet experiment {claim.id}{option} "
+                   f"--seeds {1 if claim.exact else len(found) or 5}",
         "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in arms],
         "note": (runs[0].get("note") if runs else None) or claim.note}
 

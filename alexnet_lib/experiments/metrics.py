@@ -28,6 +28,16 @@ def epochs_to_quarter(run: dict) -> float:
     return epochs_until(run["curves"]["train_error"], 0.25)
 
 
+def way_to_quarter(run: dict) -> float:
+    """`epochs_to_quarter`; for a run that never gets there, more, the farther it ended from it.
+
+    So a search can compare rates of which none was fast enough, and go on to others.
+    """
+    errors = run["curves"]["train_error"]
+    epochs = epochs_to_quarter(run)
+    return epochs if np.isfinite(epochs) else len(errors) * (1 + errors[-1] - 0.25)
+
+
 def last_val_error(run: dict) -> float:
     """Top-1 error on the validation split at the end of training, in per cent."""
     return 100 * run["curves"]["val_error"][-1]
@@ -71,5 +81,5 @@ def epochs_until(errors: list[float], level: float) -> float:
 
 
 METRICS = {f.__name__: f for f in (test_error, test_error_10, gap, train_error, epochs_to_quarter,
-                                   last_val_error, early_loss, colour_difference,
+                                   last_val_error, early_loss, way_to_quarter, colour_difference,
                                    colour_by_chance, precision_features, precision_pixels)}

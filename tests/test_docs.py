@@ -1,0 +1,48 @@
+"""The pages beside the notebooks say what is so."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROWS = re.findall(r"^\| ([^|]+) \| [^|]+ \| \[(\d\d)\]\(\.\./notebooks/([^)]+)\) \|$",
+                  (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+
+
+def markdown(notebook: str) -> str:
+    cells = json.loads((ROOT / "notebooks" / notebook).read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_the_glossary_is_in_order_and_each_word_is_in_its_notebook():
+    assert len(ROWS) > 50
+    assert [word for word, *_ in ROWS] == sorted((word for word, *_ in ROWS), key=str.lower)
+    missing = [(word, number) for word, number, notebook in ROWS
+               if word.lower() not in markdown(notebook).lower() or not notebook.startswith(number)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT).as_posix() for p in
+                                        [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"),
+                                         *ROOT.glob("data/*.md"), *ROOT.glob("notebooks/*.ipynb")]))
+def test_links_within_the_course_lead_somewhere(page):
+    text = (ROOT / page).read_text() if page.endswith(".md") else markdown(Path(page).name)
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+             if not re.match(r"[a-z]+:", link)]
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_errata_name_cells_that_exist():
+    ids = {cell["id"] for path in ROOT.glob("notebooks/*.ipynb")
+           for cell in json.loads(path.read_text())["cells"]}
+    named = re.findall(r"^\| \d{4}-\d\d-\d\d \| `([^`]+)`", (ROOT / "ERRATA.md").read_text(),
+                       re.MULTILINE)
+    assert named and set(named) <= ids
+
+
+def test_the_issue_form_knows_every_notebook():
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml").read_text()
+    there = sorted(path.name[:2] for path in ROOT.glob("notebooks/*.ipynb"))
+    assert re.findall(r'"(\d\d)"', form) == there
