@@ -10,7 +10,7 @@ START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-st
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env outputs results bench lint colab clean
+.PHONY: help lab test env outputs results bench site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -35,6 +35,10 @@ results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"
 
 bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="--rounds 1"
 	@$(BIN)/alexnet bench $(ARGS)
+
+site: $(STAMP)  ## make the course a static site, in build/site
+	@PYTHON="$(PYTHON)" EXTRA=,site sh .ci/env $(VENV) $(VENV)/.site
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .

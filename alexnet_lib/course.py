@@ -26,7 +26,7 @@ Call `course.seed()` in each cell that draws random numbers.
 
 1. The stub, a code cell with the id `NN-ex-K`. Its last line is the one call of `course.check`;
    the name it passes is what the learner fills. Untouched, it is `...`, or a function whose body
-   is `...`:
+   is `...`::
 
        def conv_size(n, kernel, stride, padding):
            ...  # how many outputs?
@@ -38,7 +38,7 @@ Call `course.seed()` in each cell that draws random numbers.
    solution has one fenced python block, which takes the stub's place (all but its last line).
    It may use `torch`, `nn`, `F`, `np`, `math` and `course`; anything else it imports itself.
 
-3. The checker, in `alexnet_lib/exercises/nbNN.py`:
+3. The checker, in `alexnet_lib/exercises/nbNN.py`::
 
        from alexnet_lib.exercises import exercise, expect
 
@@ -52,7 +52,7 @@ Call `course.seed()` in each cell that draws random numbers.
    an answer that raises. `number(answer)` and `tensor(answer)` read an answer's value, whatever
    its type, with a hint of their own.
 
-4. At least three wrong answers, in `tests/wrong_answers/nbNN.py`: the common mistakes.
+4. At least three wrong answers, in `tests/wrong_answers/nbNN.py`, the common mistakes::
 
        WRONG = {"02-1": [lambda n, k, s, p: (n - k) // s + 1,   # padding forgotten
                          ...]}

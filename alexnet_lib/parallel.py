@@ -311,7 +311,7 @@ def time_exchange(group: Group, sizes: list[int], repeats: int = 10) -> list[flo
 
 
 def run_columns(function: Callable, *args, timeout: float = 120.0, threads: int = 1) -> list:
-    """[function(group, *args) in column 0's process, the same in column 1's]; `run_processes`."""
+    """What `function(group, *args)` returns in column 0 and in column 1; see `run_processes`."""
     return run_processes(2, function, *args, timeout=timeout, threads=threads)
 
 

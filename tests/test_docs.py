@@ -46,3 +46,16 @@ def test_the_issue_form_knows_every_notebook():
     form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml").read_text()
     there = sorted(path.name[:2] for path in ROOT.glob("notebooks/*.ipynb"))
     assert re.findall(r'"(\d\d)"', form) == there
+
+
+def test_the_teachers_minutes_are_those_of_the_notebooks():
+    page = (ROOT / "docs" / "teacher.md").read_text()
+    minutes = {path.name[:2]: re.search(r"\*\*Time\.\*\* (\d+) minutes", markdown(path.name))
+               for path in ROOT.glob("notebooks/*.ipynb")}
+    wrong = []
+    for row in re.findall(r"^\| \d \|.*$", page, re.MULTILINE):
+        cells = [cell.strip() for cell in row.split("|")]
+        told = dict(zip(re.findall(r"\[(\d\d) ", cells[2]), cells[3].split(" + "), strict=False))
+        wrong += [number for number, count in told.items()
+                  if number != "06" and minutes[number][1] != count]
+    assert wrong == []
