@@ -318,3 +318,10 @@ def test_runs_that_never_get_there_are_still_compared():
     assert metrics.epochs_to_quarter(slow) == math.inf
     assert metrics.way_to_quarter(there) == metrics.epochs_to_quarter(there) == 2.5
     assert 3 < metrics.way_to_quarter(slow) < metrics.way_to_quarter(slower) < math.inf
+
+
+def test_the_days_are_those_of_the_whole_net():
+    """Data like shapes would else choose a narrow one."""
+    from alexnet_lib.experiments import c17_days
+    config = dataclasses.replace(resolve(TrainConfig(**c17_days.NET)), num_classes=1000)
+    assert sum(p.numel() for p in build_model(config).parameters()) == 60_965_224
