@@ -71,8 +71,12 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
         if unknown:
             raise UserError(f"torchvision's AlexNet does not know the class {unknown[0]!r}: "
                             "evaluate it on imagenet or imagenette")
-        net.model.answers = [net.classes.index(name) for name in classes]
-    return Loaded(net.model, net.config, tuple(classes), net.augment, net.meta)
+        answers = [net.model.answers[net.classes.index(name)] for name in classes]
+    else:
+        answers = net.model.answers
+    model = Scaled(net.model.net, net.model.std.flatten().tolist(), answers)
+    model = model.to(net.config.device).eval()
+    return Loaded(model, net.config, tuple(classes), net.augment, net.meta)
 
 
 def _folder() -> str:

@@ -439,11 +439,14 @@ class Trainer:
         if meta["fingerprint"] != self.dataset.fingerprint:
             raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
                             "choose the same --data, or another --out")
-        before, now = meta["config"], json.loads(json.dumps(dataclasses.asdict(self.config)))
+        # A choice that came later than the checkpoint had its default then.
+        usual, now = (json.loads(json.dumps(dataclasses.asdict(c))) for c in (TrainConfig(),
+                                                                             self.config))
+        before = usual | meta["config"]
         changed = [key for key in now if key not in ("out", "save_minutes", "data", "device")
-                   and before.get(key) != now[key]]
+                   and before[key] != now[key]]
         if changed:
-            told = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
+            told = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
             raise UserError(f"{self.path} is of another configuration ({told}): resume with the "
                             "same options, or choose another --out")
 

@@ -3,12 +3,6 @@
 Sphinx with myst-nb, because one tool then makes both, runs nothing, and needs only Python.
 """
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 project = "AlexNet, the course"
 author = "The AlexNet course authors"
 copyright = "The AlexNet course authors, MIT licence"

@@ -46,6 +46,9 @@ def test_the_same_answers_as_by_torchvisions_own_transforms(tmp_path, net, deliv
     two = torch.stack(theirs)[:, [497, 0]]
     torch.testing.assert_close(answers, two / two.sum(1, keepdim=True), rtol=0.01, atol=1e-6)
     assert ten.classes == ("church", "tench") and len(ours.classes) == 1000
+    assert probabilities(ours, np.stack(stored)).shape == (3, 1000)  # left as it was
+    torch.testing.assert_close(probabilities(pretrained.among(ten, ("tench",)), np.stack(stored)),
+                               torch.ones(3, 1))
 
 
 def test_classes_that_imagenet_has_not(delivered):

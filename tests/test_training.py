@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from alexnet_lib import datasets, training
-from alexnet_lib.checkpoints import read_checkpoint, write_atomically
+from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import TrainConfig, Trainer, resolve, train
 from alexnet_lib.weights import load_model
@@ -205,6 +205,18 @@ def test_resuming_another_run_is_refused(data, tmp_path):
         train(dataclasses.replace(config, out=str(tmp_path / "new")), data, resume=True)
     with pytest.raises(UserError, match="needs --out"):
         train(dataclasses.replace(config, out=None), data, resume=True)
+
+
+def test_a_checkpoint_from_before_a_choice_was_there_goes_on(data, tmp_path):
+    config = TrainConfig(**TINY, out=str(tmp_path))
+    run = train(config, data, progress=False)
+    tensors, meta = read_checkpoint(run.path)
+    for later in ("hidden", "talk"):
+        del meta["config"][later]
+    write_checkpoint(run.path, tensors, meta)
+    assert train(config, data, resume=True, progress=False).step == run.step
+    with pytest.raises(UserError, match="hidden 4096 -> 512"):
+        train(dataclasses.replace(config, hidden=512), data, resume=True, progress=False)
 
 
 def test_damaged_checkpoints_are_told(data, tmp_path):
