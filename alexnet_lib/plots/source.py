@@ -12,6 +12,7 @@ from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
 TOUCHES = {"function": "what the\nnet computes", "training": "how it\nis trained",
            "test": "how it\nis tested", "print": "what is\nprinted"}
 EVIDENCE = {"ledger": ("o", BLUE, "ours: several seeds (the ledger)"),
+            "planned": (r"$\circ$", BLUE, "ours: still to be run"),
             "log": ("s", ORANGE, "theirs: single runs (the logs)"),
             "exact": ("^", GREEN, "no run needed: counted or worked out"),
             "none": ("x", RED, "nobody has measured it")}
@@ -49,19 +50,21 @@ def card(row: dict) -> Figure:
     return figure
 
 
-def overview(rows: list[dict]) -> Figure:
+def overview(rows: list[dict], recorded: set[str]) -> Figure:
     """What each difference touches, and how much anybody knows of what it does.
 
     Args:
-        rows: of data/source/differences.json.
+        rows: of data/source/differences.json. recorded: the claims that have been run.
     """
     figure, axes = plt.subplots(figsize=(9.5, 6.6))
     for row in rows:
-        mark, colour, _ = EVIDENCE[row["evidence"]]
-        axes.plot(list(TOUCHES).index(row["touches"]), -row["number"], mark, color=colour, ms=10,
-                  mew=2.5 if mark == "x" else 1)
+        planned = row["evidence"] == "ledger" and row["claim"] not in recorded
+        mark, colour, _ = EVIDENCE["planned" if planned else row["evidence"]]
+        axes.plot(list(TOUCHES).index(row["touches"]), -row["number"], ls="", marker=mark,
+                  color=colour, ms=10, mew=2.5 if mark == "x" else 1)
     for mark, colour, label in EVIDENCE.values():
-        axes.plot([], [], mark, color=colour, ms=9, mew=2.5 if mark == "x" else 1, label=label)
+        axes.plot([], [], ls="", marker=mark, color=colour, ms=9, mew=2.5 if mark == "x" else 1,
+                  label=label)
     axes.set_yticks([-row["number"] for row in rows],
                     [f"{row['topic']}  {row['number']:2}" for row in rows], fontsize=10)
     axes.set_xticks(range(len(TOUCHES)), TOUCHES.values())
