@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torchvision
 from PIL import Image
+from trouble import full_disk
 
 from alexnet_lib import datasets
 from alexnet_lib.datasets import listing, store
@@ -396,6 +397,19 @@ def test_a_download_that_is_cut_short(tmp_path, true_cifar):
     archive.write_bytes(archive.read_bytes()[:-100])
     refused(r"could not download cifar10 \(.*corrupted", datasets.load, "cifar10",
             root=tmp_path / "root")
+
+
+def test_a_disk_that_fills_during_a_download(tmp_path, true_cifar):
+    """What was there stays as it was, and once there is room the download is made again."""
+    root, (archive, *_) = tmp_path / "root", true_cifar
+    root.mkdir()
+    (root / "other").write_text("mine")
+    with full_disk(archive.stat().st_size // 2):
+        refused(r"could not download cifar10 \(.*too large.*make room", datasets.load, "cifar10",
+                root=root)
+    assert (root / "other").read_text() == "mine"
+    assert {k: len(v) for k, v in datasets.load("cifar10", root=root).splits.items()} == {
+        "train": 90, "val": 10, "test": 20}
 
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenette"])

@@ -5,11 +5,9 @@ little memory, files with hostile content.
 of the kills fell while a checkpoint was being written.
 """
 
-import contextlib
 import multiprocessing
 import os
 import pickle
-import resource
 import shutil
 import signal
 import tempfile
@@ -20,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from trouble import full_disk, read_only
 
 from alexnet_lib import cli, datasets
 from alexnet_lib.checkpoints import read_checkpoint
@@ -119,31 +118,6 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(quick_folder, photos):
 
 
 # The disk.
-
-@contextlib.contextmanager
-def full_disk(room: int):
-    """The system refuses whatever would make a file larger than `room` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@contextlib.contextmanager
-def read_only(folder: Path):
-    """Nothing can be written there; whoever is root becomes nobody for a while."""
-    folder.chmod(0o555)
-    if root := os.geteuid() == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o755)
-
 
 @pytest.fixture
 def public():

@@ -1,6 +1,7 @@
 """Which images there are: files, labels, splits and class names of each source of photographs."""
 
 import contextlib
+import errno
 import os
 import tarfile
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ IMAGENETTE = {
 IMAGENETTE_COUNT = 13_394
 SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
                  "test": "test"}
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -203,5 +205,7 @@ def downloading(name: str, allowed: bool):
         yield
     except (OSError, RuntimeError, EOFError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
-        raise UserError(f"could not download {name} ({reason}): check the network and try again, "
-                        "or use --data shapes, which needs none") from None
+        cure = ("make room, or set ALEXNET_DATA_ROOT to a larger disk, and try again"
+                if getattr(error, "errno", None) in DISK_FULL else
+                "check the network and try again, or use --data shapes, which needs none")
+        raise UserError(f"could not download {name} ({reason}): {cure}") from None
