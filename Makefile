@@ -5,23 +5,28 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ARGS   ?=
+DIR    ?= $(CURDIR)
 START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-start-here.ipynb))
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test env outputs results bench site lint colab clean
+.PHONY: help lab test test-browser env outputs results bench site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-lab: $(STAMP)  ## open the course in JupyterLab; options with ARGS="--no-browser --port 9999"
-	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(START) $(ROOT) $(ARGS)
+lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999", DIR=a copy
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(DIR)" $(START) $(ROOT) $(ARGS)
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest --nbval $(ARGS)
+
+test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
+	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
+	$(BIN)/python -m pytest -o addopts=--durations=0 tests/browser $(ARGS)
 
 env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
 	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"

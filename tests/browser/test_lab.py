@@ -1,0 +1,202 @@
+"""The course as a reader has it: JupyterLab in Chromium, started by `make lab`.
+
+Each notebook opens and runs to its end, every control that is moved changes its picture, and the
+dashboard stops and goes on. What it looked like is kept in build/browser.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+COURSE = Path(__file__).parents[2]
+SHOTS = COURSE / "build" / "browser"
+NOTEBOOKS = sorted(path.name for path in (COURSE / "notebooks").glob("*.ipynb"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+                None)  # none: the one that `playwright install chromium` brings
+PATIENCE = 180  # seconds: both cores may be busy
+
+
+def answers(address: str) -> bool:
+    try:
+        return bool(urllib.request.urlopen(address, timeout=1))
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The address of a running lab, over a copy of the notebooks: what it saves is thrown away."""
+    root = tmp_path_factory.mktemp("lab")
+    shutil.copytree(COURSE / "notebooks", root / "notebooks",
+                    ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = (f"--no-browser --port {port} --ServerApp.port_retries=0 --IdentityProvider.token= "
+               "--LabApp.expose_app_in_browser=True")
+    home = {"JUPYTER_CONFIG_DIR": str(root / ".config"), "JUPYTERLAB_WORKSPACES_DIR": str(root),
+            "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings")}
+    with open(root / "log", "w") as log:
+        server = subprocess.Popen(["make", "lab", f"DIR={root}", f"ARGS={options}"], cwd=COURSE,
+                                  stdout=log, stderr=subprocess.STDOUT, env=os.environ | home,
+                                  start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + PATIENCE
+        while not answers(f"{address}/api"):
+            if server.poll() is not None or time.monotonic() > end:
+                pytest.fail((root / "log").read_text()[-2000:])
+            time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # make, the server and its kernels
+        server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    expect.set_options(timeout=PATIENCE * 1000)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.fixture
+def open_notebook(lab, browser):
+    """Opens a notebook by name; its kernel ends with the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE * 1000)
+
+    def opened(name: str) -> Page:
+        page.goto(f"{lab}/lab/tree/notebooks/{name}?reset")
+        page.wait_for_function("""() => {
+            const panel = window.jupyterapp?.shell.currentWidget;
+            return panel?.sessionContext?.session?.kernel?.status === 'idle'; }""")
+        return page
+
+    yield opened
+    page.evaluate("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
+    context.close()
+
+
+def cells(page: Page) -> list[dict]:
+    """By cell: its place, id, kind, source and outputs, as the notebook holds them now."""
+    return page.evaluate("""() =>
+        [...window.jupyterapp.shell.currentWidget.content.model.cells].map((cell, index) => ({
+            index, id: cell.id, kind: cell.type, source: cell.sharedModel.source,
+            outputs: cell.type === 'code' ? cell.outputs.toJSON() : [] }))""")
+
+
+def shown(cell: dict) -> set[str]:
+    """What kinds of output a cell has; progress bars and warnings are not stored."""
+    return {output["output_type"] for output in cell["outputs"] if output.get("name") != "stderr"}
+
+
+def run(page: Page, command: str) -> None:
+    """A command of JupyterLab's menus; returns when the cells have run."""
+    page.evaluate("name => window.jupyterapp.commands.execute('notebook:' + name)", command)
+
+
+def cell(page: Page, index: int) -> Locator:
+    """The cell on the screen: what is far from it, JupyterLab does not draw."""
+    page.evaluate("""async index => {
+        const content = window.jupyterapp.shell.currentWidget.content;
+        content.activeCellIndex = index;
+        await content.scrollToItem(index, 'start'); }""", index)
+    found = page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
+    found.wait_for()
+    return found
+
+
+def picture(area: Locator) -> str:
+    """The data of the widget's picture, which another picture does not share."""
+    return area.locator("img").last.evaluate(
+        "async img => btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest("
+        "'SHA-256', await (await fetch(img.src)).arrayBuffer()))))")
+
+
+def changed(area: Locator, before: str, what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if picture(area) != before:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{what}: the picture stays as it was")
+
+
+def move_everything(area: Locator, where: str) -> int:
+    """Each slider, menu and tick box by keyboard; each must change the picture. Their number."""
+    moved = 0
+    for handle in area.locator(".noUi-handle").all():
+        before = picture(area)
+        end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+        handle.focus()
+        handle.press("ArrowLeft" if end else "ArrowRight")
+        changed(area, before, f"{where}, slider {moved}")
+        moved += 1
+    for menu in area.locator("select").all():
+        before = picture(area)
+        menu.select_option(index=menu.evaluate("m => (m.selectedIndex + 1) % m.length"))
+        changed(area, before, f"{where}, menu {moved}")
+        moved += 1
+    for box in area.locator('input[type="checkbox"]').all():
+        before = picture(area)
+        box.press("Space")
+        changed(area, before, f"{where}, box {moved}")
+        moved += 1
+    return moved
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
+    page = open_notebook(name)
+    stored = cells(page)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name[:2]}.png")
+    run(page, "run-all-cells")
+    ran = cells(page)
+    errors = [f"{c['id']}: {o['ename']}: {o['evalue']}" for c in ran for o in c["outputs"]
+              if o["output_type"] == "error"]
+    assert not errors
+    for old, new in zip(stored, ran, strict=True):
+        assert shown(old) == shown(new), old["id"]
+    for c in ran:
+        explores = c["kind"] == "code" and "widgets.explore(" in c["source"]
+        views = [o for o in c["outputs"]
+                 if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+        assert bool(views) >= explores, c["id"]
+        if explores:
+            area = cell(page, c["index"]).locator(".jp-OutputArea")
+            area.locator("img").last.wait_for()
+            assert move_everything(area, c["id"])
+            page.screenshot(path=SHOTS / f"{c['id']}.png")
+
+
+def test_the_dashboard_stops_and_goes_on(open_notebook):
+    page = open_notebook("09-training-the-full-network.ipynb")
+    board = next(c["index"] for c in cells(page) if "board = Dashboard(" in c["source"])
+    area = cell(page, board).locator(".jp-OutputArea")
+    run(page, "run-all-above")
+    run(page, "run-cell")
+    train, stop = (area.locator("button", has_text=text) for text in ("Train", "Stop"))
+    status = area.locator(".widget-label").last
+    train.press("Enter")
+    expect(status).to_contain_text("training ·")
+    stop.press("Enter")
+    expect(status).to_contain_text("stopped ·")
+    before, told = picture(area), status.inner_text()
+    page.screenshot(path=SHOTS / "09-stopped.png")
+    area.locator("button", has_text="Continue").press("Enter")
+    expect(status).to_contain_text("training ·")
+    expect(status).not_to_have_text(told)
+    changed(area, before, "the dashboard")
+    stop.press("Enter")
+    expect(status).to_contain_text("stopped ·")
