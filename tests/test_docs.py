@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,26 @@ def test_the_teachers_minutes_are_those_of_the_notebooks():
         wrong += [number for number, count in told.items()
                   if number != "06" and minutes[number][1] != count]
     assert wrong == []
+
+
+def prose(page: Path) -> str:
+    """What the course itself says there: no code, formulas, links, and nothing that is quoted."""
+    text = markdown(page.name) if page.suffix == ".ipynb" else page.read_text()
+    for left_out in (r"```.*?```", r"`[^`]*`", r"\$\$.*?\$\$", r"\$[^$\n]+\$", r"“[^”]*”",
+                     r"\]\([^)]*\)", r"<!-- (\w+) -->.*?<!-- /\1 -->", r"<[^>]+>", r"https?://\S+"):
+        text = re.sub(left_out, " ", text, flags=re.DOTALL)
+    return text
+
+
+@pytest.mark.skipif(not shutil.which("hunspell"), reason="needs hunspell and hunspell-en-gb")
+def test_the_prose_is_spelt_as_in_britain():
+    """tests/words.txt has the words of the field that Hunspell's British dictionary lacks."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md"),
+             *ROOT.glob("notebooks/*.ipynb")]
+    used = {word.strip("'") for page in pages for word in
+            re.findall(r"[^\W\d_][^\W\d_']+", prose(page).replace("’", "'"))}
+    unknown = set(subprocess.run(["hunspell", "-d", "en_GB", "-l"], text=True, check=True,
+                                 input="\n".join(used), capture_output=True).stdout.split())
+    ours = set((ROOT / "tests" / "words.txt").read_text().split())
+    assert sorted(unknown - ours) == []
+    assert sorted(ours - used) == []
