@@ -31,8 +31,8 @@ test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and mov
 env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
 	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"
 
-outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all
-	@$(BIN)/python tests/store_outputs.py $(NB)
+outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all; ARGS=--time
+	@$(BIN)/python tests/store_outputs.py $(NB) $(ARGS)
 
 results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"), make tables
 	$(BIN)/alexnet experiment all $(ARGS)

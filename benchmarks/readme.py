@@ -1,8 +1,14 @@
-"""The generated tables of README.md, from recorded results: python -m benchmarks.readme"""
+"""What is generated in README.md, from recorded results: python -m benchmarks.readme
 
+Two tables, times, and a small picture of each notebook: of the cell that is tagged `thumbnail`.
+"""
+
+import base64
+import io
 import json
 import re
 
+from PIL import Image, ImageChops
 from tabulate import tabulate
 
 from alexnet_lib.experiments import ledger
@@ -37,16 +43,45 @@ def claims() -> str:
     return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
 
 
+def thumbnail(notebook: dict) -> Image.Image | None:
+    """The left of the tagged cell's picture, 300 x 200 at most and without its white margin."""
+    tagged = [cell for cell in notebook["cells"]
+              if "thumbnail" in cell["metadata"].get("tags", ())]
+    if not tagged:
+        return None
+    data = next(out["data"]["image/png"] for out in tagged[0]["outputs"]
+                if "image/png" in out.get("data", {}))
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    picture = picture.crop(ImageChops.invert(picture).getbbox())
+    picture = picture.crop((0, 0, min(picture.width, picture.height * 3 // 2), picture.height))
+    picture.thumbnail((300, 200), Image.Resampling.LANCZOS)
+    return picture.quantize(128)
+
+
 TABLES = {"speed": speed, "ledger": claims}
 
 
+def times(text: str) -> str:
+    """The README, with the time of each notebook as its head has it in the row of the course."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?;.*? run in (\d+ s)",
+                         path.read_text())
+        text = re.sub(rf"^(\|.*\(notebooks/{re.escape(path.name)}\) \| .* \|).*\|$",
+                      rf"\1 {time[1].lower()}; runs in {time[2]} |", text, flags=re.MULTILINE)
+    return text
+
+
 def main() -> None:
-    """Put all tables into README.md."""
+    """Put all tables and times into README.md, and its pictures into data/thumbnails."""
     text = README.read_text()
     for name, table in TABLES.items():
         made = table()
         text = between(name).sub(lambda _, made=made: made, text)
-    README.write_text(text)
+    README.write_text(times(text))
+    (ROOT / "data" / "thumbnails").mkdir(exist_ok=True)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if picture := thumbnail(json.loads(path.read_text())):
+            picture.save(ROOT / "data" / "thumbnails" / f"{path.name[:2]}.png", optimize=True)
 
 
 if __name__ == "__main__":

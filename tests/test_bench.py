@@ -1,6 +1,7 @@
 """`alexnet bench`: what it asks, how it makes ratios of it, and that the README repeats it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -106,6 +107,22 @@ def test_json_and_table(monkeypatch, capsys, tmp_path):
 def test_the_readme_repeats_the_records(name):
     found = readme.between(name).search(readme.README.read_text())
     assert found and found.group() == readme.TABLES[name]()
+
+
+def test_the_readme_repeats_the_times_of_the_notebooks():
+    text = readme.README.read_text()
+    assert readme.times(text) == text
+    rows = re.findall(r"\(notebooks/\S+\) \|.* \| .+; runs in \d+ s \|$", text, re.MULTILINE)
+    assert len(rows) == len(list((readme.ROOT / "notebooks").glob("*.ipynb")))
+
+
+def test_every_figure_of_the_readme_is_there():
+    text = readme.README.read_text()
+    shown = set(re.findall(r'data/thumbnails/\w+\.png', text))
+    made = {f"data/thumbnails/{path.name[:2]}.png"
+            for path in (readme.ROOT / "notebooks").glob("*.ipynb")
+            if readme.thumbnail(json.loads(path.read_text()))}
+    assert shown == made and all((readme.ROOT / name).exists() for name in shown)
 
 
 def test_the_record_has_every_row():

@@ -269,8 +269,8 @@ def test_a_name_of_an_earlier_cell_is_explained(capsys):
 
 
 def test_a_fork_can_be_stamped(tmp_path):
-    names = [".ci/colab", "pyproject.toml", "README.md", "alexnet_lib/course.py", "docs/conf.py",
-             "docs/index.md",
+    names = [".ci/colab", "pyproject.toml", "CITATION.cff", "README.md", "alexnet_lib/course.py",
+             "docs/conf.py", "docs/index.md",
              *(f"notebooks/{p.name}" for p in (course.ROOT / "notebooks").glob("*.ipynb"))]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
