@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlexNet": "models", "CifarNet": "models", "layer_table": "models",
     "LocalResponseNorm": "layers", "PaperSGD": "optim", "UserError": "errors",
-    "TrainConfig": "training", "train": "training", "load_model": "weights",
+    "TrainConfig": "config", "train": "training", "load_model": "weights",
     "evaluate": "evaluation", "load": "datasets",
 }
 __all__ = sorted(_HOMES)

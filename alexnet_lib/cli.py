@@ -238,7 +238,8 @@ def train(data, out, resume, skip_broken, device, **choices):
     minibatch, on a GPU each or, with --device cpu, on the CPU.
     """
     from alexnet_lib import parallel
-    from alexnet_lib.training import TrainConfig, pick_device
+    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.devices import pick_device
     from alexnet_lib.training import train as run_training
     given = {name: value for name, value in choices.items() if value is not None}
     config = TrainConfig(data=data, out=out, device=device, skip_broken=skip_broken, **given)
@@ -268,7 +269,7 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     """
     from alexnet_lib import datasets
     from alexnet_lib import doctor as checks
-    from alexnet_lib.training import TrainConfig
+    from alexnet_lib.config import TrainConfig
     from alexnet_lib.weights import load_model
     given = {name: value for name, value in choices.items() if value is not None}
     net = dataset = None

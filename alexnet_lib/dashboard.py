@@ -13,9 +13,11 @@ import ipywidgets
 import torch
 
 from alexnet_lib import datasets
+from alexnet_lib.checkpoints import CHECKPOINT
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.plots.training import progress
-from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, begin, current_rate, go_on
+from alexnet_lib.training import Trainer, begin, current_rate, go_on
 
 EVERY = 2.0  # seconds between two pictures
 

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from alexnet_lib import datasets, memory
 from alexnet_lib.checkpoints import read_checkpoint, write_checkpoint
+from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import Trainer, autocast
+from alexnet_lib.training import Trainer
 from alexnet_lib.weights import Loaded
 
 VIEWS = {1: (4,), 10: tuple(range(10))}  # which of `augment.ten_view_places`

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from alexnet_lib.augment import Augment
+from alexnet_lib.config import TrainConfig
+from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import TrainConfig, pick_device, pick_precision
 from alexnet_lib.weights import Loaded
 
 SIZE, STORED = 224, 256

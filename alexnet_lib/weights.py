@@ -9,16 +9,10 @@ from torch import nn
 
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import part, read_checkpoint, write_checkpoint
+from alexnet_lib.config import TrainConfig, build_augment, build_model
+from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import (
-    FORMAT,
-    STATISTICS,
-    TrainConfig,
-    build_augment,
-    build_model,
-    pick_device,
-    pick_precision,
-)
+from alexnet_lib.training import FORMAT, STATISTICS
 
 
 @dataclass

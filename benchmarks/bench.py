@@ -18,8 +18,8 @@ import torch
 from tqdm import tqdm
 
 from alexnet_lib import kernels
+from alexnet_lib.devices import machine
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGENETTE, IMAGENET = 9469, 1_281_167  # training images

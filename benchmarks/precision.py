@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_lib import datasets
-from alexnet_lib.training import TrainConfig, provenance, resolve, train
+from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.training import provenance, train
 
 PRECISIONS = ("fp32", "bf16")
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # two-sided

@@ -84,7 +84,8 @@ def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str =
     from contextlib import ExitStack
 
     from alexnet_lib import kernels, memory
-    from alexnet_lib.training import TrainConfig, Trainer
+    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.training import Trainer
     run = Trainer(TrainConfig("imagenet", model="alexnet", variant=variant, batch_size=batch,
                               lr=1e-4, epochs=10**6, lrn=bool(lrn), device=device,
                               precision=precision), synthetic(batch), progress=False)
@@ -166,8 +167,9 @@ def ten_views(net: str = "ours", images: int = 64, seconds: float = 4) -> dict:
     data = synthetic(images)
     stored = data.splits["train"].images
     if net == "ours":
+        from alexnet_lib.config import TrainConfig
         from alexnet_lib.evaluation import probabilities
-        from alexnet_lib.training import TrainConfig, Trainer
+        from alexnet_lib.training import Trainer
         run = Trainer(TrainConfig("imagenet", model="alexnet", batch_size=images), data,
                       progress=False)
 

@@ -13,13 +13,15 @@ from PIL import Image
 
 from alexnet_lib import cli, course, datasets
 from alexnet_lib.augment import Augment
+from alexnet_lib.checkpoints import CHECKPOINT
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities, read_predictions, scores
 from alexnet_lib.layers import LocalResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import schedule
-from alexnet_lib.training import CHECKPOINT, TrainConfig, train
+from alexnet_lib.training import train
 from alexnet_lib.weights import load_model
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from alexnet_lib import dashboard, datasets
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.dashboard import Dashboard
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import TrainConfig, train
+from alexnet_lib.training import train
 
 CONFIG = TrainConfig(data="shapes", input_size=36, stored_size=40, width=0.03, epochs=3,
                      batch_size=16, precision="fp32", device="cpu", variant="2012", lr=0.01)

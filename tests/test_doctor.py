@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from alexnet_lib import cli, datasets, doctor
+from alexnet_lib.checkpoints import CHECKPOINT
+from alexnet_lib.config import TrainConfig, fit_to_data, resolve
 from alexnet_lib.datasets import Dataset, Split
-from alexnet_lib.training import CHECKPOINT, TrainConfig, fit_to_data, resolve, train
+from alexnet_lib.training import train
 from alexnet_lib.weights import load_model
 
 CLASSES = ("red", "green", "blue", "grey")

@@ -7,6 +7,7 @@ import torch
 from alexnet_lib import datasets
 from alexnet_lib.augment import ten_view_places
 from alexnet_lib.checkpoints import write_checkpoint
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import (
     evaluate,
@@ -16,7 +17,7 @@ from alexnet_lib.evaluation import (
     scores,
     top_predictions,
 )
-from alexnet_lib.training import TrainConfig, Trainer
+from alexnet_lib.training import Trainer
 from alexnet_lib.weights import Loaded
 
 CLASSES = ("a", "b", "c", "d", "e", "f")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from alexnet_lib import cli, datasets, experiments
+from alexnet_lib.config import TrainConfig, build_model, resolve
 from alexnet_lib.errors import UserError
 from alexnet_lib.experiments import (
     AGREES,
@@ -26,7 +27,6 @@ from alexnet_lib.experiments import (
 )
 from alexnet_lib.models import AlexNet
 from alexnet_lib.parallel import exchanges
-from alexnet_lib.training import TrainConfig, build_model, resolve
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
          "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from alexnet_lib import datasets, features
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
-from alexnet_lib.training import TrainConfig, Trainer
+from alexnet_lib.training import Trainer
 
 
 @pytest.fixture(scope="module")

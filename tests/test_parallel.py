@@ -17,7 +17,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from alexnet_lib import cli, datasets, parallel
-from alexnet_lib.checkpoints import read_checkpoint
+from alexnet_lib.checkpoints import CHECKPOINT, read_checkpoint
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import PaperSGD, parameter_groups
@@ -33,7 +34,7 @@ from alexnet_lib.parallel import (
     step_time,
     train_columns,
 )
-from alexnet_lib.training import CHECKPOINT, TrainConfig, train
+from alexnet_lib.training import train
 
 SETTINGS = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
             "batch_size": 16, "precision": "fp32", "device": "cpu", "dropout": 0.0}

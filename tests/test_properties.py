@@ -13,8 +13,9 @@ from PIL import Image
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.models import AlexNet, alexnet_sizes, smallest_input
-from alexnet_lib.training import TrainConfig, begin, go_on, train
+from alexnet_lib.training import begin, go_on, train
 
 POOLS = st.sampled_from([(3, 2), (2, 2)])
 

@@ -21,10 +21,11 @@ from PIL import Image
 from trouble import full_disk, read_only
 
 from alexnet_lib import cli, datasets
-from alexnet_lib.checkpoints import read_checkpoint
+from alexnet_lib.checkpoints import CHECKPOINT, read_checkpoint
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import CHECKPOINT, TrainConfig, Trainer, begin, go_on, train
+from alexnet_lib.training import Trainer, begin, go_on, train
 from alexnet_lib.weights import load_model
 
 KILLS = int(os.environ.get("ALEXNET_KILLS", 5))

@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from alexnet_lib import datasets, training
+from alexnet_lib import datasets, devices
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
+from alexnet_lib.config import TrainConfig, resolve
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import TrainConfig, Trainer, resolve, train
+from alexnet_lib.training import Trainer, train
 from alexnet_lib.weights import load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
@@ -143,7 +144,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
         run.collect()
 
 
-@pytest.mark.skipif(training.pick_precision("auto", "cpu") != "bf16",
+@pytest.mark.skipif(devices.pick_precision("auto", "cpu") != "bf16",
                     reason="this CPU does not multiply bf16")
 def test_bf16_trains_like_fp32(data):
     """The first losses agree: mixed precision changes digits, before chance drives runs apart."""

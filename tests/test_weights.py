@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from alexnet_lib import cli, datasets
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
-from alexnet_lib.training import TrainConfig, train
+from alexnet_lib.training import train
 from alexnet_lib.weights import export, load_features, load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.1, "epochs": 1,

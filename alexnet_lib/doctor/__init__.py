@@ -16,6 +16,15 @@ import torch
 from torch import nn
 
 from alexnet_lib import datasets, kernels
+from alexnet_lib.config import (
+    TrainConfig,
+    autocast,
+    build_augment,
+    build_model,
+    fit_to_data,
+    resolve,
+)
+from alexnet_lib.devices import device_name
 from alexnet_lib.doctor.data import class_sizes, duplicates, images, labels, same_meaning
 from alexnet_lib.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.doctor.net import (
@@ -39,15 +48,6 @@ from alexnet_lib.doctor.net import (
     probabilities_out,
 )
 from alexnet_lib.doctor.trained import class_order, permuted
-from alexnet_lib.training import (
-    TrainConfig,
-    autocast,
-    build_augment,
-    build_model,
-    device_name,
-    fit_to_data,
-    resolve,
-)
 from alexnet_lib.weights import Loaded
 
 __all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",

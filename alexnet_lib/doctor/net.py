@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment
+from alexnet_lib.config import TrainConfig, autocast
 from alexnet_lib.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import Dropout
 from alexnet_lib.optim import PaperSGD, parameter_groups
-from alexnet_lib.training import TrainConfig, autocast, seeded
+from alexnet_lib.training import seeded
 
 HANDFUL = 16     # images to learn by heart
 STEPS = 100      # at most, on the handful, at each rate

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from alexnet_lib import datasets
+from alexnet_lib.config import autocast
 from alexnet_lib.doctor.data import renamed
 from alexnet_lib.doctor.finding import OK, WRONG, Finding
 from alexnet_lib.doctor.net import in_mode
-from alexnet_lib.training import autocast
 from alexnet_lib.weights import Loaded
 
 

@@ -4,9 +4,10 @@ import time
 from statistics import median
 
 from alexnet_lib import datasets
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.experiments import UNSURE, Claim
 from alexnet_lib.models import AlexNet, layer_table
-from alexnet_lib.training import TrainConfig, Trainer
+from alexnet_lib.training import Trainer
 
 IMAGES = 90 * 1_281_167  # cycles through ILSVRC-2012's training images
 GTX_580 = 1.581e12  # its peak in fp32: 512 cores at 1.544 GHz, two operations each

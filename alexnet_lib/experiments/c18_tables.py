@@ -1,10 +1,10 @@
 """The paper's own numbers on ImageNet (Tables 1 and 2): from a net that was trained on it."""
 
 from alexnet_lib import datasets
+from alexnet_lib.checkpoints import CHECKPOINT
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import evaluate
 from alexnet_lib.experiments import AGREES, DIFFERS, Claim
-from alexnet_lib.training import CHECKPOINT
 from alexnet_lib.weights import load_model
 
 TRAIN = "alexnet train --data imagenet --variant 2012 --epochs 90 --out runs/imagenet"

@@ -19,12 +19,14 @@ import torch
 
 from alexnet_lib import datasets, features
 from alexnet_lib.checkpoints import write_atomically
+from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.devices import machine
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities, scores
 from alexnet_lib.experiments import ANYWHERE, SETUPS, Arm, Claim
 from alexnet_lib.experiments.metrics import METRICS
 from alexnet_lib.models import AlexNet
-from alexnet_lib.training import TrainConfig, Trainer, machine, provenance, resolve, train
+from alexnet_lib.training import Trainer, provenance, train
 
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 SEARCH_SEED = 100  # of the rate search; the runs that count have seeds 0, 1, 2, ...

@@ -1,0 +1,58 @@
+"""Where things are computed: which device, in which precision, and what the machine is called."""
+
+import platform
+import time
+
+import torch
+
+from alexnet_lib.errors import UserError
+
+
+def pick_device(name: str) -> str:
+    """"auto" becomes "cuda", "mps" or "cpu"; raises UserError for a device that is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(),
+             "cpu": True}
+    if name == "auto":
+        return next(device for device, present in there.items() if present)
+    if not there.get(name.split(":")[0], False):
+        raise UserError(f"no device {name!r} here: use "
+                        f"{' or '.join(d for d, present in there.items() if present)}")
+    return name
+
+
+def device_name(device: str = "auto") -> str:
+    """What that device is called: a GPU by its name."""
+    device = pick_device(device)
+    return torch.cuda.get_device_name() if device.startswith("cuda") else device
+
+
+def pick_precision(name: str, device: str) -> str:
+    """"auto" becomes "bf16" where the hardware multiplies it, else "fp32"."""
+    if name not in ("auto", "fp32", "bf16"):
+        raise UserError(f"unknown precision {name!r}: use auto, fp32 or bf16")
+    if name != "auto":
+        return name
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    if device == "cpu":
+        # Without bf16 instructions, the CPU would convert back and forth and lose time.
+        capable = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return "bf16" if capable or getattr(torch.cpu, "_is_amx_tile_supported",
+                                            lambda: False)() else "fp32"
+    return "fp32"
+
+
+def machine(device: str = "cpu") -> dict:
+    """Where and when something was measured: `device`, `versions`, `date`.
+
+    Of a processor its instructions matter more than its name: whether it multiplies bf16.
+    """
+    import alexnet_lib
+    told = device_name(device)
+    if device == "cpu":
+        amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+        told = (f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+                f"{' with AMX' if amx else ''}, {torch.get_num_threads()} threads")
+    return {"device": told, "date": time.strftime("%Y-%m-%d"),
+            "versions": {"alexnet_lib": alexnet_lib.__version__, "torch": torch.__version__,
+                         "python": platform.python_version()}}

@@ -1,0 +1,243 @@
+"""The paper's two columns, each in a process of its own (section 3.2).
+
+They talk where the paper's two GPUs do, into conv3, fc6, fc7 and fc8 (layers-145.cfg:137,151,240,
+249,268,277,297), and nowhere else.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alexnet_lib.errors import UserError
+from alexnet_lib.layers import LocalResponseNorm
+from alexnet_lib.models import AlexNet, layer_table
+from alexnet_lib.optim import PaperSGD, parameter_groups
+
+from .processes import Group, run_processes
+
+
+def layers(net: nn.Module) -> dict[str, nn.Module]:
+    """The layers of an AlexNet by name, in order."""
+    return dict(net.features.named_children()) | dict(net.classifier.named_children())
+
+
+def talks(net: AlexNet) -> list[str]:
+    """The layers that read the maps of both columns: conv3, fc6, fc7, fc8.
+
+    conv1 does not count: it reads the image, which both columns have.
+    """
+    weighted = {name: layer for name, layer in layers(net).items() if hasattr(layer, "weight")}
+    return [name for name, layer in weighted.items()
+            if name != "conv1" and getattr(layer, "groups", 1) == 1]
+
+
+def exchanges(net: AlexNet) -> list[dict]:
+    """What travels before each layer that talks, for one image, one way.
+
+    Returns rows with `name`, `reads` (the layer whose output travels), `shape` (of that output,
+    both columns together) and `values`: how many numbers cross from one column to the other. Into
+    fc8 only half of them do: all of fc8 is in the first column (layers-145.cfg:294-308).
+    """
+    names = talks(net)
+    rows = [row for row in layer_table(net) if row["name"] != "flatten"]
+    return [{"name": row["name"], "reads": before["name"], "shape": before["output"],
+             "values": before["units"] // (2 if row is rows[-1] else 1)}
+            for before, row in zip(rows, rows[1:]) if row["name"] in names]  # noqa: B905
+
+
+class _Gather(torch.autograd.Function):
+    """Forth: both columns' maps. Back: the sum of what both columns' next layers ask of mine."""
+
+    @staticmethod
+    def forward(ctx, mine, to, sent, name):
+        rank = _my_column()
+        ctx.settings = to, sent, name, rank, mine.shape
+        theirs = _swap(mine if to != rank else None,
+                       mine.new_empty(mine.shape) if to in (None, rank) else None,
+                       sent, (name, "forth"))
+        if theirs is None:
+            return mine.new_empty(len(mine), 0)
+        return torch.cat((theirs, mine) if rank else (mine, theirs), 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        to, sent, name, rank, shape = ctx.settings
+        used = to in (None, rank)  # else this process only gave its maps away
+        theirs = grad.chunk(2, 1)[1 - rank] if used else None
+        asked = _swap(theirs, grad.new_empty(shape) if to != rank else None, sent, (name, "back"))
+        if used:
+            mine = grad.chunk(2, 1)[rank]
+            asked = mine if asked is None else mine + asked
+        return asked, None, None, None
+
+
+def gather_columns(mine: Tensor, to: int | None = None, sent: Counter | None = None,
+                   name: str = "") -> Tensor:
+    """The maps of both columns, column 0's first.
+
+    Args:
+        mine: (batch, maps, ...), this column's; the other column calls this at the same time.
+        to: the one column that needs the result; the other gets a tensor (batch, 0).
+        sent: counts the bytes that this process sends, under (name, "forth") and (name, "back").
+
+    Returns: (batch, 2 * maps, ...). In the backward pass each process gets the gradient of its own
+    maps: the part that its own next layer asks for plus the part that the other's does.
+    """
+    return _Gather.apply(mine, to, Counter() if sent is None else sent, name)
+
+
+def _my_column() -> int:
+    size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    if size != 2:
+        raise UserError(f"two columns need two processes, not {size}: start them with "
+                        "parallel.run_columns")
+    return dist.get_rank()
+
+
+def _swap(out: Tensor | None, into: Tensor | None, sent: Counter, entry: tuple) -> Tensor | None:
+    """Send `out` to the other process, fill `into` with what comes from it; either may be None."""
+    other, jobs = 1 - dist.get_rank(), []
+    if out is not None:
+        jobs.append(dist.P2POp(dist.isend, out.contiguous(), other))
+        sent[entry] += out.numel() * out.element_size()
+    if into is not None:
+        jobs.append(dist.P2POp(dist.irecv, into, other))
+    for job in dist.batch_isend_irecv(jobs):
+        job.wait()
+    return into
+
+
+class Column(nn.Module):
+    """One column of a two-column net, with the weights that are its own.
+
+    Half of every layer's maps or units; conv3, fc6 and fc7 read both halves. fc8 is in column 0
+    alone, as in the source. Each column normalises its own maps and draws its own dropout masks.
+
+    Args:
+        net: an `AlexNet(columns=2)`; its weights are copied.
+        rank: 0 or 1.
+
+    `sent` counts the bytes that this process has sent, by (layer, "forth" or "back"). Weights have
+    the same names as in the net; `join_columns` puts them together again.
+    """
+
+    def __init__(self, net: AlexNet, rank: int):
+        super().__init__()
+        if not isinstance(net, AlexNet) or net.columns != 2:
+            raise UserError("a Column is half of an AlexNet with two columns: build the net with "
+                            "columns=2")
+        if rank not in (0, 1):
+            raise UserError(f"there are columns 0 and 1, no column {rank}")
+        self.rank, self.talks, self.sent = rank, talks(net), Counter()
+        self.order = list(layers(net))
+        self.last = self.order[-1]
+        for part in ("features", "classifier"):
+            halves = {name: _half(layer, rank, whole=name == self.last)
+                      for name, layer in getattr(net, part).named_children()
+                      if not (name == self.last and rank)}
+            setattr(self, part, nn.ModuleDict(halves))
+        self.train(net.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, size, size) -> logits (batch, classes) in column 0.
+
+        In column 1, (batch, 0): its part ends when it has sent its half of fc7.
+        """
+        mine = {**self.features, **self.classifier}
+        for name in self.order:
+            if name in self.talks:
+                x = gather_columns(x, 0 if name == self.last else None, self.sent, name)
+            if name in mine:
+                x = mine[name](x)
+        return x
+
+    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy in column 0; in column 1 a zero whose backward pass joins in."""
+        out = self(x)
+        return out.sum() if self.rank else F.cross_entropy(out, labels)
+
+
+def _half(layer: nn.Module, rank: int, whole: bool) -> nn.Module:
+    """A column's part of a layer: half of what it makes."""
+    if isinstance(layer, LocalResponseNorm):
+        return LocalResponseNorm(layer.band.shape[0] // 2, layer.size, layer.alpha, layer.beta,
+                                 layer.k).to(layer.band.device)
+    if whole or not hasattr(layer, "weight"):
+        return deepcopy(layer)
+    with torch.device("meta"):  # its own first weights are not needed
+        if isinstance(layer, nn.Conv2d):
+            half = nn.Conv2d(layer.in_channels // layer.groups, layer.out_channels // 2,
+                             layer.kernel_size, layer.stride, layer.padding)
+        else:
+            half = nn.Linear(layer.weight.shape[1], layer.weight.shape[0] // 2)
+    for name, value in layer.named_parameters():
+        setattr(half, name, nn.Parameter(value.detach().chunk(2)[rank].clone()))
+    return half
+
+
+def join_columns(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The one-process net's tensors from those of column 0 and 1, by name (gradients as well)."""
+    return {name: torch.cat((half, second[name])) if name in second else half
+            for name, half in first.items()}
+
+
+def train_columns(group: Group, net: AlexNet, batches: list, lr: float = 0.01) -> dict:
+    """Steps of the paper's update rule with this process's column: for `run_columns`.
+
+    Args:
+        net: an `AlexNet(columns=2)`. batches: pairs (x, labels), one for each step.
+
+    Returns: `losses` (nats, column 0's), `gradients` of the first step and `weights` after the
+    last, by name, `sent` (bytes, by layer and direction, all steps) and `seconds` of each step.
+    """
+    column = Column(net, group.rank).to(group.device)
+    return _train(group, column, column.loss, batches, lr) | {"sent": column.sent}
+
+
+def train_whole(group: Group, net: nn.Module, batches: list, lr: float = 0.01) -> dict:
+    """The same steps with a whole net in one process: for `run_processes`, to compare with."""
+    net = net.to(group.device)
+    return _train(group, net, lambda x, labels: F.cross_entropy(net(x), labels), batches, lr)
+
+
+def _train(group: Group, net: nn.Module, loss_of: Callable, batches: list, lr: float) -> dict:
+    optimizer = PaperSGD(parameter_groups(net, lr), lr)
+    found = {"losses": [], "gradients": {}, "seconds": []}
+    for x, labels in batches:
+        begun = time.perf_counter()
+        loss = loss_of(x.to(group.device), labels.to(group.device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        found["gradients"] = found["gradients"] or {
+            name: p.grad.cpu().clone() for name, p in net.named_parameters()}
+        optimizer.step()
+        found["losses"].append(loss.item())
+        found["seconds"].append(time.perf_counter() - begun)
+    return found | {"weights": {name: t.cpu() for name, t in net.state_dict().items()}}
+
+
+def time_exchange(group: Group, sizes: list[int], repeats: int = 10) -> list[float]:
+    """Seconds that two processes take to swap so many bytes with each other, for each size."""
+    found = []
+    for size in sizes:
+        data, spent = torch.zeros(size, dtype=torch.uint8, device=group.device), []
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            _swap(data, torch.empty_like(data), Counter(), ())
+            if group.device != "cpu":
+                torch.cuda.synchronize()
+            spent.append(time.perf_counter() - begun)
+        found.append(min(spent))
+    return found
+
+
+def run_columns(function: Callable, *args, timeout: float = 120.0, threads: int = 1) -> list:
+    """What `function(group, *args)` returns in column 0 and in column 1; see `run_processes`."""
+    return run_processes(2, function, *args, timeout=timeout, threads=threads)

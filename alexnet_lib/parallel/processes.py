@@ -1,0 +1,263 @@
+"""Processes that work on one run: the group they are, how they start, how a failure is told."""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from alexnet_lib.errors import UserError
+
+GRACE = 2.0  # seconds in which a better explanation than "the other one is gone" may arrive
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among those that work on the same run: its number, how many, on which device."""
+
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
+
+    def share(self, count: int) -> slice:
+        """Which of `count` images are this process's; shares differ by one image at most."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over the processes, in every process."""
+        if self.size > 1:
+            values = values.to(self.device)
+            dist.all_reduce(values)
+        return values
+
+    @contextlib.contextmanager
+    def first(self) -> Iterator[None]:
+        """Process 0 goes through the body first, the others after it: for files made once."""
+        if self.rank:
+            self.sum(torch.zeros(1))
+        try:
+            yield
+        finally:
+            if not self.rank:
+                self.sum(torch.zeros(1))
+
+    def replicate(self, model: nn.Module) -> nn.Module:
+        """`model`, or a wrapper whose backward pass leaves the processes' mean gradient in it.
+
+        PyTorch's own wrapper: it sends a layer's gradient while the layers below still compute.
+        """
+        if self.size == 1:
+            return model
+        return DistributedDataParallel(model, broadcast_buffers=False)
+
+
+ALONE = Group()
+
+
+def run_processes(count: int, function: Callable, *args, timeout: float = 120.0,
+                  threads: int = 1) -> list:
+    """What `function(group, *args)` returns in each of `count` processes that can talk.
+
+    Args:
+        function: importable by name, so not one that a notebook defines. Its arguments and its
+            result are copied from process to process. What it prints goes to stderr.
+        timeout: seconds for all of it. threads: of each process.
+
+    Raises UserError, with the process's own message, if one of them raises, dies, or does not end
+    in time; the others are stopped then. With a GPU for each process they use these, else the CPU.
+    """
+    if count < 1:
+        raise UserError(f"processes must be 1 or more, not {count}")
+    payload = _packed(function, args)
+    enough = torch.cuda.is_available() and torch.cuda.device_count() >= count
+    # A server that has imported torch (and what its optimisers import) once, and forks from there,
+    # where that is safe: seconds less for each process.
+    kind = "forkserver" if sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(kind)
+    if kind == "forkserver":
+        context.set_forkserver_preload(["torch", "torch._dynamo"])
+    workers = {}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for rank in range(count):
+                ours, theirs = context.Pipe()
+                device = f"cuda:{rank}" if enough else "cpu"
+                worker = context.Process(daemon=True, target=_work, args=(
+                    theirs, rank, count, folder, device, timeout, threads, payload))
+                worker.start()
+                theirs.close()
+                workers[ours] = worker
+            return _collected(workers, timeout)
+        finally:
+            for worker in workers.values():
+                worker.kill()
+            for pipe, worker in workers.items():
+                worker.join()
+                pipe.close()
+
+
+def _packed(function: Callable, args: tuple) -> bytes:
+    main = sys.modules["__main__"]
+    if getattr(function, "__module__", None) == "__main__" and not hasattr(main, "__file__"):
+        raise UserError(f"{function.__name__} is defined in a notebook, where another process "
+                        "cannot find it: put it into a file, and import it")
+    try:
+        return pickle.dumps((function, args))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UserError(f"cannot send this to another process: {error}; give a function that can "
+                        "be imported by name, and plain values") from None
+
+
+def _collected(workers: dict, timeout: float) -> list:
+    """The results by rank, or the UserError that explains best what went wrong."""
+    ranks = {pipe: rank for rank, pipe in enumerate(workers)}
+    ends, waiting, done, lost = time.monotonic() + timeout, set(workers), {}, {}
+    while waiting:
+        ready = wait(waiting, max(0, ends - time.monotonic()))
+        if not ready:
+            break
+        for pipe in ready:
+            rank = ranks[pipe]
+            waiting.remove(pipe)
+            kind, *told = _answer(pipe, workers[pipe])
+            if kind == "done":
+                done[rank] = told[0]
+            elif kind == "lost":  # only a consequence: the cause may be told a moment later
+                lost[rank] = told
+                ends = min(ends, time.monotonic() + GRACE)
+            else:
+                raise _failure(rank, len(workers), *told)
+    if lost:
+        rank = min(lost)
+        raise _failure(rank, len(workers), *lost[rank])
+    if waiting:
+        late = ", ".join(str(ranks[pipe]) for pipe in sorted(waiting, key=ranks.get))
+        raise UserError(f"no answer after {timeout:g} s from process {late} of {len(workers)}: "
+                        "give more time (timeout=), or less to do")
+    return [done[rank] for rank in range(len(workers))]
+
+
+def _answer(pipe, worker) -> tuple:
+    try:
+        return pickle.loads(pipe.recv_bytes())
+    except (EOFError, OSError):
+        worker.join(GRACE)
+        code = worker.exitcode
+        how = (f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0
+               else f"ended with exit code {code}")
+        return "died", f"{how} before it had a result; is there enough memory?", ""
+
+
+def _failure(rank: int, count: int, message: str, trace: str) -> UserError:
+    error = UserError(f"process {rank} of {count} {message}")
+    error.__cause__ = RuntimeError(trace) if trace else None
+    return error
+
+
+def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float, threads: int,
+          payload: bytes) -> None:
+    """What a started process does."""
+    os.dup2(2, 1)  # gloo and others talk; a notebook's stdout is for its results
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        function, args = pickle.loads(payload)
+        if device != "cpu":
+            torch.cuda.set_device(device)
+        elif sys.platform == "linux":
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all on this machine
+        _connect(device, store=dist.FileStore(str(Path(folder) / "store"), count), rank=rank,
+                 world_size=count, timeout=timedelta(seconds=timeout))
+        group = Group(rank, count, device)
+        torch.manual_seed(rank)
+        result = pickle.dumps(("done", function(group, *args)))
+        group.sum(torch.zeros(1))  # nobody leaves while another still talks to it
+        dist.destroy_process_group()
+    except BaseException as error:
+        kind = "lost" if is_connection_error(error) else "raised"
+        result = pickle.dumps((kind, f"stopped: {_told(error)}", traceback.format_exc()))
+    pipe.send_bytes(result)
+    pipe.close()
+
+
+def _end_with_parent() -> None:
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _connect(device: str, **where) -> None:
+    if not dist.is_available():
+        raise UserError("this PyTorch is built without torch.distributed: install the usual one, "
+                        "or use one process")
+    if device == "cpu":
+        dist.init_process_group("gloo", **where)
+    else:
+        dist.init_process_group("nccl", device_id=torch.device(device), **where)
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def is_connection_error(error: BaseException) -> bool:
+    """Whether an exception says that another process of the group is gone."""
+    words = ("gloo", "nccl", "connection", "peer")
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words))
+
+
+@contextlib.contextmanager
+def torchrun(device: str) -> Iterator[Group]:
+    """The group of processes that torchrun started; without torchrun, a group of one.
+
+    Args:
+        device: "cuda" gives each process of a machine its own GPU, anything else shares the CPU.
+
+    Within the context, the loss of another process becomes a UserError, and errors of processes
+    other than 0 say which one it is.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    if size == 1:
+        yield ALONE
+        return
+    try:
+        group = Group(rank, size, _take_gpu() if device.startswith("cuda") else "cpu")
+        _connect(group.device, timeout=timedelta(minutes=30))
+        yield group
+        dist.destroy_process_group()
+    except (UserError, RuntimeError) as error:
+        who = f"process {rank} of {size}: " if rank else ""
+        if isinstance(error, UserError):
+            raise UserError(f"{who}{error}") from error
+        if is_connection_error(error):
+            raise UserError(f"{who}another process has stopped, see its message (none if it was "
+                            "killed); go on from the last checkpoint with --resume") from error
+        raise
+
+
+def _take_gpu() -> str:
+    """This process's own GPU, by its number on this machine."""
+    local, here = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if local >= here:
+        wanted = os.environ.get("LOCAL_WORLD_SIZE", local + 1)
+        raise UserError(f"{wanted} processes need {wanted} GPUs, here are {here}: give torchrun "
+                        f"--nproc-per-node={here}, or train with --device cpu")
+    torch.cuda.set_device(local)
+    return f"cuda:{local}"
