@@ -282,7 +282,8 @@ def searched(claim: str, setup: str) -> dict[str, dict[float, float]]:
     from alexnet_lib.experiments import runner
     found = experiments.claim(claim)
     return {arm.name: dict(sorted(runner.searched(
-        runner.folder_of(found, arm, setup), found.choose).items())) for arm in found.arms}
+        runner.folder_of(found, arm, setup, search=True), found.choose).items()))
+        for arm in found.arms}
 
 
 def recorded(name: str) -> dict:

@@ -206,6 +206,24 @@ def test_the_search_goes_on_in_a_run(tmp_path, monkeypatch):
         assert json.loads((folder / "seed-0.json").read_text())["config"]["lr"] == 4e-9
 
 
+def test_a_long_arm_is_searched_in_short_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (1, 2)})
+    monkeypatch.setattr(runner, "MOST_RATES", 2)
+    monkeypatch.setattr(runner, "run_once", lambda config, *a, **k: {
+        "config": {"lr": config.lr, "epochs": config.epochs}, "curves": {"val_error": [config.lr]}})
+    arms = Arm("short"), Arm("long", {"dropout": 0.0}, long={"epochs": 7})
+    claim = dataclasses.replace(CLAIM, arms=arms)
+    runner.run_claim(claim, "shapes", 1, results=tmp_path, say=lambda line: None, progress=False)
+
+    def epochs(arm, search, name):
+        folder = runner.folder_of(claim, arm, "cifar10", tmp_path, search)
+        return json.loads((folder / name).read_text())["config"]["epochs"]
+
+    assert [epochs(arm, True, "rate-2.json") for arm in arms] == [2, 2]
+    assert [epochs(arm, False, "seed-0.json") for arm in arms] == [2, 7]
+    assert len(list(tmp_path.rglob("*.json"))) == 6
+
+
 def test_a_claim_without_training_is_measured_once_a_seed(tmp_path):
     made = []
     claim = Claim("C98", "0", "It is fast", "none", "times", measure=lambda seed: made.append(

@@ -33,12 +33,14 @@ class Arm:
     """One side of a comparison.
 
     settings: of `TrainConfig`, on top of the set-up's. metric: of `METRICS`, if it is another
-    than the claim's.
+    than the claim's. long: settings of the runs with the rate that was found, not of the search:
+    for an arm that needs more epochs than each rate can be given.
     """
 
     name: str
     settings: dict = field(default_factory=dict)
     metric: str | None = None
+    long: dict = field(default_factory=dict)
 
     @property
     def slug(self) -> str:

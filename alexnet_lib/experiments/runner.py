@@ -55,14 +55,20 @@ def setup_of(claim: Claim, data: str) -> str:
 
 def config_of(claim: Claim, arm: Arm, setup: str, data: str, seed: int, lr: float) -> TrainConfig:
     """The configuration of one run."""
-    settings = SETUPS[setup]["settings"] | claim.settings | arm.settings
+    settings = SETUPS[setup]["settings"] | _own(claim, arm, seed == SEARCH_SEED)
     return TrainConfig(**settings | {"data": data, "seed": seed, "lr": lr})
 
 
-def folder_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS) -> Path:
+def folder_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS,
+              search: bool = False) -> Path:
     """Where the runs of an arm are kept; arms of the same settings have the same folder."""
-    slug = Arm(arm.name, claim.settings | arm.settings).slug if arm else claim.id
+    slug = Arm(arm.name, _own(claim, arm, search)).slug if arm else claim.id
     return results / "runs" / setup / slug
+
+
+def _own(claim: Claim, arm: Arm, search: bool) -> dict:
+    """The settings of an arm, on top of the set-up's."""
+    return claim.settings | arm.settings | ({} if search else arm.long)
 
 
 def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None, jobs: int = 1,
@@ -89,9 +95,9 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
             busy = {task.file for task, _ in under_way.values()}
             left = [task for task in _missing(claim, setup, seeds, results)
                     if task.file not in busy]
-            searching = {task.file.parent for task in
+            searching = {task.search for task in
                          [*left, *(task for task, _ in under_way.values())] if task.lr}
-            ready = [task for task in left if task.lr or task.file.parent not in searching]
+            ready = [task for task in left if task.lr or task.search not in searching]
             spent = time.monotonic() - begun
             late = minutes is not None and spent + longest > 60 * minutes
             if not under_way and (late or not left):
@@ -102,7 +108,7 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
                 task, number = ready[0], number + 1
                 say(f"{claim.id} {setup} run {number} of {number - 1 + len(left)}: {task}"
                     + _eta(longest * len(left) / jobs))
-                lr = task.lr or best_rate(task.file.parent, claim.choose)
+                lr = task.lr or best_rate(task.search, claim.choose)
                 config = config_of(claim, task.arm, setup, data, task.seed, lr)
                 under_way[pool.submit(_work, config, progress and jobs == 1)] = (
                     task, time.monotonic())
@@ -171,12 +177,16 @@ def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]
 
 
 class Task(NamedTuple):
-    """A run to be made, and the file for its record. lr: of a search; None for the best rate."""
+    """A run to be made, and the file for its record. lr: of a search; None for the best rate.
+
+    search: the folder of the search that finds it.
+    """
 
     arm: Arm
     seed: int
     lr: float | None
     file: Path
+    search: Path
 
     def __str__(self):
         what = f"search, rate {self.lr:g}" if self.lr else f"seed {self.seed}"
@@ -185,15 +195,14 @@ class Task(NamedTuple):
 
 def _missing(claim: Claim, setup: str, seeds: int, results: Path) -> list[Task]:
     """The runs without a record: first the searches, then seed by seed."""
-    tasks = []
-    for arm in claim.arms:
-        folder = folder_of(claim, arm, setup, results)
-        first = claim.rates or SETUPS[setup]["rates"]
-        tasks += [Task(arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json")
-                  for lr in rates_to_try(folder, first, claim.choose)]
-    tasks += [Task(arm, seed, None,
-                   folder_of(claim, arm, setup, results) / f"seed-{seed}.json")
-              for seed in range(seeds) for arm in claim.arms]
+    first = claim.rates or SETUPS[setup]["rates"]
+    search = [folder_of(claim, arm, setup, results, search=True) for arm in claim.arms]
+    tasks = [Task(arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json", folder)
+             for arm, folder in zip(claim.arms, search, strict=True)
+             for lr in rates_to_try(folder, first, claim.choose)]
+    tasks += [Task(arm, seed, None, folder_of(claim, arm, setup, results) / f"seed-{seed}.json",
+                   folder) for seed in range(seeds)
+              for arm, folder in zip(claim.arms, search, strict=True)]
     by_file = {task.file: task for task in tasks}  # arms may share their runs
     return [task for file, task in by_file.items() if not file.exists()]
 
