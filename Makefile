@@ -11,7 +11,7 @@ START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-st
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser env outputs results bench site lint colab clean
+.PHONY: help lab test test-browser test-oldest env outputs results bench site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -27,6 +27,10 @@ test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
 	$(BIN)/python -m pytest -o addopts=--durations=0 tests/browser $(ARGS)
+
+test-oldest:  ## test the library with the oldest versions that it takes, in .venv-oldest
+	@PYTHON="$(PYTHON)" UV_RESOLUTION=lowest-direct sh .ci/env .venv-oldest .venv-oldest/.ready
+	.venv-oldest/bin/python -m pytest tests $(ARGS)
 
 env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
 	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"
@@ -52,7 +56,7 @@ colab:  ## make badges and set-up cells point to your fork: REPO=owner/name
 	@$(PYTHON) .ci/colab $(REPO)
 
 clean:  ## remove the environment and what tests left behind
-	rm -rf $(VENV) .pytest_cache .hypothesis .ruff_cache build *.egg-info
+	rm -rf $(VENV) .venv-oldest .pytest_cache .hypothesis .ruff_cache build *.egg-info
 
 # Every target makes the environment if it is missing, and again when the requirements change.
 $(STAMP): pyproject.toml

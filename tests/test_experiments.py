@@ -13,6 +13,7 @@ import pytest
 
 from alexnet_lib import cli, datasets, experiments
 from alexnet_lib.config import TrainConfig, build_model, resolve
+from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.experiments import (
     AGREES,
@@ -43,6 +44,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(runner, "TRAIN_SAMPLE", 50)
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Shapes of few images, in this process."""
+    monkeypatch.setattr(shapes, "SPLITS", {"train": 128, "val": 50, "test": 50})
+    runner._dataset.cache_clear()
+    yield
+    runner._dataset.cache_clear()
+
+
 def run(results, seeds=2, **options):
     lines = []
     done = runner.run_claim(CLAIM, "shapes", seeds, results=results, say=lines.append,
@@ -50,7 +60,7 @@ def run(results, seeds=2, **options):
     return done, lines
 
 
-def test_runs_what_is_missing_and_nothing_else(tmp_path, quick):
+def test_runs_what_is_missing_and_nothing_else(tmp_path, quick, few):
     done, lines = run(tmp_path)
     assert done and len(lines) == 2 * 2 + 2 * 2  # two rates and two seeds, for two arms
     files = sorted(tmp_path.rglob("*.json"))
@@ -68,7 +78,7 @@ def test_runs_what_is_missing_and_nothing_else(tmp_path, quick):
     assert again["config"] == before["config"]
 
 
-def test_the_rate_is_the_best_of_the_grid_on_validation(tmp_path, quick):
+def test_the_rate_is_the_best_of_the_grid_on_validation(tmp_path, quick, few):
     run(tmp_path, seeds=1)
     for folder in {f.parent for f in tmp_path.rglob("seed-0.json")}:
         searched = {json.loads(f.read_text())["config"]["lr"]:
@@ -122,13 +132,13 @@ def test_as_many_runs_as_jobs_are_under_way(tmp_path, quick, monkeypatch):
     assert len(list(tmp_path.rglob("*.json"))) == 2 * 2 + 2 * 3
 
 
-def test_minutes_end_it_before_a_run(tmp_path, quick):
+def test_minutes_end_it_before_a_run(tmp_path, quick, few):
     done, lines = run(tmp_path, minutes=0.0)
     assert not done or len(list(tmp_path.rglob("*.json"))) < 8
     assert "runs left" in lines[-1]
 
 
-def test_a_run_that_diverges_is_kept_and_not_chosen(tmp_path, quick, monkeypatch):
+def test_a_run_that_diverges_is_kept_and_not_chosen(tmp_path, quick, few, monkeypatch):
     monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (0.01, 1e30)})
     run(tmp_path, seeds=1)
     record = json.loads(next(tmp_path.rglob("rate-1e+30.json")).read_text())
@@ -195,7 +205,7 @@ def test_a_best_rate_at_the_edge_goes_on(tmp_path, errors, further):
             runner.best_rate(tmp_path, "last_val_error")
 
 
-def test_the_search_goes_on_in_a_run(tmp_path, monkeypatch):
+def test_the_search_goes_on_in_a_run(tmp_path, few, monkeypatch):
     monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (1e-9, 2e-9)})
     monkeypatch.setattr(runner, "run_once", lambda config, *a, **k: {
         "config": {"lr": config.lr}, "curves": {"val_error": [abs(config.lr - 4e-9)]}})
@@ -206,7 +216,7 @@ def test_the_search_goes_on_in_a_run(tmp_path, monkeypatch):
         assert json.loads((folder / "seed-0.json").read_text())["config"]["lr"] == 4e-9
 
 
-def test_a_long_arm_is_searched_in_short_runs(tmp_path, monkeypatch):
+def test_a_long_arm_is_searched_in_short_runs(tmp_path, few, monkeypatch):
     monkeypatch.setitem(experiments.SETUPS, "cifar10", {"settings": {}, "rates": (1, 2)})
     monkeypatch.setattr(runner, "MOST_RATES", 2)
     monkeypatch.setattr(runner, "run_once", lambda config, *a, **k: {
