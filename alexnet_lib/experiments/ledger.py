@@ -8,7 +8,7 @@ import numpy as np
 from tabulate import tabulate
 
 from alexnet_lib.checkpoints import write_atomically
-from alexnet_lib.experiments import NOT_RUN, Arm, Claim, claims
+from alexnet_lib.experiments import NOT_RUN, UNSURE, Arm, Claim, claims
 from alexnet_lib.experiments.metrics import METRICS
 from alexnet_lib.experiments.runner import RESULTS, folder_of
 
@@ -57,17 +57,21 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     if data.startswith("folder:"):  # an own copy: others will not have that folder
         data = f"{setup}, from {data}"
     known = math.isfinite(low)
+    lost = sum(map(math.isinf, found.values()))  # an arm that never got there
+    number = float(np.mean(list(found.values()))) if found and not lost else None
+    note = (runs[0].get("note") if runs else None) or claim.note
+    note += f"; {lost} of {len(found)} runs did not get there in their time" * bool(lost)
     option = f" --data {data.split(',')[0]}" if claim.arms else ""
     return {
         "claim": claim.id, "section": claim.section, "statement": claim.statement,
-        "paper": claim.paper, "ours": float(np.mean(list(found.values()))) if found else None,
+        "paper": claim.paper, "ours": number,
         "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
         "dataset": data if claim.arms else "none",
-        "verdict": claim.verdict((low, high)) if known else NOT_RUN,
+        "verdict": claim.verdict((low, high)) if known else UNSURE if lost else NOT_RUN,
         "command": f"alexnet experiment {claim.id}{option} "
                    f"--seeds {1 if claim.exact else len(found) or 5}",
         "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in arms],
-        "note": (runs[0].get("note") if runs else None) or claim.note}
+        "note": note}
 
 
 def write(results: Path = RESULTS) -> list[dict]:
@@ -90,7 +94,8 @@ def figure(r: dict) -> str:
 def ours(r: dict) -> str:
     """A row in one line of words, with the command that repeats it."""
     if r["interval"] is None:
-        return f"not run yet; {r['command']}"
+        told = "not run yet" if r["verdict"] == NOT_RUN else f"{r['verdict']}; {r['note']}"
+        return f"{told}; {r['command']}"
     if len(r["seeds"]) == 1:
         return f"{figure(r)}: {r['verdict']}; {r['command']}"
     return (f"{figure(r)}, 95 % interval over {len(r['seeds'])} seeds: {r['verdict']}; "
