@@ -206,7 +206,7 @@ def searched(folder, errors):
     ({0.01: 0.3, 0.02: 0.2, 0.04: 0.3}, None), ({0.01: 1, 0.02: 1, 0.04: 1}, None),
     ({0.01: 0.3, 0.02: 0.2, 0.04: 1}, None),
     ({0.01: 0.5, 0.02: 0.4, 0.04: 0.3, 0.08: 0.2}, 0.16),
-    ({0.01: 0.6, 0.02: 0.5, 0.04: 0.4, 0.08: 0.3, 0.16: 0.2}, None)])
+    ({0.01: 0.6, 0.02: 0.5, 0.04: 0.4, 0.08: 0.3, 0.16: 0.2, 0.32: 0.1}, None)])
 def test_a_best_rate_at_the_edge_goes_on(tmp_path, errors, further):
     searched(tmp_path, errors)
     tried = runner.rates_to_try(tmp_path, (0.01, 0.02, 0.04), "last_val_error")
