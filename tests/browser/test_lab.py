@@ -65,7 +65,8 @@ def lab(tmp_path_factory):
 def browser():
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-dev-shm-usage"])  # root, and containers with little memory
 
 
 @pytest.fixture
