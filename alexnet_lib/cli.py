@@ -285,7 +285,7 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     click.echo(tabulate(found[0].numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")
     told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.words)
             for f in found]
-    click.echo(tabulate(told, tablefmt="plain", maxcolwidths=(None, None, 72)) + "\n")
+    click.echo(tabulate(told, tablefmt="plain", maxcolwidths=[None, None, 72]) + "\n")
     if rows := checks.by_layer(found):
         click.echo(tabulate(rows, ("layer", "image share", "gradient/weights", "units off"),
                             floatfmt=("", ".1e", ".1e", ".0%"), missingval="-") + "\n")

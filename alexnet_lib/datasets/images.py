@@ -27,7 +27,9 @@ def prepare_image(path: str | Path, size: int) -> np.ndarray:
         with Image.open(path) as picture:
             # A JPEG can be decoded at 1/2, 1/4, 1/8 of its size, which is several times faster.
             picture.draft("RGB", (2 * size, 2 * size))
-            picture = to_rgb(ImageOps.exif_transpose(picture))
+            # A PNG of 16 bits has the mode "I" in older versions of Pillow.
+            deep = picture.mode.startswith("I;16") or (picture.format, picture.mode) == ("PNG", "I")
+            picture = to_rgb(ImageOps.exif_transpose(picture), deep)
             return np.asarray(squared(picture, size))
     except FileNotFoundError:
         raise BrokenImage(f"no image {path}: check the path") from None
@@ -37,12 +39,12 @@ def prepare_image(path: str | Path, size: int) -> np.ndarray:
         raise BrokenImage(f"cannot read the image {path} ({told}): replace or remove it") from None
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """8-bit RGB from a picture of any mode."""
+def to_rgb(picture: Image.Image, deep: bool = False) -> Image.Image:
+    """8-bit RGB from a picture of any mode; `deep`: of 16 bits, dark as it may be."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture).astype(np.float64)
         # PIL's own conversion would clip 16-bit values at 255 instead of scaling them.
-        scale = 257 if picture.mode.startswith("I;16") or values.max(initial=0) > 255 else 1
+        scale = 257 if deep or values.max(initial=0) > 255 else 1
         values = np.clip(values / scale + 0.5, 0, 255).astype(np.uint8)
         return Image.fromarray(values).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
