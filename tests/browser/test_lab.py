@@ -134,7 +134,7 @@ def changed(area: Locator, before: str, what: str) -> None:
 
 
 def move_everything(area: Locator, where: str) -> int:
-    """Each slider, menu and tick box by keyboard; each must change the picture. Their number."""
+    """Sliders and boxes by keyboard, menus by choice: each must change the picture. How many."""
     moved = 0
     for handle in area.locator(".noUi-handle").all():
         before = picture(area)
