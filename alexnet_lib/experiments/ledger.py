@@ -57,7 +57,7 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     if data.startswith("folder:"):  # an own copy: others will not have that folder
         data = f"{setup}, from {data}"
     known = math.isfinite(low)
-    lost = sum(map(math.isinf, found.values()))  # an arm that never got there
+    lost = sum(not math.isfinite(e) for e in found.values())  # an arm, or both, never got there
     number = float(np.mean(list(found.values()))) if found and not lost else None
     note = (runs[0].get("note") if runs else None) or claim.note
     note += f"; {lost} of {len(found)} runs did not get there in their time" * bool(lost)
