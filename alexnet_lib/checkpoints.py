@@ -12,6 +12,8 @@ from torch import Tensor
 from alexnet_lib.errors import UserError
 
 CHECKPOINT = "last.safetensors"
+FORMAT = 1  # of the descriptions that `training` writes and `weights` reads
+STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside the weights
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -226,6 +226,8 @@ def train_options(command):
               help="see `alexnet data list`, or folder:PATH")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
+@click.option("--start", metavar="FILE", help="begin with the weights of a trained net")
+@click.option("--frozen", is_flag=True, help="keep its convolutions; only the classifier learns")
 @SKIP
 @DEVICE
 @train_options

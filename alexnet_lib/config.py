@@ -26,6 +26,8 @@ class TrainConfig:
     crop, flip, colour, mean_at, per, divide: see `augment.Augment`.
     colour_until: fraction of the run after which the colour noise ends, as the source did at epoch
     67 of 91.
+    start: file of a trained net, or of its convolutions, to begin with instead of fresh weights.
+    frozen: the convolutions stay as they are in that file; only the classifier learns.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
     limit: use only so many training images (for a quick look). skip_broken: leave out images that
     cannot be read. until_error: end the run after the first epoch whose training error, a
@@ -68,6 +70,8 @@ class TrainConfig:
     per: int | None = None
     divide: float = 1.0
     colour_until: float | None = None
+    start: str | None = None
+    frozen: bool = False
     device: str = "auto"
     precision: str = "auto"
     limit: int | None = None
@@ -137,6 +141,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
             raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
     if filled.in_channels not in (1, 3):
         raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
+    if filled.frozen and not filled.start:
+        raise UserError("frozen convolutions must come from a trained net: name it with --start")
     filled.device = pick_device(filled.device)
     filled.precision = pick_precision(filled.precision, filled.device)
     _try_out(filled)

@@ -74,6 +74,7 @@ def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | N
                      bias_lr_factor: float = 1.0) -> list[dict]:
     """One group for each layer's weights and one for its biases, in the layers' order.
 
+    Parameters that need no gradient are left out: they stay as they are.
     Biases are not decayed (src/layer.cu:565) and learn at `bias_lr_factor` times the rate: 1 by
     the paper's text, 2 in run #145. A group has `name` ("conv1", ...), `kind` ("weight" or
     "bias") and `base_lr`, which schedules start from. `weight_decay=None` takes the decay that
@@ -82,6 +83,8 @@ def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | N
     own = getattr(model, "weight_decay", {}) if weight_decay is None else {}
     groups = []
     for path, p in model.named_parameters():
+        if not p.requires_grad:
+            continue
         name, kind = path.rsplit(".", 2)[-2:]
         rate = lr * bias_lr_factor if kind == "bias" else lr
         decay = 0.0005 if weight_decay is None else weight_decay

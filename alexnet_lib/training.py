@@ -27,6 +27,8 @@ from alexnet_lib import datasets, memory
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import (
     CHECKPOINT,
+    FORMAT,
+    STATISTICS,
     part,
     read_checkpoint,
     write_atomically,
@@ -44,9 +46,7 @@ from alexnet_lib.devices import machine
 from alexnet_lib.errors import UserError
 from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
 from alexnet_lib.parallel import ALONE, Group
-
-FORMAT = 1
-STATISTICS = ("mean", "colour_values", "colour_vectors")
+from alexnet_lib.weights import take_weights
 
 
 class Trainer:
@@ -72,6 +72,8 @@ class Trainer:
         self.config = config = fit_to_data(config, dataset)
         self.dataset, self.classes = dataset, dataset.classes
         self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
+        if config.frozen:
+            self.model.features.requires_grad_(False)
         self.optimizer = PaperSGD(
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
@@ -299,6 +301,8 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     run = Trainer(config, dataset, progress, group)
     if resume:
         run.restore()
+    elif config.start:
+        take_weights(run.model, config.start, run.classes)
     return run
 
 

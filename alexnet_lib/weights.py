@@ -1,6 +1,7 @@
 """Trained nets from files, and files made small enough to give away."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,16 @@ import torch
 from torch import nn
 
 from alexnet_lib.augment import Augment
-from alexnet_lib.checkpoints import part, read_checkpoint, write_checkpoint
+from alexnet_lib.checkpoints import (
+    FORMAT,
+    STATISTICS,
+    part,
+    read_checkpoint,
+    write_checkpoint,
+)
 from alexnet_lib.config import TrainConfig, build_augment, build_model
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import FORMAT, STATISTICS
 
 
 @dataclass
@@ -57,6 +63,26 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
              if name.startswith((kept, "data."))}
     write_checkpoint(Path(path), small, {key: meta[key] for key in (
         "format", "config", "classes", "fingerprint", "step")})
+
+
+def take_weights(model: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
+    """Fill the layers of `model` that such a file has, too; the others keep their weights.
+
+    The file may hold the convolutions alone. The last layer is taken only if the file's net
+    tells the same `classes` apart. Raises UserError if the sizes of a layer differ.
+    """
+    tensors, meta = read_checkpoint(path)
+    _check_format(meta, path)
+    own, theirs = model.state_dict(), part(tensors, "model.")
+    last = tuple(own)[-2:] if tuple(classes) != tuple(meta["classes"]) else ()
+    given = {name: theirs[name] for name in own if name in theirs and name not in last}
+    for name, t in given.items():
+        shape = list(own[name].shape)
+        if list(t.shape) != shape:
+            raise UserError(
+                f"{path} does not fit: its {name} is {list(t.shape)}, here {shape}; choose "
+                "--input-size, --width, --columns and --hidden as that net has them")
+    model.load_state_dict(own | given)
 
 
 def _described(path: str | Path, device: str) -> tuple[dict, Loaded]:

@@ -1,5 +1,7 @@
 """Files of weights: what comes out is what went in."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from alexnet_lib import cli, datasets
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
-from alexnet_lib.training import train
+from alexnet_lib.training import begin, train
 from alexnet_lib.weights import export, load_features, load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.1, "epochs": 1,
@@ -53,6 +55,47 @@ def test_the_convolutions_alone(run, x, tmp_path, capsys):
         assert maps.shape[2:] == (1, 1) and not net.model.training
     with pytest.raises(UserError, match="convolutions alone: open it with load_features"):
         load_model(tmp_path / "f")
+
+
+def weights(net):
+    return {name: t.clone() for name, t in net.state_dict().items()}
+
+
+def test_a_run_begins_with_the_weights_of_another(run):
+    learned = weights(run.model)
+    config = TrainConfig(**TINY, seed=7, start=str(run.path))
+    assert all(map(torch.equal, weights(begin(config, run.dataset).model).values(),
+                   learned.values()))
+    others = dataclasses.replace(run.dataset, classes=tuple("abcdefghij"))
+    begun = weights(begin(config, others).model)
+    fresh = weights(begin(TrainConfig(**TINY, seed=7), others).model)
+    for name, t in begun.items():  # ten classes again, but not those: the last layer learns anew
+        assert torch.equal(t, (fresh if ".fc8." in name else learned)[name]), name
+
+
+def test_frozen_convolutions_stay_and_the_classifier_learns(run, tmp_path):
+    export(run.path, tmp_path / "features", features=True)
+    options = TINY | {"epochs": 2, "seed": 7, "start": str(tmp_path / "features"), "frozen": True}
+    whole = train(TrainConfig(**options), run.dataset, progress=False)
+    kept, fresh = weights(run.model), weights(begin(TrainConfig(**TINY, seed=7), run.dataset).model)
+    for name, t in whole.model.state_dict().items():
+        if name.startswith("features."):
+            assert torch.equal(t, kept[name].half().float()), name
+        else:
+            assert not torch.equal(t, fresh[name]), name
+    halfway = TrainConfig(**options, out=str(tmp_path / "run"))
+    train(halfway, run.dataset, progress=False, on_step=lambda r: r.step == 3)
+    again = train(halfway, run.dataset, resume=True, progress=False)
+    assert again.losses == whole.losses
+
+
+@pytest.mark.parametrize("choices, words", [
+    ({"width": 0.2}, r"does not fit: its features.conv1.weight is \[10, 3, 11, 11\]"),
+    ({"frozen": True, "start": None}, "frozen convolutions must come from a trained net"),
+    ({"start": __file__}, "not a checkpoint"), ({"start": "nowhere"}, "no checkpoint nowhere")])
+def test_a_start_that_cannot_be_is_told(run, choices, words):
+    with pytest.raises(UserError, match=words):
+        begin(TrainConfig(**TINY | {"start": str(run.path)} | choices), run.dataset)
 
 
 def test_other_files_are_told(tmp_path):
