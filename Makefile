@@ -9,6 +9,8 @@ DIR    ?= $(CURDIR)
 START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-start-here.ipynb))
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
+# Two workers; threads that wait must not spin while the other worker computes.
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-oldest env outputs results bench site lint colab clean
@@ -22,11 +24,11 @@ lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999"
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest --nbval $(ARGS)
+	$(PYTEST) --nbval --dist loadfile $(ARGS)
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
-	$(BIN)/python -m pytest -o addopts=--durations=0 tests/browser $(ARGS)
+	$(PYTEST) -o addopts=--durations=0 tests/browser $(ARGS)
 
 test-oldest:  ## test the library with the oldest versions that it takes, in .venv-oldest
 	@PYTHON="$(PYTHON)" UV_RESOLUTION=lowest-direct sh .ci/env .venv-oldest .venv-oldest/.ready

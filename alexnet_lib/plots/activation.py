@@ -191,13 +191,13 @@ def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Fig
             end as soon as its training error is below `level`, so curves differ in length.
         level: fraction of wrong answers at the finish.
 
-    Thin lines are seeds, thick ones their mean as far as all seeds go. Epochs are on a log scale:
-    "six times" is the same distance everywhere.
+    Thin lines are seeds, thick ones their mean as far as all seeds go. Epochs are on one log scale:
+    "six times" is the same distance everywhere, in both panels.
     """
-    figure, panels = plt.subplots(1, len(runs), squeeze=False, sharey=True,
+    figure, panels = plt.subplots(1, len(runs), squeeze=False, sharex=True, sharey=True,
                                   figsize=(5.6 * len(runs) + 0.6, 3.9))
+    longest = 10
     for axes, (title, arms) in zip(panels[0], runs.items(), strict=True):
-        longest = 1
         for name, records in arms.items():
             curves = [100 * np.asarray(record["curves"]["train_error"]) for record in records
                       if record["curves"].get("train_error")]
@@ -218,14 +218,15 @@ def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Fig
         axes.axhline(100 * level, color=SKY, lw=2)
         axes.text(0.02, 100 * level - 1.5, f"{level:.0%}", color="black", va="top",
                   transform=axes.get_yaxis_transform())
-        axes.set(xscale="log", xlim=(0.93, max(longest, 10) * 1.1), ylim=(0, 95),
-                 xlabel="epoch (log scale)", title=title)
-        ticks = [n for n in (1, 2, 3, 5, 10, 20, 30, 50, 100, 200) if n <= max(longest, 10)]
-        axes.set_xticks(ticks, ticks)
-        axes.minorticks_off()
+        axes.set(xlabel="epoch (log scale)", title=title)
         if axes.lines[1:]:
             axes.legend(loc="upper right")
         else:
             axes.text(0.5, 0.6, "not run yet", ha="center", transform=axes.transAxes)
+    ticks = [n for n in (1, 2, 3, 5, 10, 20, 30, 50, 100, 200) if n <= longest]
+    axes.set(xscale="log", xlim=(0.93, longest * 1.1), ylim=(0, 95))
+    axes.set_xticks(ticks, ticks)
+    for axes in panels[0]:
+        axes.minorticks_off()
     panels[0, 0].set_ylabel("training error, %")
     return figure
