@@ -190,15 +190,17 @@ SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")
 def schedule(name: str, epochs: int) -> Constant:
     """The schedule of that name for a run of `epochs`.
 
-    "plateau", "145", "restart", "constant"; "steps" drops every rate where run #145 dropped its
+    "145", "restart", "constant"; "plateau" with a patience of 5 epochs in 90, and of 2 at least:
+    a run too short to wait would never drop; "steps" drops every rate where run #145 dropped its
     weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
     Raises UserError.
     """
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
-    made = {"plateau": Plateau, "constant": Constant}
-    if name in made:
-        return made[name]()
+    if name == "plateau":
+        return Plateau(patience=max(2, round(epochs * 5 / 90)))
+    if name == "constant":
+        return Constant()
     stretched = {"145": Run145, "steps": Steps, "restart": Restart}
     if name in stretched:
         return stretched[name](epochs)

@@ -128,6 +128,10 @@ def test_plateau_drops_three_times_and_no_more():
     assert found[-1] == pytest.approx(1e-5)
 
 
+def test_plateau_is_less_patient_in_a_short_run():
+    assert [schedule("plateau", n).patience for n in (1, 20, 54, 90, 180)] == [2, 2, 3, 5, 10]
+
+
 def test_plateau_waits_while_the_error_falls():
     errors = [None] + [0.9 - 0.01 * i for i in range(30)]
     assert {row["fc8", "weight"] for row in rates_over(Plateau(patience=2), 31, errors)} == {0.01}

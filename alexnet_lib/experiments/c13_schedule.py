@@ -12,6 +12,6 @@ def lowered(id: str, statement: str, schedule: str, note: str) -> Claim:
 
 CLAIMS = (
     lowered("C13", "Lowering the rate when the validation error stops improving lowers the error",
-            "plateau", "by ten, at most three times, after five epochs without improvement"),
+            "plateau", "by ten, at most three times, after two epochs without improvement"),
     lowered("C13b", "Lowering the rate three times lowers the error", "steps",
             "by ten, at the points of the run where run #145 lowered it"))
