@@ -9,13 +9,7 @@ import torch
 from torch import nn
 
 from alexnet_lib.augment import Augment
-from alexnet_lib.checkpoints import (
-    FORMAT,
-    STATISTICS,
-    part,
-    read_checkpoint,
-    write_checkpoint,
-)
+from alexnet_lib.checkpoints import FORMAT, STATISTICS, part, read_checkpoint, write_checkpoint
 from alexnet_lib.config import TrainConfig, build_augment, build_model
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError

@@ -224,8 +224,8 @@ def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Fig
         else:
             axes.text(0.5, 0.6, "not run yet", ha="center", transform=axes.transAxes)
     ticks = [n for n in (1, 2, 3, 5, 10, 20, 30, 50, 100, 200) if n <= longest]
-    axes.set(xscale="log", xlim=(0.93, longest * 1.1), ylim=(0, 95))
-    axes.set_xticks(ticks, ticks)
+    panels[0, 0].set(xscale="log", xlim=(0.93, longest * 1.1), ylim=(0, 95))  # of both: shared
+    panels[0, 0].set_xticks(ticks, ticks)
     for axes in panels[0]:
         axes.minorticks_off()
     panels[0, 0].set_ylabel("training error, %")
