@@ -36,7 +36,7 @@ Call `course.seed()` in each cell that draws random numbers.
 2. The help and the solution, the markdown cell right after it, with the id `NN-sol-K`: one
    `<details>` whose summary begins with "Help", one whose summary begins with "Solution". The
    solution has one fenced python block, which takes the stub's place (all but its last line).
-   It may use `torch`, `nn`, `F`, `np`, `math` and `course`; anything else it imports itself.
+   It may use what the cells above it have made; anything else it imports itself.
 
 3. The checker, in `alexnet_lib/exercises/nbNN.py`::
 

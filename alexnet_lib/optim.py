@@ -168,9 +168,10 @@ class Run145(Constant):
 class Restart(Constant):
     """Run #145 and what came after: at the end of its 91 epochs the rate goes up again.
 
-    Weights of all layers, conv1's too: 0.001 from epoch 91, 1e-4 from 107, 1e-5 from 124, the end
-    at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of the biases the log
-    says nothing: they keep their rate, as before.
+    Weights 0.001 from epoch 91, 1e-4 from 107, 1e-5 from 124, the end at 135
+    (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of conv1 and the biases the log
+    says nothing, but the file shows the last state: conv1 still frozen (`:2-3`), the biases at
+    their first rate (`:18-19`).
     """
 
     epochs: int
@@ -181,7 +182,8 @@ class Restart(Constant):
             Run145(91).update(optimizer, at, val_error)
         else:
             late = 0.1 ** (1 + (at >= 107) + (at >= 124))
-            _scale(optimizer, lambda group: 1.0 if group["kind"] == "bias" else late)
+            _scale(optimizer, lambda group: 0.0 if group["name"] == "conv1" else
+                   1.0 if group["kind"] == "bias" else late)
 
 
 SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")

@@ -469,12 +469,21 @@ def provenance(run: Trainer) -> dict:
     """Where a result comes from: command, data, seed, device, versions, date, training seconds."""
     here = machine(run.config.device)
     return here | {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(sys.argv),
         "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
         "seeds": run.config.seed,
         "device": f"{here['device']}, {run.config.precision}{_together(run)}",
         "seconds": round(run.seconds + sum(row["seconds"] for row in run.history)),
     }
+
+
+def command_line(argv: list[str]) -> str:
+    """What somebody would type to run this again, without the folders of this machine."""
+    program = Path(argv[0])
+    if program.name.startswith("ipykernel"):
+        return "in a notebook"  # its arguments are those of the kernel
+    named = program.name if program.name != "__main__.py" else f"python -m {program.parent.name}"
+    return f"{named} {shlex.join(argv[1:])}".rstrip()
 
 
 def epoch_line(row: dict, epochs: int) -> str:

@@ -5,6 +5,7 @@ the wrong answers are in tests/wrong_answers/nbNN.py. The proofs are shown to fa
 """
 
 import ast
+import builtins
 import copy
 import math
 import re
@@ -51,6 +52,19 @@ def solution(markdown):
     return None
 
 
+def read_and_made(code):
+    """The names that `code` reads, and those that it makes, wherever it does."""
+    nodes = list(ast.walk(ast.parse(code)))
+    names = [n for n in nodes if isinstance(n, ast.Name)]
+    made = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    made |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    made |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    for n in nodes:
+        if isinstance(n, (ast.Import, ast.ImportFrom)):
+            made |= {(alias.asname or alias.name).split(".")[0] for alias in n.names}
+    return {n.id for n in names if isinstance(n.ctx, ast.Load)}, made
+
+
 def faults(notebook, number, wrong):
     """What is wrong with the exercises of a notebook, given its wrong answers by exercise."""
     cells = notebook.cells
@@ -84,6 +98,11 @@ def faults(notebook, number, wrong):
         if code is None:
             yield f"{name} has no folded solution with one python block"
         else:
+            read, made = read_and_made(code)
+            for above in cells[:i]:
+                made |= read_and_made(above.source)[1] if above.cell_type == "code" else set()
+            if unknown := read - made - set(dir(builtins)):
+                yield f"{name}: the solution needs {unknown}, which no cell above has made"
             right, words = course.verdict(name, answer(code, expression))
             if not right:
                 yield f"{name}: the folded solution is refused: {words}"

@@ -14,7 +14,7 @@ from alexnet_lib import datasets, devices
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from alexnet_lib.config import TrainConfig, resolve
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import Trainer, train
+from alexnet_lib.training import Trainer, command_line, train
 from alexnet_lib.weights import load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
@@ -132,6 +132,16 @@ def test_a_checkpoint_brings_back_the_net(data, tmp_path):
     record = json.loads((tmp_path / "history.json").read_text())
     assert record["history"] == run.history
     assert record["provenance"]["seeds"] == 0 and "command" in record["provenance"]
+
+
+@pytest.mark.parametrize("argv, told", [
+    (["/home/me/.venv/bin/alexnet", "train", "--out", "my runs"], "alexnet train --out 'my runs'"),
+    (["/home/me/course/alexnet_lib/__main__.py", "info"], "python -m alexnet_lib info"),
+    (["/usr/lib/ipykernel_launcher.py", "-f", "/home/me/kernel-1.json"], "in a notebook"),
+    (["my-script.py"], "my-script.py"),
+])
+def test_a_record_tells_its_command_without_folders_of_the_machine(argv, told):
+    assert command_line(argv) == told
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data):

@@ -27,13 +27,13 @@ def topk_error(answer):
 
 @exercise("01-2", "Draw the picture, scaled to the shorter side, and shade the central square.")
 def kept(answer):
-    expect(abs(number(answer(300, 300)) - 1) < 1e-6, "Of a square, all is kept: 1.")
+    expect(abs(number(answer(300, 300)) - 1) < 0.005, "Of a square, all is kept: 1.")
     wide = number(answer(500, 375))
-    expect(abs(wide - 0.25) > 1e-6, "0.25 of a picture of 500 x 375 is lost; what is kept?")
-    expect(abs(wide - 0.75) < 1e-6, "Of 500 x 375, three quarters are kept.")
-    expect(abs(number(answer(375, 500)) - 0.75) < 1e-6,
+    expect(abs(wide - 0.25) > 0.005, "0.25 of a picture of 500 x 375 is lost; what is kept?")
+    expect(abs(wide - 0.75) < 0.005, "Of 500 x 375, three quarters are kept.")
+    expect(abs(number(answer(375, 500)) - 0.75) < 0.005,
            "A tall picture loses as much as a wide one: ask which side is shorter.")
-    expect(abs(number(answer(1000, 400)) - 0.4) < 1e-6, "Of 1000 x 400, two fifths are kept.")
+    expect(abs(number(answer(1000, 400)) - 0.4) < 0.005, "Of 1000 x 400, two fifths are kept.")
     return "Scaling takes nothing away; only the shape of the picture decides."
 
 

@@ -79,4 +79,4 @@ def dead(answer):
     expect(got != 5, "That looks at the first image only.")
     expect(got == 3, "Of these seven maps three are zero everywhere, for all four images.")
     expect(number(answer(maps[:1])) == 5, "For the first image alone, five of seven are silent.")
-    return "A dead map gets no gradient; whatever comes later, it stays as it is."
+    return "A dead map gets no gradient: it cannot wake by itself."

@@ -73,6 +73,11 @@ def newton_step(answer):
            "At the exact value, y = 0.5 for s = 4, the step must change nothing.")
     expect(abs(number(answer(0.4, 4.0)) - 0.472) < 1e-6,
            "From 0.4 the step for s = 4 leads to 0.472.")
+    try:
+        at_zero = number(answer(0.0, 4.0)), number(answer(0.5, 0.0))
+    except ZeroDivisionError:
+        at_zero = ()
+    expect(at_zero == (0, 0.75), "There is still a division by y or by s: multiply it out.")
     y = 0.07
     for _ in range(6):
         y = number(answer(y, 100.0))

@@ -47,6 +47,8 @@ def backward(answer):
            "Of equal numbers the first gets the gradient, and alone: 5 5 5 5 gives 1 0 1 0.")
     expect(_list(answer([4.0, 1.0, 0.0, 6.0, 8.0, 2.0], 2, 2, [1.0, 2.0, 3.0]))
            == [1, 0, 0, 2, 3, 0], "4 1 0 6 8 2 in pairs: the 4, the 6 and the 8 win.")
+    expect(_list(answer([1.0, 2.0, 0.0, 5.0], 3, 2, [1.0, 2.0])) == [0, 1, 0, 2],
+           "1 2 0 5 with z = 3, s = 2: the last window, 0 5, hangs over, and the 5 wins it.")
     return "That is all that learning knows of the other places: nothing."
 
 

@@ -12,6 +12,13 @@ def _mean_and_kinds(answer, p: float):
     return float(out.mean()), sorted({round(float(v), 4) for v in out.unique()[:5]}), out
 
 
+def _own_coins(out) -> None:
+    rows = [tuple(row.tolist()) for row in out[:20]]
+    expect(len(set(rows)) > 1, "Each image gets its own mask.")
+    expect(all(len(set(row)) > 1 for row in rows),
+           "Every unit tosses its own coin, not every image one for all of its units.")
+
+
 @exercise("08-1", "At training, a mask of zeros and ones; at test, every output times 1 - p.")
 def dropout(answer):
     x = torch.tensor([[2.0, 4.0, 6.0]])
@@ -24,7 +31,7 @@ def dropout(answer):
     expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0, the others stay.")
     expect(kinds[1] == 1, "In the paper's way, what is not dropped at training stays as it is.")
     expect(abs(mean - 0.8) < 0.02, "With p = 0.2, four fifths stay at training.")
-    expect(len({tuple(row.tolist()) for row in out[:20]}) > 1, "Each image gets its own mask.")
+    _own_coins(out)
     return "So did the program of 2012 (src/layer.cu:1121-1135)."
 
 
@@ -33,16 +40,19 @@ def inverted(answer):
     x = torch.tensor([[2.0, 4.0, 6.0]])
     expect(torch.allclose(tensor(answer(x, 0.5, False), (1, 3)), x),
            "At test the inverted dropout leaves everything as it is.")
-    mean, kinds, _ = _mean_and_kinds(answer, 0.2)
+    mean, kinds, out = _mean_and_kinds(answer, 0.2)
     expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0.")
     expect(abs(kinds[1] - 1.25) < 1e-3, "What stays is divided by the chance of staying, 1 - p: "
            "with p = 0.2, a 1 becomes 1.25.")
+    _own_coins(out)
     expect(abs(mean - 1) < 0.02, "The mean over many masks should be the output without dropout.")
     return "This is torch's nn.Dropout. A net that is only used need not know that it exists."
 
 
 @exercise("08-3", "Each of the units of fc6 and fc7 is in or out; 2 for each of them, multiplied.")
 def power_of_two(answer):
+    expect(not (isinstance(answer, int) and answer > 10**6),
+           "That is the number of nets; n is the exponent.")
     got = number(answer)
     expect(got != 4096, "That is one layer; the paper drops units in the first two full layers.")
     expect(got != 9192, "fc8 is the last layer: its 1000 outputs are the answer; none is dropped.")

@@ -20,7 +20,7 @@ def _numbers(answer, count: int, what: str) -> list[float]:
     return [number(value) for value in values]
 
 
-@exercise("11-1", "Count, for each image, the classes that are at least as probable as the right "
+@exercise("11-1", "Count, for each image, the classes that are not less probable than the right "
                   "one; an error is a rank above k.")
 def top_k_error(answer):
     probs = torch.tensor([[70, 20, 6, 4], [30, 60, 8, 2], [10, 15, 70, 5], [4, 6, 30, 60],
@@ -36,6 +36,9 @@ def top_k_error(answer):
     expect(_near(answer(dead, every, 1), 1) and _near(answer(dead, every, 5), 1),
            "A net that says 0.1 to each of ten classes has shown nothing: with ties against it, "
            "its top-1 and its top-5 error are 1.")
+    silent = torch.full((10, 10), float("nan"))
+    expect(_near(answer(silent, every, 1), 1), "A net that says NaN has shown nothing either: "
+           "count the classes that are not less probable.")
     return "A dead net fails this test, as it should."
 
 
@@ -60,11 +63,13 @@ def measures(answer):
     expect(abs(recall - 0.6) < 1e-4, "The fox: 10 images, 6 of them found.")
     expect(abs(f1 - 0.55) > 1e-4, "F1 is the harmonic mean, 2PR/(P + R), not the plain one.")
     expect(abs(f1 - 6 / 11) < 1e-4, "F1 of the fox is 0.545.")
-    try:
-        never = _numbers(answer([[5, 0], [3, 0]], 1), 3, "three numbers also for such a class")
-    except ZeroDivisionError:
-        never = [math.nan]
-    expect(never == [0, 0, 0], "A class that was never named: nothing to divide by; return zeros.")
+    for never in ([[5, 0], [3, 0]], [[5, 1], [3, 0]]):
+        try:
+            found = _numbers(answer(never, 1), 3, "three numbers also for such a class")
+        except ZeroDivisionError:
+            found = [math.nan]
+        expect(found == [0, 0, 0], "A class that was never named, or never rightly: nothing to "
+               "divide by; return zeros.")
     return "Two numbers that pull against each other, and one that is low if either is."
 
 

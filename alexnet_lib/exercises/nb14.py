@@ -9,6 +9,8 @@ from alexnet_lib.exercises import exercise, expect, number, tensor
 from alexnet_lib.models import AlexNet
 from alexnet_lib.optim import PaperSGD
 
+NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+
 
 def _layers(net) -> tuple[list, list]:
     expect(isinstance(net, nn.Module), "my_alexnet(10) is to be an nn.Module.")
@@ -53,7 +55,8 @@ def the_net(answer):
     total = sum(p.numel() for p in net.parameters())
     expect(total == 60_965_224, f"60,965,224 parameters; yours has {total:,}.")
     _columns_norms_dropout(net, convs, fulls, x)
-    return "60,965,224 parameters; two columns that meet in conv3, norms that keep to their own."
+    return ("60,965,224 parameters, 96 % of them in the three full layers; two columns that meet "
+            "in conv3, norms that keep to their own.")
 
 
 def _columns_norms_dropout(net, convs, fulls, x) -> None:
@@ -82,6 +85,24 @@ def _columns_norms_dropout(net, convs, fulls, x) -> None:
            "In evaluation mode the same image must give the same answer.")
     net.train()
     expect(not torch.allclose(net(x), net(x)), "In training mode, dropout makes each pass another.")
+    _as_printed(net, convs, fulls, x)
+
+
+def _as_printed(net, convs, fulls, x) -> None:
+    """Layer by layer what the paper's net gives with the learner's weights."""
+    net.eval()  # nn.Dropout does nothing at test: so no dropout in the twin
+    printed = AlexNet(fulls[-1].out_features, variant="paper", dropout=0.0).eval()
+    twins = [*convs, *fulls], sum(_layers(printed), [])
+    for mine, theirs in zip(*twins, strict=True):
+        theirs.load_state_dict(mine.state_dict())
+    given, right = _outputs(net, twins[0], x), _outputs(printed, twins[1], x)
+    for i in range(1, 8):
+        loudest = float(right[i].abs().max())
+        expect(torch.allclose(given[i], right[i], rtol=1e-3, atol=1e-3 * loudest),
+               f"With your weights the paper's net gives something else in {NAMES[i]}. Look at "
+               f"what stands between {NAMES[i - 1]} and {NAMES[i]}.")
+    expect({m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.5},
+           "Dropout silences with probability 0.5.")
 
 
 @exercise("14-2", "Go through the layers in order; the paper's section 5 names the ones whose "
@@ -91,7 +112,7 @@ def first_weights(answer):
     net = AlexNet(10, input_size=67, init="he", hidden_bias=0.5)
     convs, fulls = _layers(answer(net))
     for i, layer in enumerate([*convs, *fulls]):
-        name = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")[i]
+        name = NAMES[i]
         std, mean = float(layer.weight.detach().std()), float(layer.weight.detach().mean())
         expect(abs(std - 0.01) < 0.0005 and abs(mean) < 0.001,
                f"The weights of {name} should have the mean 0 and the std 0.01; they have "

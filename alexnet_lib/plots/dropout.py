@@ -159,22 +159,32 @@ def borders(points, labels, moved, maps: dict, reach) -> Figure:
     return figure
 
 
-def iterations(runs: dict[str, list[dict]], levels) -> Figure:
-    """How many times the epochs a net with dropout needs, by how far it is to get.
+def epoch_ratios(runs: dict[str, list[dict]], levels) -> np.ndarray:
+    """(seeds, levels): the epochs that the first arm needs over those of the second.
+
+    NaN where one of the two never got there.
 
     Args:
         runs: records by arm, with dropout first, then without, from `course.runs`; paired by
             place. levels: fractions of wrong answers on validation images.
     """
-    figure, axes = plt.subplots(figsize=(8.5, 3.6))
     kept, left_out = runs.values()
     ratios = np.array([[epochs_until(a["curves"]["val_error"], level)
                         / epochs_until(b["curves"]["val_error"], level) for level in levels]
                        for a, b in zip(kept, left_out, strict=False)
                        if "diverged" not in a and "diverged" not in b])
+    return np.where(np.isfinite(ratios) & (ratios > 0), ratios, np.nan)
+
+
+def iterations(ratios: np.ndarray, levels) -> Figure:
+    """How many times the epochs a net with dropout needs, by how far it is to get.
+
+    Args:
+        ratios: (seeds, levels) of `epoch_ratios`. levels: fractions of wrong answers.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 3.6))
     percent = 100 * np.asarray(levels)
     if ratios.size:
-        ratios[~np.isfinite(ratios) | (ratios == 0)] = np.nan  # one of the two never got there
         axes.plot(percent, ratios.T, "o", color=BLUE, ms=4, alpha=0.6)
         axes.plot([], [], "o", color=BLUE, ms=4, label="one seed each")
         everyone = ~np.isnan(ratios).any(0)

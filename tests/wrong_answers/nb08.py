@@ -15,6 +15,7 @@ WRONG = {
         lambda x, p, training: x * _mask(x, 1 - p) if training else x * p,  # p taken for keeping
         lambda x, p, training: x * _mask(x, p),  # at test, too
         lambda x, p, training: x * _mask(x[:1], p) if training else x * (1 - p),  # one mask for all
+        lambda x, p, training: x * _mask(x[:, :1], p) if training else x * (1 - p),  # whole images
         lambda x, p, training: x * (1 - p),  # no mask at all
     ],
     "08-2": [
@@ -23,8 +24,10 @@ WRONG = {
         lambda x, p, training: x * _mask(x, p) * (1 - p) if training else x,  # times, not divided
         lambda x, p, training: x * _mask(x, p) / p if training else x,  # the wrong probability
         lambda x, p, training: x * _mask(x, 1 - p) / p if training else x,  # p taken for keeping
+        lambda x, p, training: x * _mask(x[:1], p) / (1 - p) if training else x,  # one for all
+        lambda x, p, training: x * _mask(x[:, :1], p) / (1 - p) if training else x,  # whole images
     ],
-    "08-3": [4096, 2048, 9192, 9216, 2],
+    "08-3": [4096, 2048, 9192, 9216, 2, 2 ** 8192],
     "08-4": [
         lambda p: p.mean(0),  # the plain mean
         lambda p: p.log().mean(0).exp(),  # not normalised

@@ -42,6 +42,7 @@ WRONG = {
         lambda probs, labels, k: ((probs > _right(probs, labels)).sum(1) >= k).float().mean(),
         lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) >= k).float().mean(),
         lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).sum(),  # no share
+        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).float().mean(),
         lambda probs, labels, k: (probs.argmax(1) != labels).float().mean(),  # k forgotten
     ],
     "11-2": [

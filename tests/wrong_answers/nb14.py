@@ -6,27 +6,28 @@ from torch import nn
 
 
 class _Norm(nn.Module):
-    def __init__(self, whole=False):
+    def __init__(self, whole=False, alpha=5e-4):
         super().__init__()
-        self.whole = whole
+        self.whole, self.alpha = whole, alpha
 
     def forward(self, x):
-        return torch.cat([F.local_response_norm(part, 5, 5e-4, 0.75, 2.0)
+        return torch.cat([F.local_response_norm(part, 5, self.alpha, 0.75, 2.0)
                           for part in x.chunk(1 if self.whole else 2, 1)], 1)
 
 
-def _net(groups=(2, 1, 2, 2), norm=_Norm, padding=2, dropout=0.5, last=(), maps=256, columns=2):
+def _net(groups=(2, 1, 2, 2), norm=_Norm, padding=2, dropout=0.5, last=(), maps=256, late=nn.ReLU,
+         pool=lambda: nn.MaxPool2d(3, 2), early=lambda norm: (nn.ReLU(), norm())):
     """my_alexnet with one choice wrong."""
     def made(classes):
         g2, g3, g4, g5 = groups
         side = 6 if padding == 2 else 5
         return nn.Sequential(
-            nn.Conv2d(3, 96, 11, stride=4), nn.ReLU(), norm(), nn.MaxPool2d(3, 2),
+            nn.Conv2d(3, 96, 11, stride=4), *early(norm), pool(),
             nn.Conv2d(96, 256, 5, padding=padding, groups=g2), nn.ReLU(), norm(),
-            nn.MaxPool2d(3, 2),
-            nn.Conv2d(256, 384, 3, padding=1, groups=g3), nn.ReLU(),
-            nn.Conv2d(384, 384, 3, padding=1, groups=g4), nn.ReLU(),
-            nn.Conv2d(384, maps, 3, padding=1, groups=g5), nn.ReLU(), nn.MaxPool2d(3, 2),
+            pool(),
+            nn.Conv2d(256, 384, 3, padding=1, groups=g3), late(),
+            nn.Conv2d(384, 384, 3, padding=1, groups=g4), late(),
+            nn.Conv2d(384, maps, 3, padding=1, groups=g5), late(), pool(),
             nn.Flatten(), nn.Linear(maps * side * side, 4096), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4096, classes), *last)
     return made
@@ -103,7 +104,13 @@ WRONG = {
         _net(norm=nn.Identity),  # no normalisation
         _net(norm=lambda: _Norm(whole=True)),  # over the border between the columns
         _net(padding=1),  # conv2 without its two pixels
+        _net(norm=lambda: _Norm(alpha=1e-4)),  # a fifth of the printed formula's
+        _net(early=lambda norm: (norm(), nn.ReLU())),  # as in the source
+        _net(pool=lambda: nn.AvgPool2d(3, 2)),
+        _net(pool=lambda: nn.MaxPool2d(2, 2)),  # no overlap, and the same sizes
+        _net(late=nn.Identity),  # no ReLU behind conv3
         _net(dropout=0.0),
+        _net(dropout=0.1),
         _net(maps=384),  # 384 kernels in conv5
         _net(last=(nn.Softmax(1),)),  # probabilities
     ],
