@@ -27,18 +27,19 @@ def crop(images, index, top, left, flip, size: int) -> Tensor:
     Returns: (B, C, size, size) of the images' type, in channels-last memory.
     """
     if isinstance(images, Tensor) and images.is_cuda:
-        return _gather(images, *(torch.as_tensor(a, device=images.device)
-                                 for a in (index, top, left, flip)), size)
+        return _gather(images, index, top, left, flip, size)
+    out = _tensor(images[:0]).new_empty((len(index), size, size, *images.shape[3:]))
     # One copy per image: twice as fast on a CPU as advanced indexing, and a memory map reads
     # only the pages it needs.
-    out = None
     for i, (which, y, x, mirrored) in enumerate(zip(*map(_listed, (index, top, left, flip)),
                                                     strict=True)):
-        square = images[which, y:y + size, x:x + size]
-        square = square if isinstance(square, Tensor) else torch.from_numpy(np.array(square))
-        out = square.new_empty((len(index), *square.shape)) if out is None else out
+        square = _tensor(images[which, y:y + size, x:x + size])
         out[i] = square.flip(1) if mirrored else square
     return out.permute(0, 3, 1, 2)
+
+
+def _tensor(images) -> Tensor:
+    return images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
 
 
 def _listed(values) -> list:
@@ -47,6 +48,9 @@ def _listed(values) -> list:
 
 def _gather(images: Tensor, index, top, left, flip, size: int) -> Tensor:
     """`crop` by advanced indexing: one kernel on a GPU instead of one for each image."""
+    index, top, left = (torch.as_tensor(a, dtype=torch.int64, device=images.device)
+                        for a in (index, top, left))
+    flip = torch.as_tensor(flip, dtype=torch.bool, device=images.device)
     span = torch.arange(size, device=images.device)
     rows = top[:, None] + span
     columns = left[:, None] + torch.where(flip[:, None], size - 1 - span, span)
@@ -147,15 +151,24 @@ class Augment:
         self._mean_there = self.mean.to(self.device)
 
     def train(self, images, index, generator: torch.Generator,
-              colour: str | None = None) -> Tensor:
+              colour: str | None = None, *, share: slice = slice(None)) -> Tensor:
         """A training batch, (B, 3, size, size): every draw comes from `generator`.
 
-        colour: instead of the definition that this object was made with.
+        colour: instead of the definition that this object was made with. share: the part of the
+        batch to cut; draws are made for all of `index`, so it is that part of the whole batch.
         """
         places = self._draw(len(index), generator)
-        shift = colour_shift(len(index), self.values, self.vectors, colour or self.colour,
-                             generator=generator)
-        return self._cut(images, index, *places, *shift)
+        shift, divisor = colour_shift(len(index), self.values, self.vectors, colour or self.colour,
+                                      generator=generator)
+        return self._cut(images, index[share], *(place[share] for place in places),
+                         None if shift is None else shift[share], divisor)
+
+    def check(self, images) -> None:
+        """UserError unless the images are stored as the mean is: (N, stored, stored, 3)."""
+        if tuple(images.shape[1:]) == (self.stored, self.stored, 3):
+            return
+        raise UserError(f"these images are {_size(images)}, but the net was made for images "
+                        f"stored at {self.stored} px: load them with that size")
 
     def view(self, images, index, view: int = 4) -> Tensor:
         """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size)."""
@@ -180,6 +193,7 @@ class Augment:
 
     def _cut(self, images, index, top, left, flip, shift: Tensor | None, divisor: float) -> Tensor:
         """(crop - mean + shift) / (divisor * divide), on the device."""
+        self.check(images)  # else the mean would be read beyond its end
         divisor *= self.divide
         dtype = torch.float32 if self.grey else self.dtype
         if _fast(images):
@@ -201,6 +215,12 @@ class Augment:
             return crop(mean[None], [0] * len(top), top, left, flip, self.size)
         free = (self.stored - self.size) // 2
         return mean[free:free + self.size, free:free + self.size].permute(2, 0, 1)
+
+
+def _size(images) -> str:
+    """"64 px" of square RGB images; the shape of others."""
+    height, *rest = images.shape[1:]
+    return f"{height} px" if rest == [height, 3] else f"of shape {(height, *rest)}"
 
 
 def _fast(images) -> bool:

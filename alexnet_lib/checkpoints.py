@@ -18,10 +18,10 @@ STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, then put it in its place in one step."""
-    beside = path.with_name(f"{path.name}.part")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")  # processes may write the same file
     try:
         write(beside)
-        with open(beside, "rb") as file:
+        with open(beside, "rb+") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:

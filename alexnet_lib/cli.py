@@ -83,6 +83,8 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
     if checkpoint:
         from alexnet_lib.weights import load_model
         net = load_model(checkpoint, "cpu").model
+    elif model == "cifar" and columns != 2:
+        raise UserError("the CIFAR net has no columns: leave out --columns, or --model cifar")
     elif model in ("cifar", "alexnet"):
         chosen = {name: value for name, value in (
             ("num_classes", num_classes), ("input_size", input_size), ("variant", variant))
@@ -276,6 +278,10 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     given = {name: value for name, value in choices.items() if value is not None}
     net = dataset = None
     if checkpoint:
+        if given:
+            option = min(given).replace("_", "-")
+            raise UserError(f"a trained net has its choices already: leave out --{option}, or "
+                            "--checkpoint")
         net = load_model(checkpoint, device)
         dataset = datasets.load(data or net.config.data, net.config.stored_size,
                                 skip_broken=skip_broken)

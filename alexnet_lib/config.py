@@ -141,12 +141,26 @@ def resolve(config: TrainConfig) -> TrainConfig:
             raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
     if filled.in_channels not in (1, 3):
         raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
+    if filled.model == "cifar":
+        _refuse_alexnets_choices(config)
     if filled.frozen and not filled.start:
         raise UserError("frozen convolutions must come from a trained net: name it with --start")
     filled.device = pick_device(filled.device)
     filled.precision = pick_precision(filled.precision, filled.device)
     _try_out(filled)
     return filled
+
+
+# What the small net of cuda-convnet does not have.
+OF_ALEXNET = ("columns", "dropout", "maps", "width", "hidden", "talk", "hidden_bias", "without")
+
+
+def _refuse_alexnets_choices(config: TrainConfig) -> None:
+    usual = TrainConfig()
+    for name in OF_ALEXNET:
+        if getattr(config, name) != getattr(usual, name):
+            raise UserError(f"the CIFAR net has no choice of {name.replace('_', '-')}: leave it "
+                            "out, or take --model alexnet")
 
 
 def _try_out(config: TrainConfig) -> None:
@@ -174,8 +188,16 @@ def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
 
 
 def build_model(config: TrainConfig) -> nn.Module:
-    """The net that a resolved configuration describes, with fresh weights drawn from its seed."""
-    torch.manual_seed(config.seed)
+    """The net that a resolved configuration describes, with fresh weights drawn from its seed.
+
+    The caller's random numbers go on as if nothing had been drawn.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return _built(config)
+
+
+def _built(config: TrainConfig) -> nn.Module:
     shared = {"num_classes": config.num_classes, "in_channels": config.in_channels,
               "input_size": config.input_size, "variant": config.variant,
               "activation": config.activation, "lrn": config.lrn, "init": config.init}

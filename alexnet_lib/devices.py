@@ -14,16 +14,25 @@ def pick_device(name: str) -> str:
              "cpu": True}
     if name == "auto":
         return next(device for device, present in there.items() if present)
-    if not there.get(name.split(":")[0], False):
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # no such kind, or no number after the colon
+        device = None
+    if device is None or not there.get(device.type, False):
         raise UserError(f"no device {name!r} here: use "
                         f"{' or '.join(d for d, present in there.items() if present)}")
+    if device.type == "cuda" and device.index is not None:
+        last = torch.cuda.device_count() - 1
+        if device.index > last:
+            raise UserError(f"no device {name!r} here: use cuda:0"
+                            + (f" to cuda:{last}" if last > 0 else ""))
     return name
 
 
 def device_name(device: str = "auto") -> str:
     """What that device is called: a GPU by its name."""
     device = pick_device(device)
-    return torch.cuda.get_device_name() if device.startswith("cuda") else device
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def pick_precision(name: str, device: str) -> str:
@@ -33,7 +42,7 @@ def pick_precision(name: str, device: str) -> str:
     if name != "auto":
         return name
     if device.startswith("cuda"):
-        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+        return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
     if device == "cpu":
         # Without bf16 instructions, the CPU would convert back and forth and lose time.
         capable = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()

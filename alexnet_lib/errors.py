@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class Diverged(UserError):
+    """A loss that is no longer finite."""

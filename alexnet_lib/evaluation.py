@@ -48,7 +48,7 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
                     logits = net.model(x)
                 total = total + logits.float().softmax(1)
             parts.append((total / views).cpu())
-    return torch.cat(parts) if parts else torch.empty(0, len(net.classes))
+    return torch.cat(parts)
 
 
 def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
@@ -58,8 +58,8 @@ def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
     mean negative log-likelihood, in nats), `calibration_error` (the expected one, 15 bins),
     `per_class` (a dict by name, with `precision`, `recall`, `f1`, `images`) and `confusion`
     (rows: the true class, columns: the predicted one). All but the loss and the counts are
-    fractions. A class that was never predicted has precision 0. Raises UserError if there are no
-    images.
+    fractions. A class that was never predicted has precision 0; one that neither occurs nor was
+    predicted does not count in the averages. Raises UserError if there are no images.
     """
     from torchmetrics.functional.classification import (  # costs seconds to import
         multiclass_accuracy,
@@ -77,13 +77,15 @@ def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
         right = multiclass_accuracy(probs, labels, k, average="micro", top_k=min(top, k))
         return 1 - float(right)
 
-    by_class = {name: measure(probs, labels, k, average="none").tolist() for name, measure in
-                (("precision", multiclass_precision), ("recall", multiclass_recall),
-                 ("f1", multiclass_f1_score))}
+    measures = {"precision": multiclass_precision, "recall": multiclass_recall,
+                "f1": multiclass_f1_score}
+    by_class = {name: measure(probs, labels, k, average="none").tolist()
+                for name, measure in measures.items()}
     counts = torch.bincount(labels, minlength=k).tolist()
     return {
         "images": len(labels), "top1_error": error(1), "top5_error": error(5),
-        **{name: float(np.mean(values)) for name, values in by_class.items()},
+        **{name: float(measure(probs, labels, k, average="macro"))
+           for name, measure in measures.items()},
         "loss": float(F.nll_loss(probs.double().clamp_min(1e-12).log(), labels)),
         "calibration_error": float(multiclass_calibration_error(probs, labels, k, n_bins=15)),
         "per_class": {label: {**{name: by_class[name][i] for name in by_class},

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from alexnet_lib import memory
 from alexnet_lib.augment import crop
+from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import MaxPool
 from alexnet_lib.models import AlexNet
@@ -68,7 +69,9 @@ def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) 
     try:
         with memory.kept():
             for index in torch.arange(len(images)).split(batch_size):
-                net.model(net.augment.view(images, index))
+                x = net.augment.view(images, index)
+                with autocast(net.config):
+                    net.model(x)
     finally:
         hook.remove()
     return torch.cat(found)
@@ -96,8 +99,9 @@ def field(model: AlexNet, layer: str) -> Field:
     UserError for another layer.
     """
     size, stride, start = 1, 1, 0
-    for name, module in model.features.named_children():
-        if isinstance(module, (nn.Conv2d, MaxPool)):
+    parts = getattr(model, "features", model)  # `load_features` gives the convolutions alone
+    for name, module in parts.named_children():
+        if isinstance(module, (nn.Conv2d, MaxPool, nn.AvgPool2d)):
             kernel, step, padding = (value[0] if isinstance(value, tuple) else value for value in
                                      (module.kernel_size, module.stride,
                                       getattr(module, "padding", 0)))
@@ -106,7 +110,7 @@ def field(model: AlexNet, layer: str) -> Field:
         if name == layer:
             return Field(size, stride, start)
     raise UserError(f"{layer!r} is no layer of the convolutions: use one of "
-                    f"{', '.join(name for name, _ in model.features.named_children())}")
+                    f"{', '.join(name for name, _ in parts.named_children())}")
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,9 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
                 batch_size: int = 128) -> dict[int, list[Patch]]:
     """For each unit (map) of a layer, the images that excite it most, strongest first.
 
-    At most one place of an image counts. images: (N, S, S, 3) uint8.
+    At most one place of an image counts. images: (N, S, S, 3) uint8. Raises UserError.
     """
+    seen = field(net.model, layer)  # no such layer: told before the work begins
     units, count = list(units), min(count, len(images))
     maps = named(net, layer)
     total = getattr(maps, "out_channels", None)
@@ -139,7 +144,6 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
         side = found.shape[-1]
     value, order = torch.cat(best).topk(count, 0)
     place = torch.cat(places).gather(0, order)
-    seen = field(net.model, layer)
     result = {}
     for column, unit in enumerate(units):
         result[unit] = []
@@ -154,6 +158,7 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
 
 def centre(net: Loaded | Trainer, images, index) -> np.ndarray:
     """The centre crops that the net sees of stored images, (N, size, size, 3) uint8."""
+    net.augment.check(images)
     size, free = net.augment.size, net.augment.stored - net.augment.size
     middle = [free // 2] * len(index)
     cut = crop(images, index, middle, middle, [False] * len(index), size)
@@ -178,7 +183,7 @@ def maximise(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rat
     try:
         for _ in range(steps):
             down, right = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
-            net.model(x.roll((down, right), (2, 3)))
+            net.model(x.roll((down, right), (2, 3)) / net.augment.divide)
             out = found.pop()[0, unit]
             middle = out if out.dim() == 0 else out[out.shape[0] // 2, out.shape[1] // 2]
             [gradient] = torch.autograd.grad(middle.float(), x)

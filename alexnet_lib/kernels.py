@@ -18,9 +18,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
+
+from alexnet_lib.devices import pick_precision
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
 # Sums may be reordered, which vectors need; infinities and NaN keep their meaning.
@@ -66,16 +69,17 @@ def norm_for(x: Tensor, size: int, spatial: bool) -> Callable | None:
         return response_norm
     if _switched_off or torch.compiler.is_compiling() or not x.is_cuda or spatial:
         return None
-    gpu = _gpu_kernels()
-    return gpu.response_norm if gpu and x.dtype in gpu.DTYPES and size <= gpu.WIDEST else None
+    gpu, _ = _gpu_kernels(x.dtype)
+    return gpu.response_norm if gpu and size <= gpu.WIDEST else None
 
 
 def told() -> str:
     """What runs here, and where it is not the fast path, why: for `alexnet info`."""
     _library()
     if torch.cuda.is_available():
-        _gpu_kernels()
-        return f"CPU: {_told['cpu']}; GPU: {_told['gpu']}"
+        bf16 = pick_precision("auto", "cuda") == "bf16"
+        _, gpu = _gpu_kernels(torch.bfloat16 if bf16 else torch.float32)
+        return f"CPU: {_told['cpu']}; GPU: {gpu}"
     return _told["cpu"]
 
 
@@ -143,8 +147,13 @@ def cut(images, index, top, left, flip, size: int, mean: Tensor, mean_follows: b
 
     images: (N, S, S, 3) uint8, contiguous array or tensor. mean: (S, S, 3) float32. shift: (B, 3)
     or None. Returns (B, 3, size, size) of `dtype` (float32, bfloat16), in channels-last memory.
+    Raises ValueError for a mean of another shape or type, IndexError for a place outside.
     """
     count, stored = len(images), images.shape[1]
+    if not (tuple(images.shape[1:]) == tuple(mean.shape) == (stored, stored, 3)
+            and mean.is_contiguous() and mean.dtype == torch.float32):
+        raise ValueError(f"a mean of {tuple(mean.shape)}, {mean.dtype}, for images of "
+                         f"{tuple(images.shape[1:])}: give one of their shape, in one piece")
     index, top, left = (torch.as_tensor(a, dtype=torch.int64).contiguous()
                         for a in (index, top, left))
     flip = torch.as_tensor(flip).to(torch.uint8).contiguous()
@@ -169,26 +178,27 @@ def paper_sgd(weight: Tensor, velocity: Tensor, gradient: Tensor, momentum: floa
     _library().paper_sgd(_at(weight), _at(velocity), _at(gradient),
                          ctypes.c_long(weight.numel()), *map(ctypes.c_float,
                                                              (momentum, decay, rate)))
+    # Else a backward pass through the weights as they were would not notice.
+    torch.autograd.graph.increment_version((weight, velocity))
 
 
 def _at(tensor: Tensor | None):
     return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
 
 
-_told = {"cpu": "plain PyTorch", "gpu": "plain PyTorch"}
+_UNWANTED = "plain PyTorch (ALEXNET_KERNELS=plain)"
+_told = {"cpu": "plain PyTorch"}
 
 
 def _wanted() -> bool:
-    if os.environ.get("ALEXNET_KERNELS") != "plain":
-        return True
-    _told.update(dict.fromkeys(_told, "plain PyTorch (ALEXNET_KERNELS=plain)"))
-    return False
+    return os.environ.get("ALEXNET_KERNELS") != "plain"
 
 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
     """The compiled kernels, or None; `_told` says which and why."""
     if not _wanted():
+        _told["cpu"] = _UNWANTED
         return None
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++",
                                                     "clang++"))), None)
@@ -205,19 +215,23 @@ def _library() -> ctypes.CDLL | None:
 
 
 @functools.cache
-def _gpu_kernels():
-    """The module of Triton kernels if they run on this GPU, tried on a small tensor, or None."""
+def _gpu_kernels(dtype: torch.dtype) -> tuple[ModuleType | None, str]:
+    """The module of Triton kernels if they run on this GPU in this type, or None; and what to tell.
+
+    Tried on a small tensor, there and back: a chip may have room for the tiles of one type only.
+    """
     if not _wanted():
-        return None
+        return None, _UNWANTED
     try:
         from alexnet_lib import kernels_gpu
-        x = torch.ones(1, 2, 3, 3, device="cuda")
-        kernels_gpu.response_norm(x, x, 5, 1e-4, 0.75, 2.0)
+        if dtype not in kernels_gpu.DTYPES:
+            return None, f"plain PyTorch ({dtype})"
+        x = torch.ones(1, 2, 3, 3, dtype=dtype, device="cuda")
+        for grad in (None, x):
+            kernels_gpu.response_norm(x, grad, 5, 1e-4, 0.75, 2.0)
     except Exception as error:  # whatever a driver or a compiler may say: it is not needed
-        _told["gpu"] = f"plain PyTorch (no Triton: {type(error).__name__})"
-        return None
-    _told["gpu"] = "Triton"
-    return kernels_gpu
+        return None, f"plain PyTorch (no Triton: {type(error).__name__})"
+    return kernels_gpu, "Triton"
 
 
 def _load(compiler: str) -> ctypes.CDLL:

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-PIXELS, LANES = 64, 128  # of a tile: pixels, and maps with their neighbours
+PIXELS = 64  # of a tile
 WIDEST = 16  # the largest window that leaves a tile something of its own
 
 
@@ -48,6 +48,15 @@ def _normalise(x_at, grad_at, out_at, pixels, maps, columns, image_stride, pixel
     tl.store(out_at + at, out.to(out_at.dtype.element_ty), mask=mine)
 
 
+def lanes(dtype: torch.dtype) -> int:
+    """Of a tile: maps with their neighbours.
+
+    In float32 a product takes its factors through shared memory, (PIXELS + lanes) * lanes * 4
+    bytes: 32 KiB with 64 lanes, 96 with 128, and a T4 has 64.
+    """
+    return 64 if dtype == torch.float32 else 128
+
+
 def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta: float, k: float,
                   columns: int = 1, spatial: bool = False) -> Tensor:
     """Response normalisation of x over maps, or, given `grad`, the gradient with respect to x.
@@ -64,8 +73,9 @@ def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta:
     pixels, maps = height * width, channels // columns
     last = memory == torch.channels_last
     before, after = size // 2, (size - 1) // 2
-    halo = 0 if maps <= LANES else 2 * before
-    inner = LANES - 2 * halo
+    wide = lanes(x.dtype)
+    halo = 0 if maps <= wide else 2 * before
+    inner = wide - 2 * halo
     grid = (triton.cdiv(pixels, PIXELS), images * columns, triton.cdiv(maps, inner))
     if not x.numel():
         return out
@@ -75,5 +85,5 @@ def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta:
                          alpha, beta, k, INNER=inner, HALO=halo, BEFORE=before, AFTER=after,
                          BACKWARD=grad is not None, ROOTS=beta == 0.75,
                          PRECISION="ieee" if x.dtype == torch.float32 else "tf32",
-                         PIXELS=PIXELS, LANES=LANES)
+                         PIXELS=PIXELS, LANES=wide)
     return out

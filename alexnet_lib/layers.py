@@ -5,6 +5,7 @@
 File and line numbers refer to the original source code, `computerhistory/AlexNet-Source-Code`.
 """
 
+import contextlib
 import math
 
 import torch
@@ -94,6 +95,11 @@ class _ResponseNorm(torch.autograd.Function):
         return own, None, None
 
 
+def _no_autocast(x: Tensor) -> contextlib.AbstractContextManager:
+    """Within this context x keeps its type. "meta", the device without data, has no autocast."""
+    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
 class LocalResponseNorm(nn.Module):
     """`local_response_norm` as a layer: same arguments, same result, less time and memory.
 
@@ -115,7 +121,7 @@ class LocalResponseNorm(nn.Module):
             return local_response_norm(x, self.size, self.alpha, self.beta, self.k, self.columns)
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
                 "columns": self.columns, "spatial": False}
-        with torch.autocast(x.device.type, enabled=False):
+        with _no_autocast(x):
             return _ResponseNorm.apply(x, self._window, norm)
 
     def _window(self, squares: Tensor, transposed: bool) -> Tensor:
@@ -153,7 +159,7 @@ class SpatialResponseNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
                 "columns": 1, "spatial": True}
-        with torch.autocast(x.device.type, enabled=False):
+        with _no_autocast(x):
             return _ResponseNorm.apply(x, self._window, norm)
 
     def _window(self, squares: Tensor, transposed: bool) -> Tensor:  # its own transpose

@@ -118,9 +118,11 @@ class Plateau(Constant):
 
     def update(self, optimizer, epoch, val_error):
         if val_error is not None:
-            improved = val_error < self.best - self.threshold
-            self.best = min(self.best, val_error)
-            self.waited = 0 if improved else self.waited + 1
+            # The best moves only with an improvement: a slow fall adds up to one.
+            if val_error < self.best - self.threshold:
+                self.best, self.waited = val_error, 0
+            else:
+                self.waited += 1
             if self.waited >= self.patience and self.dropped < self.drops:
                 self.dropped, self.waited = self.dropped + 1, 0
         _scale(optimizer, lambda group: 0.1 ** self.dropped)
@@ -128,14 +130,21 @@ class Plateau(Constant):
 
 @dataclass
 class Steps(Constant):
-    """Divide the rate by 10 at given fractions of the run."""
+    """Divide the rate by 10 at given fractions of the run.
+
+    In a short run two drops do not share an epoch: the earlier one comes an epoch sooner. The
+    first epoch always has the whole rate; a drop for which there is no other is left out.
+    """
 
     epochs: int
     at: tuple[float, ...] = (25 / 91, 51 / 91, 79 / 91)
 
     def update(self, optimizer, epoch, val_error):
-        # Rounded down, so that in a short run two drops do not fall on the same epoch.
-        drops = sum(epoch >= int(fraction * self.epochs + 1e-9) for fraction in self.at)
+        begins, after = [], self.epochs
+        for fraction in reversed(self.at):
+            after = min(int(fraction * self.epochs + 1e-9), after - 1)
+            begins.append(after)
+        drops = sum(0 < begin <= epoch for begin in begins)
         _scale(optimizer, lambda group: 0.1 ** drops)
 
 
@@ -151,7 +160,7 @@ class Run145(Constant):
 
     def update(self, optimizer, epoch, val_error):
         def since(logged: int) -> bool:
-            return epoch >= round(logged / 91 * self.epochs)
+            return epoch >= max(1, round(logged / 91 * self.epochs))
 
         def factor(group: dict) -> float:
             if group["name"] == "conv1" and since(72):

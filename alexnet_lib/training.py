@@ -1,7 +1,7 @@
 """Training: the loop, checkpoints and exact resumption.
 
 Everything random in step t is drawn from generators seeded by (seed, t), so a run that was
-killed and resumed is the same run, bit for bit on the same machine.
+killed and resumed is the same run, on a CPU bit for bit on the same machine.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -43,7 +44,7 @@ from alexnet_lib.config import (
     resolve,
 )
 from alexnet_lib.devices import machine
-from alexnet_lib.errors import UserError
+from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
 from alexnet_lib.parallel import ALONE, Group
 from alexnet_lib.weights import take_weights
@@ -52,7 +53,7 @@ from alexnet_lib.weights import take_weights
 class Trainer:
     """One run: net, optimiser, data and all that a checkpoint must hold.
 
-    history: one dict per epoch with `epoch` (1-based), `step`, `lr` (of conv2's weights),
+    history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_rate`),
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
     `seconds` of training and `images_per_s`. losses, mistakes: per step, the mean loss in nats
     and the number of wrong answers in the minibatch.
@@ -136,10 +137,10 @@ class Trainer:
             self._order = epoch, shuffled
         index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
         noisy = epoch < round(config.colour_until * config.epochs)
+        share = self.group.share(len(index))  # of what all processes draw alike
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
-                               config.colour if noisy else "none")
-        share = self.group.share(len(x))  # of what all processes draw alike
-        return x[share], self.labels[index.to(self.labels.device)][share]
+                               config.colour if noisy else "none", share=share)
+        return x, self.labels[index[share].to(self.labels.device)]
 
     def train_step(self) -> None:
         """One step of the update rule on the next minibatch."""
@@ -165,7 +166,7 @@ class Trainer:
     def collect(self) -> float:
         """Fetch the losses of the steps since the last call; returns the latest, in nats.
 
-        Raises UserError if a loss is not finite, with the step, the rate and what to go back to.
+        Raises Diverged if a loss is not finite, with the step, the rate and what to go back to.
         """
         begun = time.perf_counter()
         for loss, mistakes in self._pending:
@@ -174,8 +175,8 @@ class Trainer:
             if not math.isfinite(self.losses[-1]):
                 saved = self.path and self.path.exists()
                 back = f"; last good checkpoint: {self.path}" if saved else ""
-                raise UserError(f"the loss is {self.losses[-1]} at step {len(self.losses)}, rate "
-                                f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
+                raise Diverged(f"the loss is {self.losses[-1]} at step {len(self.losses)}, rate "
+                               f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
         self._pending.clear()
         self.seconds += time.perf_counter() - begun
         return self.losses[-1]
@@ -218,18 +219,20 @@ class Trainer:
                 tensors[f"optimizer.{group['name']}.{group['kind']}.{name}"] = t
         tensors |= {f"data.{name}": torch.as_tensor(np.asarray(getattr(self.dataset, name)))
                     for name in STATISTICS}
+        # As tensors: a description of a million numbers would be too long for the format.
+        tensors |= {"run.losses": torch.tensor(self.losses, dtype=torch.float64),
+                    "run.mistakes": torch.tensor(self.mistakes, dtype=torch.int32)}
         meta = {
             "format": FORMAT, "config": dataclasses.asdict(self.config), "classes": self.classes,
             "fingerprint": self.dataset.fingerprint, "step": self.step, "seconds": self.seconds,
-            "history": self.history, "losses": self.losses, "mistakes": self.mistakes,
-            "rates": dataclasses.asdict(self.rates),
+            "history": self.history, "rates": dataclasses.asdict(self.rates),
             "lr": [group["lr"] for group in self.optimizer.param_groups],
         }
         write_checkpoint(self.path, tensors, meta)
-        record = {"provenance": provenance(self)}
-        record |= {key: meta[key] for key in ("config", "fingerprint", "history", "losses")}
+        record = {"provenance": provenance(self), "losses": self.losses}
+        record |= {key: meta[key] for key in ("config", "fingerprint", "history")}
         write_atomically(self.path.with_name("history.json"),
-                         lambda p: p.write_text(json.dumps(record, indent=1) + "\n"))
+                         lambda p: p.write_text(json.dumps(record) + "\n"))
 
     def restore(self) -> None:
         """Go back to the checkpoint in the run's folder, exactly."""
@@ -243,8 +246,9 @@ class Trainer:
         for key, value in meta["rates"].items():
             setattr(self.rates, key, value)
         self.step, self.seconds = meta["step"], meta["seconds"]
-        self.history, self.losses = meta["history"], meta["losses"]
-        self.mistakes = meta["mistakes"]
+        self.history = meta["history"]
+        self.losses, self.mistakes = (tensors[f"run.{name}"].tolist()
+                                      for name in ("losses", "mistakes"))
 
     def _check_same_run(self, meta: dict) -> None:
         if meta["fingerprint"] != self.dataset.fingerprint:
@@ -407,8 +411,10 @@ def too_large(run: Trainer) -> str:
 
 def placed(images: np.ndarray, device: str):
     """The images on the GPU if they take less than a third of its free memory, else as they are."""
-    if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info()[0] / 3:
-        return torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info(device)[0] / 3:
+        with warnings.catch_warnings():  # that the store may not be written: nobody will
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.from_numpy(np.ascontiguousarray(images)).to(device)
     return images
 
 
@@ -446,9 +452,9 @@ def seeded(seed: int, stream: int, step: int) -> torch.Generator:
 
 
 def current_rate(optimizer) -> float:
-    """The rate of the weights of the second layer; the source froze the first one early."""
+    """The rate of the weights of the second layer that learns; the source froze conv1 early."""
     weights = [group for group in optimizer.param_groups if group["kind"] == "weight"]
-    return weights[1]["lr"]
+    return weights[min(1, len(weights) - 1)]["lr"]
 
 
 def describe(run: Trainer) -> str:

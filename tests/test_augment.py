@@ -149,6 +149,63 @@ def test_the_same_generator_draws_the_same_batch(images):
     assert one.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])  # cut by the kernel, and without it
+def test_images_of_another_size_than_the_mean_are_refused(images, kind):
+    augment = Augment(12, np.zeros((20, 20, 3)))
+    generator = torch.Generator()
+    for side in (18, 24):
+        others = np.zeros((2, side, side, 3), kind)
+        told = f"these images are {side} px, but .* stored at 20 px: load them with that size"
+        for make in (lambda x: augment.train(x, [0], generator), lambda x: augment.view(x, [0])):
+            with pytest.raises(UserError, match=told):
+                make(others)
+            with pytest.raises(UserError, match=told):
+                make(torch.from_numpy(others))
+    with pytest.raises(UserError, match=r"of shape \(20, 24, 3\), but"):
+        augment.view(np.zeros((2, 20, 24, 3), kind), [0])
+    with pytest.raises(UserError, match=r"of shape \(20, 20, 1\), but"):
+        augment.view(images[..., :1].astype(kind), [0])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("grey", [False, True])
+def test_no_images_make_an_empty_batch(images, kind, grey):
+    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, colour="paper", grey=grey)
+    for index in ([], torch.arange(0), range(0)):
+        for batch in (augment.view(images.astype(kind), index),
+                      augment.train(images.astype(kind), index, torch.Generator())):
+            assert batch.shape == (0, 1 if grey else 3, 12, 12) and batch.dtype == torch.float32
+    assert _gather(torch.from_numpy(images), [], [], [], [], 12).shape == (0, 3, 12, 12)
+
+
+def test_only_the_share_is_cut(images, monkeypatch):
+    """What a process of several makes for itself is its part of what one would make."""
+    cut = []
+    monkeypatch.setattr("alexnet_lib.augment._fast", lambda images: False)
+    monkeypatch.setattr("alexnet_lib.augment.crop",
+                        lambda images, index, *args: cut.append(len(index)) or crop(images, index,
+                                                                                    *args))
+    index = torch.tensor([5, 0, 3, 3, 1, 2, 4])
+    Augment(12, np.zeros((20, 20, 3)), mean_at="centre").train(
+        images, index, torch.Generator(), share=slice(1, 3))
+    assert cut == [2]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+@pytest.mark.parametrize("options", [{}, {"colour": "2012"}, {"mean_at": "centre", "per": 3}])
+def test_a_share_is_that_part_of_the_whole_batch(images, kind, options):
+    mean = np.random.default_rng(1).random((20, 20, 3), dtype=np.float32) * 255
+    augment = Augment(12, mean, VALUES, VECTORS, **options)
+    for index in (torch.tensor([5, 0, 3, 3, 1, 2, 4]), [5, 0, 3, 3, 1, 2, 4]):
+        generator = torch.Generator().manual_seed(3)
+        whole, after = augment.train(images.astype(kind), index, generator), generator.get_state()
+        for share in (slice(0, 4), slice(4, 7), slice(2, 2), slice(None, None, 2)):
+            generator.manual_seed(3)
+            part = augment.train(images.astype(kind), index, generator, share=share)
+            assert torch.equal(part, whole[share])
+            assert torch.equal(generator.get_state(), after)
+
+
 @pytest.mark.parametrize("make", [
     lambda: Augment(21, np.zeros((20, 20, 3))),
     lambda: Augment(12, np.zeros((20, 20, 3)), colour="pink"),

@@ -247,6 +247,12 @@ BAD |= {
     "get ImageNet": (lambda t, c, p: ["data", "get", "imagenet"], "fetched by hand"),
     "pack unknown data": (lambda t, c, p: ["data", "pack", "mnist"], "unknown data"),
     "pack at size 0": (lambda t, c, p: ["data", "pack", f"folder:{p}", "--size", 0], "size"),
+    "doctor, a net and choices": (lambda t, c, p: [
+        "doctor", "--checkpoint", c, "--lr", 0.1], "leave out --lr"),
+    "info, columns of the small net": (lambda t, c, p: [
+        "info", "--model", "cifar", "--columns", 1], "leave out --columns"),
+    "dropout of the small net": (lambda t, c, p: [
+        "train", "--data", "cifar10", "--dropout", 0, "--out", t / "new"], "no choice of dropout"),
     "info with no classes": (lambda t, c, p: ["info", "--num-classes", 0], "num-classes"),
     "info of no checkpoint": (lambda t, c, p: ["info", "--checkpoint", t / "no"], "no checkpoint"),
     # Functions of the library: the same sentence, as a UserError.

@@ -238,6 +238,28 @@ def test_softmax_twice(shapes):
         dataclasses.replace(config, lr=1e-9), shapes, nn.Sequential(model, nn.Softmax(1))))
 
 
+def test_bf16_nets_are_looked_into(shapes, monkeypatch):
+    monkeypatch.setattr(doctor.net, "SECONDS", 0.0)  # a few steps will do
+    config, x, y, model = ready(shapes, precision="bf16")
+    assert x.dtype == torch.bfloat16
+    found = verdicts(doctor.examine(TrainConfig(**SMALL | {"precision": "bf16"}), shapes))
+    assert {found[name] for name in ("input scale", "softmax", "evaluation", "first loss",
+                                     "image in the output", "gradients")} == {"ok"}
+    assert found["by heart"] == "look"  # no time
+    with doctor.autocast(config):
+        twice = doctor.probabilities_out(nn.Sequential(model, nn.Softmax(1)), x)
+        log = doctor.probabilities_out(nn.Sequential(model, nn.LogSoftmax(1)), x)
+    assert twice.verdict == "wrong" and "changes nothing" in log.words
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_by_heart_without_a_configuration(shapes, precision):
+    config, x, y, model = ready(shapes, precision=precision)
+    losses = doctor.by_heart(model, x[:8], y[:8], 0.01, steps=3)
+    config.weight_decay, config.bias_lr_factor = None, None
+    assert losses == doctor.by_heart(model, x[:8], y[:8], 0.01, config, steps=3)
+
+
 def test_outputs_of_the_wrong_form(shapes):
     _, x, _, model = ready(shapes)
     assert "one number for each class" in doctor.probabilities_out(model, x, classes=11).words
@@ -397,6 +419,12 @@ def test_a_trained_net(easy, checkpoint):
     assert "answers" in wrong(doctor.examine(net.config, easy, empty))
 
 
+def test_a_trained_bf16_net(easy, checkpoint):
+    net = load_model(checkpoint, "cpu")
+    net.config.precision, net.augment.dtype = "bf16", torch.bfloat16
+    assert wrong(doctor.examine(net.config, easy, net)) == []
+
+
 # The command.
 
 def run(capsys, *args):
@@ -435,6 +463,7 @@ def test_the_command_on_a_checkpoint(capsys, quick, checkpoint):
     (("--checkpoint", "nowhere.safetensors"), "no checkpoint"), (("--divide", 0), "above 0"),
     (("--init", "xavier"), "unknown init"), (("--lr", -1), "lr must be above 0")])
 def test_bad_input_is_one_line(capsys, args, word):
-    code, out, err = run(capsys, "doctor", "--input-size", 36, "--limit", 50, *args)
+    small = () if "--checkpoint" in args else ("--input-size", 36, "--limit", 50)
+    code, out, err = run(capsys, "doctor", *small, *args)
     told = [line for line in err.splitlines() if line.startswith("alexnet: ")]
     assert code == 2 and out == "" and len(told) == 1 and word in told[0]

@@ -1,10 +1,12 @@
 """Evaluation against counting by hand."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 
-from alexnet_lib import datasets
+from alexnet_lib import datasets, kernels
 from alexnet_lib.augment import ten_view_places
 from alexnet_lib.checkpoints import write_checkpoint
 from alexnet_lib.config import TrainConfig
@@ -64,6 +66,28 @@ def test_scores_by_counting():
     gaps = [chosen.mean() * abs(sure[chosen].mean() - right[chosen].mean())
             for chosen in bins if chosen.any()]
     assert found["calibration_error"] == pytest.approx(sum(gaps), rel=1e-4)
+
+
+def test_a_class_that_neither_occurs_nor_is_predicted_does_not_count():
+    probs = torch.tensor([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
+    found = scores(probs, torch.tensor([0, 1, 1]), ("a", "b", "c"))
+    assert found["precision"] == pytest.approx((1 / 2 + 1) / 2)
+    assert found["recall"] == pytest.approx((1 + 1 / 2) / 2)
+    assert found["f1"] == pytest.approx(2 / 3)
+    assert found["per_class"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "images": 0}
+
+
+def test_no_images_have_no_probabilities(net, data):
+    for context in (contextlib.nullcontext, kernels.plain):
+        with context():
+            for views in (1, 10):
+                found = probabilities(net, data.splits["val"].images[:0], views)
+                assert found.shape == (0, len(net.classes)) and found.dtype == torch.float32
+
+
+def test_images_of_another_size_are_refused(net):
+    with pytest.raises(UserError, match="are 48 px, .* stored at 40 px"):
+        probabilities(net, np.zeros((2, 48, 48, 3), np.uint8))
 
 
 def test_ten_views_average_probabilities_not_logits(net, data):

@@ -147,6 +147,25 @@ def test_a_run_that_diverges_is_kept_and_not_chosen(tmp_path, quick, few, monkey
     assert chosen["config"]["lr"] == 0.01
 
 
+def test_the_ledger_tells_of_a_run_that_diverged(tmp_path):
+    for slug, first in (("reference", {"diverged": "the loss is nan"}), ("dropout=0.0", {})):
+        name = Arm("", CLAIM.settings | ({} if slug == "reference" else {"dropout": 0.0})).slug
+        folder = tmp_path / "runs" / "cifar10" / name
+        folder.mkdir(parents=True)
+        for seed in range(3):
+            (folder / f"seed-{seed}.json").write_text(json.dumps(
+                {"test": {"1": {"top1_error": 0.1}}, "provenance": {"data": "d, print"}}
+                | (first if seed == 0 else {})))
+    row = ledger.row(CLAIM, "cifar10", tmp_path)
+    assert row["seeds"] == [1, 2] and "seed 0" in row["note"] and "diverged" in row["note"]
+
+
+@pytest.mark.parametrize("freedom, quantile", [(1, 12.706), (12, 2.179), (13, 2.160), (19, 2.093),
+                                               (29, 2.045), (99, 1.984)])
+def test_the_interval_is_students(freedom, quantile):
+    assert ledger.quantile(freedom) == pytest.approx(quantile, abs=0.001)
+
+
 def test_the_ledger_is_the_paired_difference(tmp_path):
     errors = {"reference": [10, 12, 11], "dropout=0.0": [13, 13, 15]}
     for slug, values in errors.items():

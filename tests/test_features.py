@@ -1,5 +1,7 @@
 """What units respond to, against gradients, brute force and counting by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from alexnet_lib import datasets, features
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
-from alexnet_lib.models import AlexNet
+from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.training import Trainer
 
 
@@ -55,6 +57,20 @@ def test_responses_are_those_of_the_layer(net, data):
         features.responses(net, images, "conv9")
 
 
+def test_bf16_nets_are_looked_into_as_they_are_trained(net, data):
+    half = Trainer(dataclasses.replace(net.config, precision="bf16"), data, progress=False)
+    half.model.load_state_dict(net.model.state_dict())
+    images = data.splits["val"].images
+    for layer in ("conv2", "act7"):
+        exact, ours = (features.responses(n, images, layer) for n in (net, half))
+        assert ours.dtype == torch.float32
+        assert (ours - exact).norm() < 0.02 * exact.norm()
+    train = data.splits["train"]
+    assert features.retrieval(half, train, train, count=1)["pixels"] == 1.0
+    assert len(features.top_patches(half, images, "conv3", [1], count=2)[1]) == 2
+    assert features.maximise(half, "fc8", 1, steps=2).shape == (67, 67, 3)
+
+
 def run_until(parts, last, x):
     for name, part in parts.named_children():
         x = part(x)
@@ -81,6 +97,28 @@ def test_a_receptive_field_is_where_the_gradient_is(pool, layer, place):
     slack = 0 if layer == "conv1" else 4  # pixels that no maximum happened to come from
     for low, high, seen in ((box[0], box[2], rows), (box[1], box[3], columns)):
         assert low <= seen.min() <= low + slack and high - slack <= seen.max() + 1 <= high
+
+
+@pytest.mark.parametrize("pool", [(3, 2), (2, 2)])
+@pytest.mark.parametrize("layer", ["conv1", "pool1", "conv2", "pool2", "conv3", "pool3"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_field_through_average_pooling_is_where_the_gradient_is(pool, layer, place):
+    net = CifarNet(input_size=64, lrn=False, pool=pool, activation="tanh").double().eval()
+    found = torch.zeros(64, dtype=torch.bool)
+    for i in range(4):
+        noise = torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator()
+                            .manual_seed(i)).requires_grad_()
+        out = run_until(net.features, layer, noise)
+        [g] = torch.autograd.grad(out[0, :, place, place].sum(), noise)
+        found |= g[0].abs().sum((0, 2)) > 0
+    rows = found.nonzero()[:, 0]
+    top, _, bottom, _ = features.field(net, layer).box(place, place, 64)
+    assert (top, bottom) == (rows.min(), rows.max() + 1)
+
+
+def test_fields_of_the_cifar_net():
+    assert features.field(CifarNet(), "conv3") == features.Field(35, 4, -14)
+    assert features.field(CifarNet().features, "pool3") == features.Field(43, 8, -14)
 
 
 def test_fields_of_the_papers_net():
@@ -111,6 +149,20 @@ def test_top_patches_by_brute_force(net, data):
         features.top_patches(net, images, "conv1", [99])
 
 
+def test_top_patches_of_a_layer_without_a_field_are_refused_at_once(net, data, monkeypatch):
+    monkeypatch.setattr(features, "responses", lambda *args: pytest.fail("the work has begun"))
+    with pytest.raises(UserError, match="'fc6' is no layer of the convolutions"):
+        features.top_patches(net, data.splits["train"].images, "fc6", [0])
+
+
+def test_images_of_another_size_are_refused(net):
+    small = np.zeros((2, 64, 64, 3), np.uint8)
+    for look in (lambda: features.centre(net, small, [0]),
+                 lambda: features.responses(net, small, "conv1")):
+        with pytest.raises(UserError, match="are 64 px, .* stored at 72 px"):
+            look()
+
+
 def test_a_picture_that_excites_a_unit(net, data):
     for layer, unit in (("conv2", 1), ("fc8", 3)):
         picture = features.maximise(net, layer, unit, steps=30)
@@ -120,6 +172,15 @@ def test_a_picture_that_excites_a_unit(net, data):
         others = [middle(out[unit]) for out in
                   features.responses(net, data.splits["train"].images, layer)]
         assert ours > np.quantile(others, 0.9)
+
+
+def test_a_net_is_asked_about_what_it_was_trained_on(net, data):
+    divided = Trainer(dataclasses.replace(net.config, divide=58.0), data, progress=False)
+    given = []
+    divided.model.register_forward_pre_hook(lambda model, args: given.append(args[0].detach()))
+    picture = features.maximise(divided, "conv2", 1, steps=20)
+    assert torch.stack(given).abs().max() <= 128 / 58
+    assert picture.std() > 8  # the picture itself is one of 0-255
 
 
 def middle(out):

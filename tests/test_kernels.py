@@ -1,5 +1,6 @@
 """The compiled kernels: found, built, kept, and done without; batches and the update rule."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -103,6 +104,15 @@ def test_places_outside_are_refused(compiled, index, top):
         kernels.cut(IMAGES, index, [top], [0], [False], SIZE, mean, True, None, 1.0, torch.float32)
 
 
+@pytest.mark.parametrize("mean", [
+    torch.zeros(STORED - 1, STORED, 3), torch.zeros(STORED, STORED - 1, 3),
+    torch.zeros(STORED, STORED), torch.zeros(STORED, STORED, 3, dtype=torch.float64),
+    torch.zeros(STORED, 3, STORED).transpose(1, 2)])
+def test_a_mean_that_does_not_fit_is_refused(compiled, mean):
+    with pytest.raises(ValueError, match="a mean of"):
+        kernels.cut(IMAGES, [0], [0], [0], [False], SIZE, mean, True, None, 1.0, torch.float32)
+
+
 def test_the_update_rule_is_the_plain_one(compiled):
     torch.manual_seed(0)
     start = [torch.randn(7), torch.randn(5, 3), torch.randn(4, 3, 2, 2)]
@@ -130,6 +140,20 @@ def test_gradients_laid_out_otherwise_are_taken_too(compiled):
     weight.grad = torch.arange(12.0).reshape(4, 3).t()
     PaperSGD([weight], 0.1, 0, 0).step()
     torch.testing.assert_close(weight.detach(), 1 - 0.1 * weight.grad)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_going_back_through_weights_that_have_changed_is_an_error(compiled, fast):
+    with contextlib.nullcontext() if fast else kernels.plain():
+        first, second = (torch.randn(4, 4, requires_grad=True) for _ in range(2))
+        optimizer = PaperSGD([first, second], 0.1)
+        loss = (torch.randn(2, 4) @ first @ second).square().sum()
+        loss.backward(retain_graph=True)
+        optimizer.step()
+        assert first._version == second._version > 0
+        assert optimizer.state[first]["velocity"]._version > 0
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()
 
 
 @pytest.mark.skipif(memory._glibc() is None, reason="needs glibc")
@@ -166,7 +190,10 @@ from alexnet_lib.kernels_gpu import response_norm
 from alexnet_lib.layers import local_response_norm
 for shape, columns, size, beta, dtype, most in (
         ((1, 96, 3, 5), 2, 5, 0.75, torch.float32, 2e-6),
+        ((1, 256, 2, 2), 2, 5, 0.75, torch.float32, 2e-6),
         ((1, 300, 2, 2), 1, 8, 0.6, torch.float32, 2e-6),
+        ((1, 150, 1, 2), 1, 16, 0.75, torch.float32, 2e-6),
+        ((1, 300, 2, 2), 1, 16, 0.6, torch.bfloat16, 1e-2),
         ((2, 8, 9, 9), 1, 1, 0.75, torch.bfloat16, 1e-2)):
     for layout in (torch.contiguous_format, torch.channels_last):
         x = (30 * torch.randn(shape)).to(dtype).to(memory_format=layout)
@@ -181,3 +208,62 @@ for shape, columns, size, beta, dtype, most in (
 """
     subprocess.run([sys.executable, "-c", program], check=True,
                    env={**os.environ, "TRITON_INTERPRET": "1"})
+
+
+def test_the_gpu_kernel_fits_into_a_t4():
+    """Compiled for it, on a machine without a GPU too: 64 KiB of shared memory for each block."""
+    triton = pytest.importorskip("triton", minversion="3.3")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from alexnet_lib import kernels_gpu
+    wide = kernels_gpu.lanes(torch.float32)
+    settings = {"INNER": wide - 8, "HALO": 4, "BEFORE": 2, "AFTER": 2, "ROOTS": True,
+                "PRECISION": "ieee", "PIXELS": kernels_gpu.PIXELS, "LANES": wide}
+    types = [*["*fp32"] * 3, *["i32"] * 6, *["fp32"] * 3, *["constexpr"] * 9]
+    names = kernels_gpu._normalise.arg_names
+    for backward in (False, True):
+        source = ASTSource(kernels_gpu._normalise, dict(zip(names, types, strict=True)),
+                           settings | {"BACKWARD": backward})
+        made = triton.compile(source, target=GPUTarget("cuda", 75, 32))
+        assert made.metadata.shared <= 65536
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A pretended GPU: its tensors lie on the CPU. Gives what the Triton kernel was asked."""
+    kernels_gpu = pytest.importorskip("alexnet_lib.kernels_gpu")
+    asked, ones = [], torch.ones
+
+    def response_norm(x, grad, *rest):
+        asked.append((x.dtype, grad is not None))
+        if x.dtype == torch.bfloat16 and grad is not None:
+            raise RuntimeError("out of resource: shared memory")
+        return x
+
+    monkeypatch.setattr(torch, "ones", lambda *shape, dtype, device: ones(*shape, dtype=dtype))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(kernels_gpu, "response_norm", response_norm)
+    monkeypatch.delenv("ALEXNET_KERNELS", raising=False)
+    kernels._gpu_kernels.cache_clear()
+    yield asked
+    kernels._gpu_kernels.cache_clear()
+
+
+def test_each_type_is_tried_there_and_back(gpu):
+    for _ in range(2):  # the second time it is known
+        assert kernels._gpu_kernels(torch.float32)[0]
+        module, told = kernels._gpu_kernels(torch.bfloat16)
+        assert module is None and "no Triton: RuntimeError" in told
+        assert kernels._gpu_kernels(torch.float64)[0] is None
+    assert gpu == [(torch.float32, False), (torch.float32, True),
+                   (torch.bfloat16, False), (torch.bfloat16, True)]
+
+
+@pytest.mark.parametrize("capability, dtype, word", [((7, 5), torch.float32, "GPU: Triton"),
+                                                     ((8, 0), torch.bfloat16, "GPU: plain")])
+def test_told_is_the_path_of_the_precision_that_is_chosen(gpu, monkeypatch, capability, dtype,
+                                                          word):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+    assert word in kernels.told()
+    assert {asked for asked, _ in gpu} == {dtype}

@@ -159,6 +159,14 @@ def test_max_pool_of_nothing_says_so():
         MaxPool(3, 2)(torch.zeros(1, 1, 0, 4))
 
 
+@pytest.mark.parametrize("norm", [LocalResponseNorm(6), SpatialResponseNorm()])
+def test_norms_of_tensors_without_data(norm):
+    x = torch.empty(2, 6, 5, 5, device="meta", requires_grad=True)
+    out = norm.to("meta")(x)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == x.shape and out.is_meta
+
+
 def test_columns_do_not_see_each_other():
     x = torch.randn(1, 96, 4, 4) * 100
     changed = x.clone()

@@ -237,6 +237,16 @@ def test_multiply_adds_by_formula():
     assert rows["fc6"]["macs"] == 4096 * 6 * 6 * 256
 
 
+@pytest.mark.parametrize("settings", [{}, {"variant": "2012", "width": 0.5}])
+def test_the_table_of_a_net_without_memory(settings):
+    with torch.device("meta"):
+        net = AlexNet(**settings)
+    rows = layer_table(net)
+    assert rows == layer_table(AlexNet(**settings))
+    with torch.device("meta"):
+        assert layer_table(CifarNet()) != []
+
+
 @pytest.mark.parametrize("make, word", [
     (lambda: AlexNet(without="conv1"), "conv1"),
     (lambda: AlexNet(pool=(0, 2)), "window and a stride"),

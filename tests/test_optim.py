@@ -95,6 +95,37 @@ def rates_over(rule, epochs, errors=None, lr=0.01):
     return rows
 
 
+@pytest.mark.parametrize("name", ["cifar", "steps", "145", "restart", "constant", "plateau"])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7])
+def test_a_short_run_begins_with_the_whole_rate(name, epochs):
+    assert rates_over(schedule(name, epochs), epochs)[0]["conv2", "weight"] == 0.01
+
+
+@pytest.mark.parametrize("epochs", range(3, 30))
+def test_drops_are_an_epoch_apart(epochs):
+    rates = [row["conv2", "weight"] for row in rates_over(schedule("cifar", epochs), epochs)]
+    assert [round(0.01 / rate) for rate in rates if rate < 0.01][:1] == [10]
+    assert rates[-1] == pytest.approx(1e-4)
+
+
+def test_the_plateau_is_that_of_pytorch():
+    """Also where the error falls slowly: small falls add up to an improvement."""
+    generator = torch.Generator().manual_seed(0)
+    for fall in (0.0, 0.0004, 0.0008, 0.002):
+        noise = 0.002 * torch.rand(40, generator=generator)
+        errors = [0.5 - fall * i + noise[i].item() for i in range(40)]
+        ours = [row["conv2", "weight"] for row in
+                rates_over(Plateau(patience=3), 40, [None, *errors[:-1]])]
+        theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.01)
+        rule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            theirs, patience=2, threshold=0.001, threshold_mode="abs", min_lr=1e-5)
+        expected = []
+        for error in errors:
+            expected.append(theirs.param_groups[0]["lr"])
+            rule.step(error)
+        assert ours == pytest.approx(expected)
+
+
 def test_restart_follows_its_log():
     rows, before = rates_over(Restart(135), 135), rates_over(Run145(91), 91)
     assert rows[:91] == before

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from alexnet_lib import datasets, devices
+from alexnet_lib import datasets
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from alexnet_lib.config import TrainConfig, resolve
 from alexnet_lib.errors import UserError
@@ -154,8 +155,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
         run.collect()
 
 
-@pytest.mark.skipif(devices.pick_precision("auto", "cpu") != "bf16",
-                    reason="this CPU does not multiply bf16")
 def test_bf16_trains_like_fp32(data):
     """The first losses agree: mixed precision changes digits, before chance drives runs apart."""
     losses = [train(TrainConfig(**TINY | {"precision": p, "dropout": 0.0}), data,
@@ -257,3 +256,34 @@ def test_batches_cut_ahead_are_the_same_batches(data):
     ahead.step = 1  # as after restoring a checkpoint
     here.step = 1
     assert torch.equal(ahead.batch()[0], here.batch()[0])
+
+
+def test_asking_for_a_net_leaves_the_callers_random_numbers_alone(data, tmp_path):
+    run = train(TrainConfig(**TINY | {"epochs": 1}, out=str(tmp_path)), data, progress=False)
+    for call in (lambda: resolve(TrainConfig()), lambda: load_model(run.path, "cpu")):
+        torch.manual_seed(123)
+        expected = torch.rand(3)
+        torch.manual_seed(123)
+        call()
+        assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("choice", [{"columns": 1}, {"dropout": 0.0}, {"width": 0.5},
+                                    {"hidden": 10}, {"talk": False}, {"hidden_bias": 0.0},
+                                    {"without": "conv3"}])
+def test_the_small_net_refuses_what_only_alexnet_has(choice):
+    with pytest.raises(UserError, match="the CIFAR net has no choice of"):
+        resolve(TrainConfig(data="cifar10", **choice))
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.json"
+
+    def write(beside):  # a second process begins and ends while the first one writes
+        beside.write_text("first")
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        write_atomically(path, lambda other: other.write_text("second"))
+        monkeypatch.undo()
+
+    write_atomically(path, write)
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]

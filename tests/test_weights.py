@@ -89,6 +89,16 @@ def test_frozen_convolutions_stay_and_the_classifier_learns(run, tmp_path):
     assert again.losses == whole.losses
 
 
+def test_the_small_net_can_be_frozen_too(tmp_path):
+    small = TINY | {"model": "cifar", "width": None, "input_size": 32, "stored_size": 32}
+    data = datasets.load("shapes", 32, counts={"train": 64, "val": 32})
+    first = train(TrainConfig(**small, out=str(tmp_path)), data, progress=False)
+    options = small | {"start": str(first.path), "frozen": True}
+    second = train(TrainConfig(**options), data, progress=False)
+    assert len(second.history) == second.config.epochs
+    assert torch.equal(second.model.features.conv1.weight, first.model.features.conv1.weight)
+
+
 @pytest.mark.parametrize("choices, words", [
     ({"width": 0.2}, r"does not fit: its features.conv1.weight is \[10, 3, 11, 11\]"),
     ({"frozen": True, "start": None}, "frozen convolutions must come from a trained net"),

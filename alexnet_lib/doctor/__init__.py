@@ -110,11 +110,11 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     augment = build_augment(config, dataset.mean, dataset.colour_values, dataset.colour_vectors)
     found = [input_scale(drawn_batch(augment, train), None if own else config)]
     x, y = batch(augment, train, device, IMAGES // (4 if config.input_size > LARGE else 1))
-    softmax = probabilities_out(model, x, len(dataset.classes))
-    found += [softmax, evaluation_mode(model, x)]
-    if softmax.ends:
-        return found
     with autocast(config):
+        softmax = probabilities_out(model, x, len(dataset.classes))
+        found += [softmax, evaluation_mode(model, x)]
+        if softmax.ends:
+            return found
         rows = layers(model, x, y)
         found += [first_loss(model, x, y, len(dataset.classes)), depends_on_image(rows)]
     found += [dead_units(rows), gradients(rows)]
@@ -128,8 +128,9 @@ def examine_trained(net: Loaded, dataset: datasets.Dataset) -> list[Finding]:
     found = [class_order(net.classes, dataset)]
     train = dataset.splits["train"]
     x, y = batch(net.augment, train, net.config.device)
-    found += [input_scale(x), probabilities_out(net.model, x),
-              evaluation_mode(net.model, x, trained=True)]
+    with autocast(net.config):
+        found += [input_scale(x), probabilities_out(net.model, x),
+                  evaluation_mode(net.model, x, trained=True)]
     if found[0].verdict != WRONG:
         with autocast(net.config):
             rows = layers(net.model, x, y)

@@ -98,7 +98,9 @@ def probabilities_out(model: nn.Module, x: Tensor, classes: int | None = None) -
     """Does the net end in a softmax, which the loss would then take a second time?"""
     name = "softmax"
     with in_mode(model, False), torch.no_grad():
-        out = model(x).float()
+        out = model(x)
+    near = 2e-2 if out.dtype == torch.bfloat16 else 1e-3  # it has three digits
+    out = out.float()
     if out.dim() != 2 or (classes or out.shape[-1]) != out.shape[-1]:
         return Finding(name, WRONG, f"the net gives {tuple(out.shape)} for {len(x)} images: one "
                        "row for each image, one number for each class is wanted", ends=True)
@@ -106,13 +108,13 @@ def probabilities_out(model: nn.Module, x: Tensor, classes: int | None = None) -
         return Finding(name, WRONG, "the net gives numbers that are not finite: see the scales of "
                        "its layers", ends=True)
     if (out >= 0).all() and torch.allclose(out.sum(1), torch.ones(len(out), device=out.device),
-                                           atol=1e-3):
+                                           atol=near):
         k = out.shape[1]
         floor = math.log(math.e + k - 1) - 1
         return Finding(name, WRONG, "the net's outputs are probabilities already (they sum to 1), "
                        "and the loss takes a softmax, too: give it the numbers before the softmax. "
                        f"As it is, the loss cannot fall below {floor:.2f}", {"floor": floor})
-    if torch.allclose(out.logsumexp(1), torch.zeros(len(out), device=out.device), atol=1e-3):
+    if torch.allclose(out.logsumexp(1), torch.zeros(len(out), device=out.device), atol=near):
         return Finding(name, OK, "outputs are log-probabilities; a second log-softmax changes "
                        "nothing")
     return Finding(name, OK, "outputs are not yet probabilities, as the loss wants them")
@@ -294,9 +296,11 @@ def by_heart(model: nn.Module, x: Tensor, y: Tensor, lr: float, config: TrainCon
     """Loss by step, in nats, of a copy of the net that learns this one batch without dropout.
 
     Ends early at a loss that is not finite, when the batch is learned (the loss is below a
-    twentieth of that of guessing), and after `seconds` (SECONDS).
+    twentieth of that of guessing), and after `seconds` (SECONDS). config: for momentum, decay,
+    the biases' rate and precision; by default the paper's, in the precision of x.
     """
-    config = config or TrainConfig()
+    config = config or TrainConfig(device=x.device.type, precision=(
+        "bf16" if x.dtype == torch.bfloat16 else "fp32"))
     model = without_dropout(copy.deepcopy(model)).train()
     named = model if all("." in name for name, _ in model.named_parameters()) else (
         nn.Sequential(model))

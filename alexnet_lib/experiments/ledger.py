@@ -16,13 +16,19 @@ from alexnet_lib.experiments.runner import RESULTS, folder_of
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179)
 
 
+def quantile(freedom: int) -> float:
+    """Of Student's t, two-sided, 95 %; beyond the table by its expansion, right to 0.001."""
+    if freedom <= len(T_95):
+        return T_95[freedom - 1]
+    return 1.95996 + 2.3723 / freedom + 2.8225 / freedom**2
+
+
 def interval(values) -> tuple[float, float]:
     """95 % interval of the mean of independent values (Student's t); infinite for fewer than 2."""
     values = np.asarray(values, float)
     if len(values) < 2 or not np.isfinite(values).all():
         return -math.inf, math.inf
-    quantile = T_95[len(values) - 2] if len(values) - 2 < len(T_95) else 1.96
-    half = quantile * values.std(ddof=1) / math.sqrt(len(values))
+    half = quantile(len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
 
@@ -61,6 +67,8 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     number = float(np.mean(list(found.values()))) if found and not lost else None
     note = (runs[0].get("note") if runs else None) or claim.note
     note += f"; {lost} of {len(found)} runs did not get there in their time" * bool(lost)
+    note += "".join(f"; seed {seed} of “{arm.name}” diverged" for arm in claim.arms for seed, run in
+                    runs_of(claim, arm, setup, results).items() if "diverged" in run)
     option = f" --data {data.split(',')[0]}" if claim.arms else ""
     return {
         "claim": claim.id, "section": claim.section, "statement": claim.statement,

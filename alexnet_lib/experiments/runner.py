@@ -20,8 +20,8 @@ import torch
 from alexnet_lib import datasets, features
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.config import TrainConfig, resolve
-from alexnet_lib.devices import machine
-from alexnet_lib.errors import UserError
+from alexnet_lib.devices import machine, pick_device
+from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.evaluation import probabilities, scores
 from alexnet_lib.experiments import ANYWHERE, SETUPS, Arm, Claim
 from alexnet_lib.experiments.metrics import METRICS
@@ -172,7 +172,7 @@ def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]
     for seed in range(1 if claim.exact else seeds):
         if not (file := folder / f"seed-{seed}.json").exists():
             say(f"{claim.id}: seed {seed}")
-            _keep(file, claim.measure(seed) | {"provenance": machine()})
+            _keep(file, claim.measure(seed) | {"provenance": machine(pick_device("auto"))})
     return True
 
 
@@ -247,10 +247,10 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
     """
     try:
         run = train(config, dataset, progress=progress)
-    except UserError as error:
-        if "the loss is" not in str(error):
-            raise
-        return {"config": asdict(resolve(config)), "diverged": str(error),
+    except Diverged as error:
+        where = machine(resolve(config).device) | {
+            "data": f"{config.data}, fingerprint {dataset.fingerprint}"}
+        return {"config": asdict(resolve(config)), "provenance": where, "diverged": str(error),
                 "curves": {"val_error": []}}
     names = ("train_loss", "train_error", "val_loss", "val_error", "seconds")
     record = {"config": asdict(run.config), "provenance": provenance(run) | {"command": ""},

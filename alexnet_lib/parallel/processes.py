@@ -49,12 +49,17 @@ class Group:
     def first(self) -> Iterator[None]:
         """Process 0 goes through the body first, the others after it: for files made once."""
         if self.rank:
-            self.sum(torch.zeros(1))
+            self.wait()
         try:
             yield
         finally:
             if not self.rank:
-                self.sum(torch.zeros(1))
+                self.wait()
+
+    def wait(self) -> None:
+        """Until all processes are here. (On a GPU a sum would only be put into a queue.)"""
+        if self.size > 1:
+            dist.barrier()
 
     def replicate(self, model: nn.Module) -> nn.Module:
         """`model`, or a wrapper whose backward pass leaves the processes' mean gradient in it.
@@ -186,7 +191,7 @@ def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float,
         group = Group(rank, count, device)
         torch.manual_seed(rank)
         result = pickle.dumps(("done", function(group, *args)))
-        group.sum(torch.zeros(1))  # nobody leaves while another still talks to it
+        group.wait()  # nobody leaves while another still talks to it
         dist.destroy_process_group()
     except BaseException as error:
         kind = "lost" if is_connection_error(error) else "raised"
@@ -239,7 +244,7 @@ def torchrun(device: str) -> Iterator[Group]:
         return
     try:
         group = Group(rank, size, _take_gpu() if device.startswith("cuda") else "cpu")
-        _connect(group.device, timeout=timedelta(minutes=30))
+        _connect(group.device, timeout=timedelta(hours=12))  # ImageNet takes hours to pack
         yield group
         dist.destroy_process_group()
     except (UserError, RuntimeError) as error:
