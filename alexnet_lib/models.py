@@ -195,7 +195,7 @@ class CifarNet(nn.Module):
             raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct or four-layer")
         if init not in (None, "cifar", "he"):
             raise UserError(f"unknown init {init!r} for CifarNet: use he, or leave it out")
-        _check_choices("paper", activation, init, 1, num_classes, in_channels, 0)
+        _check_choices("paper", activation, None, 1, num_classes, in_channels, 0)
         if input_size < 5:
             raise UserError(f"input size {input_size} is too small for CifarNet: use 5 or more")
         self.variant, self.input_size = variant, input_size
@@ -325,7 +325,7 @@ def _check_choices(variant, activation, init, columns, num_classes, in_channels,
         raise UserError(f"unknown variant {variant!r}: use {' or '.join(VARIANTS)}")
     if activation not in ACTIVATIONS:
         raise UserError(f"unknown activation {activation!r}: use {' or '.join(ACTIVATIONS)}")
-    if init not in (None, "paper", "2012", "he", "cifar"):
+    if init not in (None, "paper", "2012", "he"):
         raise UserError(f"unknown init {init!r}: use paper, 2012 or he")
     if columns not in (1, 2):
         raise UserError(f"columns must be 1 or 2, not {columns}")

@@ -1,6 +1,6 @@
 """What is generated in README.md, from recorded results: python -m benchmarks.readme
 
-Two tables, times, and a small picture of each notebook: of the cell that is tagged `thumbnail`.
+Three tables, times, and a small picture of each notebook: of the cell that is tagged `thumbnail`.
 """
 
 import base64
@@ -43,6 +43,29 @@ def claims() -> str:
     return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
 
 
+# Logs of recorded runs, each with its evaluations on the test images.
+NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
+        "cifar10-18pct-10-epochs": ("cifar10-18pct-10-epochs-test",)}
+
+
+def nets() -> str:
+    """The recorded runs and what they reached on test images, as Markdown."""
+    rows = []
+    for log, tests in NETS.items():
+        run = json.loads((RESULTS / f"{log}.json").read_text())
+        config, made = run["config"], run["provenance"]
+        for name in tests:
+            found = json.loads((RESULTS / f"{name}.json").read_text())
+            rows.append((f"{config['model']}, {config['variant']}, {config['input_size']} px",
+                         log.split("-")[0], config["epochs"],
+                         f"{made['seconds'] / 60:.0f} min, {made['device']}", found["views"],
+                         *(f"{100 * found[key]:.2f} %" for key in
+                           ("top1_error", "precision", "recall", "f1"))))
+    return tabulate(rows, ("net", "data", "epochs", "trained in", "views", "top-1 error",
+                           "precision", "recall", "F1"), tablefmt="github",
+                    disable_numparse=True) + "\n"
+
+
 def thumbnail(notebook: dict) -> Image.Image | None:
     """The left of the tagged cell's picture, 300 x 200 at most and without its white margin."""
     tagged = [cell for cell in notebook["cells"]
@@ -58,7 +81,7 @@ def thumbnail(notebook: dict) -> Image.Image | None:
     return picture.quantize(128)
 
 
-TABLES = {"speed": speed, "ledger": claims}
+TABLES = {"nets": nets, "speed": speed, "ledger": claims}
 
 
 def times(text: str) -> str:

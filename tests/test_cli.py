@@ -259,6 +259,7 @@ BAD |= {
     "AlexNet, 3 columns": (lambda t, c, p: lambda: AlexNet(columns=3), "columns"),
     "AlexNet, no classes": (lambda t, c, p: lambda: AlexNet(0), "num-classes"),
     "AlexNet, 4 maps": (lambda t, c, p: lambda: AlexNet(maps=(1, 2, 3, 4)), "five numbers"),
+    "AlexNet, the small net's weights": (lambda t, c, p: lambda: AlexNet(init="cifar"), "2012 or"),
     "CifarNet, unknown": (lambda t, c, p: lambda: CifarNet(variant="5pct"), "5pct"),
     "norm over no maps": (lambda t, c, p: lambda: LocalResponseNorm(0), "0 channels"),
     "crop too large": (lambda t, c, p: lambda: Augment(9, np.zeros((8, 8, 3))), "do not fit"),
