@@ -24,15 +24,17 @@ def use_style() -> None:
     })
 
 
-def image_grid(images, titles, columns: int = 8, title_colours=None) -> Figure:
+def image_grid(images, titles, columns: int = 8, title_colours=None,
+               side: float = 1.1) -> Figure:
     """Pictures in rows, each under its title.
 
     Args:
         images: (N, S, S, 3) uint8, 0-255. titles: N strings. columns: pictures in a row.
-        title_colours: N colours, or None for black.
+        title_colours: N colours, or None for black. side: of a picture with its margin, inches.
     """
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.1 * columns, 1.3 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(side * columns, (side + 0.2) * rows),
+                                squeeze=False)
     for panel in axes.flat:
         panel.axis("off")
     colours = title_colours or ["black"] * len(images)

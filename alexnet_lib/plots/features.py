@@ -41,7 +41,9 @@ def kernels(weights, columns: int = 2, index=None) -> Figure:
     """
     halves = np.array_split(np.arange(len(weights)), columns)
     across = -(-len(halves[0]) // max(1, round((len(halves[0]) / 5) ** 0.5)))
-    figure, panels = plt.subplots(columns, 1, figsize=(9, 9 * columns * 0.3), squeeze=False)
+    rows = -(-len(halves[0]) // across)
+    height = 9 * rows / across * (weights.shape[2] + 2) / weights.shape[2] + 0.5  # of a column
+    figure, panels = plt.subplots(columns, 1, figsize=(9, columns * height), squeeze=False)
     for number, (half, axes) in enumerate(zip(halves, panels[:, 0], strict=True)):
         if index is not None:
             half = half[np.argsort(np.asarray(index)[half])]
