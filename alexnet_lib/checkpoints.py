@@ -16,9 +16,13 @@ FORMAT = 1  # of the descriptions that `training` writes and `weights` reads
 STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside the weights
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then put it in its place in one step."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")  # processes may write the same file
+def write_atomically(path: Path, write: Callable[[Path], object], shared: bool = False) -> None:
+    """Let `write` make a file beside `path`, then put it in its place in one step.
+
+    shared: processes may do so at the same time, so each has a file of its own beside. (Else the
+    one that a killed process left is simply written over.)
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
     try:
         write(beside)
         with open(beside, "rb+") as file:  # Windows syncs only what may be written

@@ -280,7 +280,8 @@ def timeless(history):
 
 @pytest.mark.parametrize("processes, changes", [
     (2, {}), (3, {"batch_size": 10, "variant": "2012", "schedule": "plateau"}),
-    (2, {"model": "cifar", "variant": "four-layer", "input_size": 32, "width": None})])
+    (2, {"model": "cifar", "variant": "four-layer", "input_size": 32, "width": None,
+         "dropout": 0.5})])
 def test_processes_with_shares_train_as_one(data, tmp_path, processes, changes):
     config = TrainConfig(**SETTINGS | changes)
     alone = train(config, data, progress=False)
@@ -345,7 +346,7 @@ def test_torchrun_trains_as_one_process(tmp_path):
     alone = train(TrainConfig(**settings, out=str(tmp_path / "one")), progress=False)
     (ours, meta), (theirs, _) = (read_checkpoint(tmp_path / name) for name in ("two", "one"))
     close(ours, theirs)
-    np.testing.assert_allclose(meta["losses"], alone.losses, rtol=1e-4)
+    np.testing.assert_allclose(ours["run.losses"], alone.losses, rtol=1e-4)
     told = [line for line in done.stdout.splitlines() if "val top-1" in line]
     assert len(told) == 1 and str(tmp_path / "two") in told[0]
     assert done.stderr.count("epoch 1/1") == 1 and "2 processes" in done.stderr
@@ -390,8 +391,8 @@ def test_a_killed_process_ends_the_run_and_resume_goes_on(tmp_path, victim):
     assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
     alone = train(TrainConfig(**settings), progress=False)
     ours, meta = read_checkpoint(checkpoint)
-    assert meta["step"] == alone.step == len(meta["losses"])
-    np.testing.assert_allclose(meta["losses"][:20], alone.losses[:20], rtol=1e-3)
+    assert meta["step"] == alone.step == len(ours["run.losses"])
+    np.testing.assert_allclose(ours["run.losses"][:20], alone.losses[:20], rtol=1e-3)
     assert meta["history"][-1]["val_loss"] == pytest.approx(alone.history[-1]["val_loss"],
                                                             rel=0.02)
 

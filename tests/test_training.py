@@ -282,8 +282,8 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path, monkeypatch):
     def write(beside):  # a second process begins and ends while the first one writes
         beside.write_text("first")
         monkeypatch.setattr(os, "getpid", lambda: -1)
-        write_atomically(path, lambda other: other.write_text("second"))
+        write_atomically(path, lambda other: other.write_text("second"), shared=True)
         monkeypatch.undo()
 
-    write_atomically(path, write)
+    write_atomically(path, write, shared=True)
     assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]

@@ -86,7 +86,7 @@ def write(results: Path = RESULTS) -> list[dict]:
     """Make ledger.json again from all records; returns its rows."""
     rows = [row(claim, setup, results) for claim in claims().values() for setup in claim.setups]
     write_atomically(results / "ledger.json",
-                     lambda p: p.write_text(json.dumps(rows, indent=1) + "\n"))
+                     lambda p: p.write_text(json.dumps(rows, indent=1) + "\n"), shared=True)
     return rows
 
 
