@@ -87,7 +87,7 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(quick_folder, photos):
     """SIGKILL, now and then Ctrl-C, at random moments and while a checkpoint is being written; it
     saves after every step."""
     # More than it gets through before the last kill, even where other work delays that.
-    epochs, rng, torn = 6 * KILLS, np.random.default_rng(), 0
+    epochs, rng, torn = 20 * KILLS, np.random.default_rng(), 0
     FORK.set_forkserver_preload(["alexnet_lib.training", "alexnet_lib.cli", "torch._dynamo"])
     killed, whole = quick_folder / "killed", quick_folder / "whole"
     half = killed / f"{CHECKPOINT}.part"
