@@ -238,6 +238,10 @@ class Trainer:
         """Go back to the checkpoint in the run's folder, exactly."""
         tensors, meta = read_checkpoint(self.path)
         self._check_same_run(meta)
+        if "run.losses" not in tensors:
+            raise UserError(f"{self.path} was written by an earlier version of this library, or is "
+                            "no checkpoint but an exported net: choose another --out, and --start "
+                            "to begin with its weights")
         self.model.load_state_dict(part(tensors, "model."))
         for group, lr in zip(self.optimizer.param_groups, meta["lr"], strict=True):
             group["lr"], weight = lr, group["params"][0]

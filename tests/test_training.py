@@ -229,6 +229,17 @@ def test_a_checkpoint_from_before_a_choice_was_there_goes_on(data, tmp_path):
         train(dataclasses.replace(config, hidden=512), data, resume=True, progress=False)
 
 
+def test_a_checkpoint_without_its_losses_cannot_be_resumed(data, tmp_path):
+    """As an earlier version wrote it, or as `export` does; its weights can still be begun with."""
+    config = TrainConfig(**TINY, out=str(tmp_path))
+    run = train(config, data, progress=False)
+    tensors, meta = read_checkpoint(run.path)
+    del tensors["run.losses"]
+    write_checkpoint(run.path, tensors, meta)
+    with pytest.raises(UserError, match="earlier version.*--start"):
+        train(config, data, resume=True, progress=False)
+
+
 def test_damaged_checkpoints_are_told(data, tmp_path):
     run = train(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False)
     whole = run.path.read_bytes()

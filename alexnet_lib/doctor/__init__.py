@@ -131,11 +131,10 @@ def examine_trained(net: Loaded, dataset: datasets.Dataset) -> list[Finding]:
     with autocast(net.config):
         found += [input_scale(x), probabilities_out(net.model, x),
                   evaluation_mode(net.model, x, trained=True)]
-    if found[0].verdict != WRONG:
-        with autocast(net.config):
+        if found[0].verdict != WRONG:
             rows = layers(net.model, x, y)
-        found += [depends_on_image(rows), dead_units(rows)]
-        found.append(permuted(net, dataset))
+            found += [depends_on_image(rows), dead_units(rows)]
+            found.append(permuted(net, dataset))
     return found
 
 
