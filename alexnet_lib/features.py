@@ -217,15 +217,16 @@ def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 20
     """precision@`count` of the last hidden layer and of raw pixels: for test images, the nearest
     training images (Fig. 4, right).
 
-    train, test: `datasets.Split`; the first `most` images of each are used. Pixels are those of
-    the centre crops, at most 64 x 64. Returns `features` and `pixels`, fractions.
+    train, test: `datasets.Split`; `most` images of each are used. Pixels are those of the centre
+    crops, at most 64 x 64. Returns `features` and `pixels`, fractions.
     """
     def described(split) -> tuple[Tensor, Tensor]:
-        images = split.images[:most]
+        images = split.images
         pixels = torch.from_numpy(centre(net, images, range(len(images)))).permute(0, 3, 1, 2)
         small = F.adaptive_avg_pool2d(pixels.float(), min(64, pixels.shape[-1]))  # to save memory
         return responses(net, images, "act7"), small.flatten(1)
 
+    train, test = train.some(most), test.some(most)
     known, asked = described(train), described(test)
-    return {name: precision(train.labels[:most], nearest(a, b, count), test.labels[:most])
+    return {name: precision(train.labels, nearest(a, b, count), test.labels)
             for name, a, b in zip(("features", "pixels"), known, asked, strict=True)}

@@ -79,14 +79,14 @@ class Trainer:
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
         self.rates = schedule(config.schedule, config.epochs)
-        train = dataset.splits["train"]
-        self.images = placed(train.images[:config.limit], config.device)
+        train = dataset.splits["train"].some(config.limit, config.seed)
+        self.images = placed(train.images, config.device)
         self.augment = build_augment(config, dataset.mean, dataset.colour_values,
                                      dataset.colour_vectors)
         # Images that do not fit on the GPU are cut on the CPU, one batch ahead.
         elsewhere = config.device != "cpu" and isinstance(self.images, np.ndarray)
         self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
-        self.labels = torch.as_tensor(np.array(train.labels[:config.limit]), device=config.device)
+        self.labels = torch.as_tensor(np.array(train.labels), device=config.device)
         self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
         self.in_batch = min(config.batch_size, len(self.images))
         if self.in_batch < group.size:

@@ -36,6 +36,19 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def some(self, count: int | None, seed: int = 0) -> "Split":
+        """`count` images, in their order; all, where there are no more or `count` is None.
+
+        Of a split that lies class by class, as photographs do, they are drawn by the seed: the
+        first ones would all be of one class. Of a mixed one they are the first.
+        """
+        if count is None or count >= len(self):
+            return self
+        if (np.diff(self.labels) < 0).any():
+            return Split(self.images[:count], self.labels[:count])
+        index = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return Split(self.images[index], self.labels[index])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -75,8 +75,7 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     if dataset is None:
         dataset = datasets.load(config.data, config.stored_size, skip_broken=config.skip_broken)
     if config.limit is not None:
-        train = dataset.splits["train"]
-        some = datasets.Split(train.images[:config.limit], train.labels[:config.limit])
+        some = dataset.splits["train"].some(config.limit, config.seed)
         dataset = dataclasses.replace(dataset, splits=dataset.splits | {"train": some})
     found += examine_data(dataset)
     broken = [f.name for f in found if f.ends]

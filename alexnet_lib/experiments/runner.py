@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from alexnet_lib import datasets, features
@@ -276,7 +277,7 @@ def _seen(run: Trainer, test: datasets.Split) -> dict:
 
 
 def _measured(run: Trainer, split: str, views: int, most: int | None = None) -> dict:
-    part = run.dataset.splits[split]
-    probs = probabilities(run, part.images[:most], views)
-    found = scores(probs, torch.as_tensor(part.labels[:most].copy()), run.classes)
+    part = run.dataset.splits[split].some(most)
+    probs = probabilities(run, part.images, views)
+    found = scores(probs, torch.as_tensor(np.array(part.labels)), run.classes)
     return {name: found[name] for name in ("images", "top1_error", "top5_error", "f1")}
