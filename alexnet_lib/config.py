@@ -25,7 +25,7 @@ class TrainConfig:
     input_size: side of the net's input; stored_size: side of the stored images it is cut from.
     crop, flip, colour, mean_at, per, divide: see `augment.Augment`.
     colour_until: fraction of the run after which the colour noise ends, as the source did at epoch
-    67 of 91.
+    67 of 91; with the schedule "restart" it comes back with the rate.
     start: file of a trained net, or of its convolutions, to begin with instead of fresh weights.
     frozen: the convolutions stay as they are in that file; only the classifier learns.
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
@@ -131,6 +131,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
         fill(PRESETS["cifar"])
     else:
         fill({"variant": "paper"})
+        if (filled.variant, filled.schedule) == ("2012", "restart"):
+            fill({"colour_until": 67 / 135})
         fill(PRESETS.get(filled.variant, {}))
         fill({"weight_decay": 0.0005, "lrn": True})
     fill({"width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})

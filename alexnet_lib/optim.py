@@ -100,6 +100,10 @@ class Constant:
     def update(self, optimizer: torch.optim.Optimizer, epoch: int, val_error: float | None) -> None:
         """Set the rates for the epoch that begins, 0-based; `val_error` is that of the last."""
 
+    def noise_again(self, epoch: int) -> bool:
+        """Whether colour noise that had ended is back in that epoch, 0-based."""
+        return False
+
 
 @dataclass
 class Plateau(Constant):
@@ -177,22 +181,29 @@ class Run145(Constant):
 class Restart(Constant):
     """Run #145 and what came after: at the end of its 91 epochs the rate goes up again.
 
-    Weights 0.001 from epoch 91, 1e-4 from 107, 1e-5 from 124, the end at 135
-    (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of conv1 and the biases the log
-    says nothing, but the file shows the last state: conv1 still frozen (`:2-3`), the biases at
-    their first rate (`:18-19`).
+    Weights 0.001 from epoch 91, with colour noise once more, 1e-4 from 107, 1e-5 from 124, the end
+    at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of conv1 and the biases
+    the log says nothing, but the file shows the last state: conv1 still frozen (`:2-3`), the biases
+    at their first rate (`:18-19`). Nor does it say that the noise ended again.
     """
 
     epochs: int
 
     def update(self, optimizer, epoch, val_error):
-        at = epoch * 135 / self.epochs
+        at = self._logged(epoch)
         if at < 91:
             Run145(91).update(optimizer, at, val_error)
         else:
             late = 0.1 ** (1 + (at >= 107) + (at >= 124))
             _scale(optimizer, lambda group: 0.0 if group["name"] == "conv1" else
                    1.0 if group["kind"] == "bias" else late)
+
+    def noise_again(self, epoch):
+        return self._logged(epoch) >= 91
+
+    def _logged(self, epoch: int) -> float:
+        """The log's epoch, of 135, that this one stands for."""
+        return epoch * 135 / self.epochs
 
 
 SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")

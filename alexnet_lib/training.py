@@ -136,7 +136,8 @@ class Trainer:
             shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0, epoch))
             self._order = epoch, shuffled
         index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
-        noisy = epoch < round(config.colour_until * config.epochs)
+        noisy = (epoch < round(config.colour_until * config.epochs)
+                 or self.rates.noise_again(epoch))
         share = self.group.share(len(index))  # of what all processes draw alike
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
                                config.colour if noisy else "none", share=share)
@@ -169,17 +170,19 @@ class Trainer:
         Raises Diverged if a loss is not finite, with the step, the rate and what to go back to.
         """
         begun = time.perf_counter()
-        for loss, mistakes in self._pending:
+        pending, self._pending = self._pending, []
+        for loss, mistakes in pending:
             self.losses.append(loss.item())
             self.mistakes.append(int(mistakes))
             if not math.isfinite(self.losses[-1]):
-                saved = self.path and self.path.exists()
-                back = f"; last good checkpoint: {self.path}" if saved else ""
-                raise Diverged(f"the loss is {self.losses[-1]} at step {len(self.losses)}, rate "
-                               f"{current_rate(self.optimizer):g}: try a lower --lr{back}")
-        self._pending.clear()
+                raise self._diverged(f"the loss is {self.losses[-1]} at step {len(self.losses)}")
         self.seconds += time.perf_counter() - begun
         return self.losses[-1]
+
+    def _diverged(self, what: str) -> Diverged:
+        saved = self.path and self.path.exists()
+        return Diverged(f"{what}, rate {current_rate(self.optimizer):g}: try a lower --lr"
+                        + (f"; last good checkpoint: {self.path}" if saved else ""))
 
     @property
     def finished(self) -> bool:
@@ -207,11 +210,17 @@ class Trainer:
         return self.history[-1]
 
     def save(self) -> None:
-        """Write the checkpoint and the history; a kill at any moment leaves a whole file."""
+        """Write the checkpoint and the history; a kill at any moment leaves a whole file.
+
+        Raises Diverged, and keeps the earlier file, if a weight is not finite: the last update
+        may have made it so, which no loss has told yet.
+        """
         if not self.path or self.group.rank:
             return
         if self._pending:
             self.collect()
+        if not all(p.isfinite().all() for p in self.model.parameters()):
+            raise self._diverged(f"weights are not finite after step {self.step}")
         tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         for group in self.optimizer.param_groups:
             state = self.optimizer.state.get(group["params"][0], {})
@@ -310,7 +319,7 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     if resume:
         run.restore()
     elif config.start:
-        take_weights(run.model, config.start, run.classes)
+        take_weights(run.model, run.config, run.classes)
     return run
 
 

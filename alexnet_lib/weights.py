@@ -59,14 +59,27 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
         "format", "config", "classes", "fingerprint", "step")})
 
 
-def take_weights(model: nn.Module, path: str | Path, classes: Sequence[str]) -> None:
-    """Fill the layers of `model` that such a file has, too; the others keep their weights.
+# What decides, besides the sizes, what the same weights compute.
+SAME_NET = ("model", "variant", "lrn", "activation", "pool", "divide")
+
+
+def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
+    """Fill the layers of `model` that the file `config.start` has, too; others keep their weights.
 
     The file may hold the convolutions alone. The last layer is taken only if the file's net
-    tells the same `classes` apart. Raises UserError if the sizes of a layer differ.
+    tells the same `classes` apart. Raises UserError if that net is of another kind than `config`
+    describes, or if the sizes of a layer differ.
     """
+    path = config.start
     tensors, meta = read_checkpoint(path)
     _check_format(meta, path)
+    there = TrainConfig(**meta["config"])
+    for name in SAME_NET:
+        ours, its = (value if name != "pool" else tuple(value)
+                     for value in (getattr(config, name), getattr(there, name)))
+        if ours != its:
+            raise UserError(f"{path} does not fit: its net has {name} {its}, here {ours}; choose "
+                            "the same, or another file")
     own, theirs = model.state_dict(), part(tensors, "model.")
     last = tuple(own)[-2:] if tuple(classes) != tuple(meta["classes"]) else ()
     given = {name: theirs[name] for name in own if name in theirs and name not in last}

@@ -1,5 +1,6 @@
 """Training: it learns, it resumes exactly, it survives kills, it refuses what cannot be."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from alexnet_lib import datasets
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from alexnet_lib.config import TrainConfig, resolve
-from alexnet_lib.errors import UserError
+from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.training import Trainer, command_line, train
 from alexnet_lib.weights import load_model
 
@@ -151,8 +152,52 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
     with torch.no_grad():
         run.model.classifier.fc8.weight.fill_(math.nan)
     run.train_step()
-    with pytest.raises(UserError, match="step 1, rate 0.01: try a lower --lr"):
-        run.collect()
+    for _ in range(2):  # the second time, nothing is counted twice
+        with contextlib.suppress(Diverged):
+            run.collect()
+    assert len(run.losses) == len(run.mistakes) == 1
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad):
+    """Also where the last update before a checkpoint spoilt the weights, which no loss tells."""
+    run = train(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False,
+                on_step=lambda run: run.step == 2)
+    good = run.path.read_bytes()
+    with torch.no_grad():
+        run.model.classifier.fc8.bias.fill_(bad)
+    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint: .*last.safetensors"):
+        run.save()
+    run.train_step()
+    with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: try a lower --lr; "
+                                       "last good checkpoint: "):
+        run.save()
+    assert run.path.read_bytes() == good
+
+
+@pytest.mark.parametrize("schedule, noisy", [
+    ("145", [*range(20)]), ("restart", [*range(13), *range(19, 27)])])
+def test_when_there_is_colour_noise(data, schedule, noisy):
+    """Off from epoch 67 of 91 on; with a restart, of 67 of 135, and back with the rate at 91."""
+    run = Trainer(TrainConfig(**TINY | {"schedule": schedule, "epochs": 27, "colour": "2012"}),
+                  data)
+    asked = []
+    run.augment.train = lambda images, index, generator, colour, share: asked.append(colour)
+    for epoch in range(27):
+        run._make_batch(epoch * run.steps_per_epoch)
+    assert [epoch for epoch, colour in enumerate(asked) if colour == "2012"] == noisy
+
+
+def test_a_limit_takes_images_of_all_classes(data):
+    """Also where they lie class by class."""
+    train_split = data.splits["train"]
+    order = np.argsort(train_split.labels, kind="stable")
+    by_class = dataclasses.replace(data, splits=data.splits | {
+        "train": datasets.Split(train_split.images[order], train_split.labels[order])})
+    run = Trainer(TrainConfig(**TINY | {"limit": 40}), by_class)
+    assert len(run.labels) == len(run.images) == 40 and len(run.labels.unique()) > 5
+    mixed = Trainer(TrainConfig(**TINY | {"limit": 40}), data)
+    np.testing.assert_array_equal(mixed.images, train_split.images[:40])
 
 
 def test_bf16_trains_like_fp32(data):

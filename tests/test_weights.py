@@ -101,6 +101,8 @@ def test_the_small_net_can_be_frozen_too(tmp_path):
 
 @pytest.mark.parametrize("choices, words", [
     ({"width": 0.2}, r"does not fit: its features.conv1.weight is \[10, 3, 11, 11\]"),
+    ({"variant": "paper"}, "its net has variant 2012, here paper"),
+    ({"divide": 58.0}, "its net has divide 1.0, here 58.0"),
     ({"frozen": True, "start": None}, "frozen convolutions must come from a trained net"),
     ({"start": __file__}, "not a checkpoint"), ({"start": "nowhere"}, "no checkpoint nowhere")])
 def test_a_start_that_cannot_be_is_told(run, choices, words):
