@@ -3,6 +3,8 @@
 It is another net than the paper's: one column, other maps, no normalisation (2014).
 """
 
+import hashlib
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -42,6 +44,7 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
     from torchvision.models import AlexNet_Weights, alexnet
     weights, net = AlexNet_Weights.IMAGENET1K_V1, alexnet()
     try:
+        _check_cached(Path(_folder(), Path(weights.url).name))
         net.load_state_dict(weights.get_state_dict(
             progress=True, check_hash=True, weights_only=True))
     except (URLError, OSError) as error:
@@ -78,6 +81,17 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
     model = Scaled(net.model.net, net.model.std.flatten().tolist(), answers)
     model = model.to(net.config.device).eval()
     return Loaded(model, net.config, tuple(classes), net.augment, net.meta)
+
+
+def _check_cached(file: Path) -> None:
+    """UserError if it is there and is not what its name says, name-<start of SHA-256>.pth.
+
+    torchvision compares what it downloads, but not what it finds.
+    """
+    start = file.stem.split("-")[-1]
+    if file.exists() and not hashlib.sha256(file.read_bytes()).hexdigest().startswith(start):
+        raise UserError(f"{file} is damaged (its SHA-256 is not {start}...): delete it, and it is "
+                        "fetched again")
 
 
 def _folder() -> str:

@@ -1,5 +1,8 @@
 """torchvision's AlexNet through our evaluation, against torchvision's own way."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +67,20 @@ def test_a_download_that_fails_is_told(monkeypatch, error, word):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     with pytest.raises(UserError, match=word):
         pretrained.torchvision_alexnet("cpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 and no more"])
+def test_a_damaged_file_in_the_cache_is_not_loaded(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = tmp_path / "hub" / "checkpoints" / Path(WEIGHTS.url).name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"alexnet-owt-\w+\.pth is damaged \(.*: delete it, and it"):
+        pretrained.torchvision_alexnet("cpu")
+
+
+def test_a_whole_file_in_the_cache_is_taken(tmp_path):
+    file = tmp_path / f"some-net-{hashlib.sha256(b'weights').hexdigest()[:8]}.pth"
+    pretrained._check_cached(file)  # not there yet
+    file.write_bytes(b"weights")
+    pretrained._check_cached(file)
