@@ -1,14 +1,17 @@
 """Names, folders, splits and errors of `datasets.load`."""
 
+import contextlib
 import functools
 import hashlib
 import http.server
 import os
 import pickle
+import shutil
 import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -16,13 +19,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import torchvision
 from PIL import Image
-from trouble import full_disk
+from trouble import full_disk, read_only
 
 from alexnet_lib import datasets
+from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import listing, store
 from alexnet_lib.errors import UserError
+from alexnet_lib.training import Trainer
 
 
 def make(root, counts, size=20):
@@ -208,6 +214,40 @@ def test_wordnet_numbers_of_imagenette_become_names(tmp_path):
     assert load(make(tmp_path / "x", places)).classes == ("tench", "parachute")
 
 
+# some images of a split
+
+def test_some_of_a_split_that_lies_class_by_class(tmp_path):
+    """Of a store in `make`'s order: drawn by the seed, in order, each with its label."""
+    x = make(tmp_path / "x", {f"{s}/{c}": 20 for s in ("train", "val") for c in "abc"})
+    train = load(x).splits["train"]
+    place = {image.tobytes(): i for i, image in enumerate(train.images)}
+    drawn = [train.some(12, seed) for seed in (0, 0, 1)]
+    index = [[place[image.tobytes()] for image in some.images] for some in drawn]
+    assert index[0] == index[1] != index[2]
+    for some, at in zip(drawn, index, strict=True):
+        assert at == sorted(set(at)) and len(at) == 12
+        assert np.array_equal(some.labels, train.labels[at]) and set(some.labels) == {0, 1, 2}
+    assert train.some(60) is train.some(None) is train
+
+
+def test_some_of_a_mixed_split_are_its_first_and_no_copy():
+    train = datasets.load("shapes", 32, counts={"train": 30}).splits["train"]
+    some = train.some(12, seed=5)
+    assert np.array_equal(some.labels, train.labels[:12])
+    assert some.images.shape[0] == 12 and np.shares_memory(some.images, train.images)
+
+
+def test_a_limited_run_on_photographs_trains_on_all_classes(tmp_path):
+    x = make(tmp_path / "x", {f"{s}/{c}": 20 for s in ("train", "val") for c in "abc"}, 40)
+    data = load(x)
+    run = Trainer(TrainConfig(data=f"folder:{x}", model="alexnet", variant="2012", input_size=36,
+                              width=0.05, limit=15, device="cpu"), data)
+    assert len(run.images) == 15 and set(run.labels.tolist()) == {0, 1, 2}
+    label = {image.tobytes(): n for image, n in zip(*vars(data.splits["train"]).values(),
+                                                    strict=True)}
+    assert run.labels.tolist() == [label[image.tobytes()] for image in run.images]
+
+
 # folders that cannot be used
 
 def test_missing_folder(tmp_path):
@@ -314,6 +354,28 @@ def test_cifar10_is_fetched_where_it_is_missing(tmp_path, fake_cifar, monkeypatc
     assert fake_cifar.fetched == [True, False]
 
 
+@contextlib.contextmanager
+def served(folder):
+    """A server of the files of a folder: gives (address, paths that were asked for)."""
+    asked = []
+
+    class Server(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    handler = functools.partial(Server, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def md5(file):
+    return hashlib.md5(file.read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def true_cifar(tmp_path, monkeypatch):
     """A server of a CIFAR-10 of 100 + 20 images, for torchvision's own loader.
@@ -327,7 +389,7 @@ def true_cifar(tmp_path, monkeypatch):
 
     def write(name, content):
         (folder / name).write_bytes(pickle.dumps(content))
-        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+        sums[name] = md5(folder / name)
 
     for n, (name, _) in enumerate(cifar.train_list + cifar.test_list):
         rows = np.random.default_rng(n).integers(0, 256, (20, 3072), dtype=np.uint8)
@@ -340,22 +402,11 @@ def true_cifar(tmp_path, monkeypatch):
     for key in ("train_list", "test_list"):
         monkeypatch.setattr(cifar, key, [[name, sums[name]] for name, _ in getattr(cifar, key)])
     monkeypatch.setattr(cifar, "meta", cifar.meta | {"md5": sums["batches.meta"]})
-    monkeypatch.setattr(cifar, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
-    asked = []
-
-    class Server(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            asked.append(self.path)
-
+    monkeypatch.setattr(cifar, "tgz_md5", md5(archive))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    handler = functools.partial(Server, directory=str(archive.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        monkeypatch.setattr(cifar, "url", f"http://127.0.0.1:{server.server_port}/{archive.name}")
+    with served(archive.parent) as (address, asked):
+        monkeypatch.setattr(cifar, "url", f"{address}/{archive.name}")
         yield archive, pixels, asked
-        server.shutdown()
-        thread.join()
 
 
 def test_cifar10_of_torchvisions_own_loader(tmp_path, true_cifar):
@@ -440,9 +491,35 @@ def test_no_network(tmp_path, offline, name):
             name, root=tmp_path, progress=False)
 
 
-def test_root_that_cannot_be_written(tmp_path, offline):
+@pytest.fixture
+def public():
+    """A folder that everyone may reach."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenette"])
+def test_root_that_cannot_be_written(tmp_path, public, offline, name):
+    told = rf"could not download {name} \(.*%s.*\): make the folder writable, or set ALEXNET_DATA"
     (tmp_path / "file").write_text("")
-    refused("could not download", datasets.load, "cifar10", root=tmp_path / "file")
+    refused(told % "file", datasets.load, name, root=tmp_path / "file")
+    with read_only(public):
+        refused(told % "denied", datasets.load, name, root=public / "root")
+
+
+def test_packing_into_a_folder_that_cannot_be_written(public):
+    """What is packed there can be read; nothing new is begun."""
+    x = make(public / "x", {f"{s}/{c}": 2 for s in ("train", "val") for c in "ab"})
+    before = load(x)
+    packed = public / "root" / "packed"
+    with read_only(packed):
+        assert load(x).fingerprint == before.fingerprint
+        refused(r"cannot write the packed store .*denied\): free or choose another disk", load, x,
+                12)
+    assert not list(packed.glob("*-12-*"))
+    assert load(x, 12).size == 12
 
 
 def test_imagenet_says_what_to_put_where(tmp_path):
@@ -463,23 +540,141 @@ def test_imagenette(tmp_path, monkeypatch):
     assert data.classes[0] == "tench" and len(data.classes) == 10
 
 
-class FakeImageNet:
-    """torchvision's ImageNet of 12 + 6 images, of three synsets of which two share a name."""
+@pytest.fixture
+def true_imagenette(tmp_path, monkeypatch):
+    """A server of an Imagenette of 100 + 20 images, for torchvision's own loader: its archive."""
+    source = tmp_path / "source"
+    make(source / "imagenette2-320", {f"{split}/{number}": count for number in listing.IMAGENETTE
+                                      for split, count in (("train", 10), ("val", 2))})
+    for file in source.rglob("*.png"):
+        file.rename(file.with_suffix(".jpeg"))  # torchvision looks for no others
+    archive = source / "imagenette2-320.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source / "imagenette2-320", "imagenette2-320")
+    monkeypatch.setattr(listing, "IMAGENETTE_COUNT", 120)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with served(source) as (address, _):
+        archives = {"320px": (f"{address}/{archive.name}", md5(archive))}
+        monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", archives)
+        yield archive
 
-    def __init__(self, root, split):
-        self.classes = [("crane", "bird"), ("crane",), ("tench", "Tinca tinca")]
-        places = {f"{split}/{i}": 4 if split == "train" else 2 for i in range(3)}
-        folder = make(Path(root), places)
-        self.samples = [(str(p), int(p.parent.name))
-                        for p in sorted((folder / split).rglob("*.png"))]
+
+def climbing(archive):
+    """An archive with a member that older versions of torchvision would unpack outside."""
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(__file__, "../climbed")
 
 
-def test_imagenet(tmp_path, monkeypatch):
-    (tmp_path / "imagenet").mkdir()
-    monkeypatch.setattr(torchvision.datasets, "ImageNet", FakeImageNet)
-    data = datasets.load("imagenet", 32, root=tmp_path, progress=False)
+@pytest.mark.parametrize("spoil", [
+    lambda file: os.truncate(file, file.stat().st_size - 100),
+    lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), climbing])
+def test_an_imagenette_that_is_not_the_known_one_is_not_unpacked(tmp_path, true_imagenette, spoil):
+    root, whole = tmp_path / "in" / "root", true_imagenette.read_bytes()
+    spoil(true_imagenette)
+    refused(r"could not download imagenette \(.*corrupted.*try again", datasets.load, "imagenette",
+            32, root=root, progress=False)
+    assert [p.name for p in (tmp_path / "in").rglob("*")] == ["root", true_imagenette.name]
+    true_imagenette.write_bytes(whole)
+    data = datasets.load("imagenette", 32, root=root, progress=False)  # fetched again
+    assert {k: len(v) for k, v in data.splits.items()} == {"train": 90, "val": 10, "test": 20}
+
+
+def test_an_archive_that_is_none(tmp_path, true_imagenette, monkeypatch):
+    true_imagenette.write_bytes(b"sorry")
+    (url, _), = torchvision.datasets.Imagenette._ARCHIVES.values()
+    monkeypatch.setitem(torchvision.datasets.Imagenette._ARCHIVES, "320px",
+                        (url, md5(true_imagenette)))
+    refused("could not download imagenette .*check the network", datasets.load, "imagenette",
+            root=tmp_path / "root")
+
+
+@pytest.fixture
+def true_imagenet(tmp_path, monkeypatch):
+    """The archives of an ImageNet of 12 + 6 images, for torchvision's own loader: their folder.
+
+    Of three synsets, two share a name. The list that is made of the devkit is there already.
+    """
+    home, source = tmp_path / "imagenet", tmp_path / "source"
+    home.mkdir()
+    names = {"n1": ("crane", "bird"), "n2": ("crane",), "n3": ("tench", "Tinca tinca")}
+    torch.save((names, ["n1", "n2", "n3"] * 2), home / "meta.bin")
+    make(source, {**{f"train/{number}": 4 for number in names}, "val": 6})
+    for number in names:
+        with tarfile.open(source / "train" / f"{number}.tar", "w") as tar:
+            for image in (source / "train" / number).iterdir():
+                tar.add(image, image.name)
+    known = {"devkit": (listing.IMAGENET_ARCHIVES["devkit"], "")}
+    for split, pattern in (("train", "*.tar"), ("val", "*.png")):
+        archive = home / listing.IMAGENET_ARCHIVES[split]
+        with tarfile.open(archive, "w") as tar:
+            for file in (source / split).glob(pattern):
+                tar.add(file, file.name)
+        known[split] = archive.name, md5(archive)
+    monkeypatch.setattr(torchvision.datasets.imagenet, "ARCHIVE_META", known)
+    monkeypatch.setattr(listing, "IMAGENET_COUNTS", {"train": 12, "val": 6})
+    return home
+
+
+def imagenet(home):
+    return datasets.load("imagenet", 32, root=home.parent, progress=False)
+
+
+def test_imagenet(true_imagenet):
+    data = imagenet(true_imagenet)
     assert data.classes == ("crane (0)", "crane (1)", "tench")
-    assert {k: len(v) for k, v in data.splits.items()} == {"train": 12, "val": 6}
+    assert data.splits["train"].labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert data.splits["val"].labels.tolist() == [0, 0, 1, 1, 2, 2]
+    # `make` writes the number of the image as blue: those of val are dealt out to the classes.
+    assert data.splits["val"].images[:, 5, 5, 2].tolist() == [0, 3, 1, 4, 2, 5]
+
+
+@pytest.mark.parametrize("split, spoil, count", [
+    ("train", lambda folder: shutil.rmtree(folder / "n2"), "8 of 12"),
+    ("train", lambda folder: (folder / "n2" / "001.png").unlink(), "11 of 12"),
+    ("train", lambda folder: [shutil.rmtree(f) for f in folder.iterdir()], "0 of 12"),
+    ("train", lambda folder: (folder / "n2").rename(folder / "mine"), "12 of 12"),
+    ("val", lambda folder: [f.rename(folder / f.name) for f in folder.glob("n1/*")], "4 of 6")])
+def test_an_imagenet_that_was_not_unpacked_to_its_end(true_imagenet, split, spoil, count):
+    whole = imagenet(true_imagenet)
+    spoil(true_imagenet / split)
+    refused(f"{split} holds {count} images .*: delete it, .* again from ILSVRC2012_img_{split}.tar",
+            imagenet, true_imagenet)
+    shutil.rmtree(true_imagenet / split)
+    assert imagenet(true_imagenet).classes == whole.classes
+
+
+def test_an_imagenet_of_other_classes_in_val(true_imagenet):
+    imagenet(true_imagenet)
+    for file in (true_imagenet / "val" / "n3").iterdir():
+        file.rename(true_imagenet / "val" / "n2" / f"more-{file.name}")
+    (true_imagenet / "val" / "n3").rmdir()
+    refused("class folders of train and val .* differ: delete both", imagenet, true_imagenet)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_archive_of_imagenet_that_is_broken_or_missing(true_imagenet, split):
+    archive = true_imagenet / listing.IMAGENET_ARCHIVES[split]
+    os.truncate(archive, archive.stat().st_size - 100)
+    refused(f"{archive.name} is cut short or altered.*: fetch it again", imagenet, true_imagenet)
+    assert not (true_imagenet / split).exists()
+    archive.unlink()
+    refused("must be fetched by hand", imagenet, true_imagenet)
+
+
+def test_a_devkit_that_is_broken_or_missing(true_imagenet):
+    pytest.importorskip("scipy")
+    imagenet(true_imagenet)
+    (true_imagenet / "meta.bin").unlink()
+    refused("must be fetched by hand", imagenet, true_imagenet)
+    devkit = true_imagenet / listing.IMAGENET_ARCHIVES["devkit"]
+    devkit.write_bytes(b"")
+    refused(f"{devkit.name} is cut short or altered", imagenet, true_imagenet)
+
+
+def test_a_disk_that_fills_while_imagenet_is_unpacked(true_imagenet):
+    with full_disk(5000):
+        refused("could not unpack .*img_train.tar .*too large.*make room", imagenet, true_imagenet)
+    refused("train holds 0 of 12 images .*: delete it", imagenet, true_imagenet)
 
 
 def test_imagenet_without_scipy(tmp_path, monkeypatch):

@@ -21,9 +21,13 @@ IMAGENETTE = {
     "n03888257": "parachute",
 }
 IMAGENETTE_COUNT = 13_394
+IMAGENET_COUNTS = {"train": 1_281_167, "val": 50_000}
+IMAGENET_ARCHIVES = {"devkit": "ILSVRC2012_devkit_t12.tar.gz", "train": "ILSVRC2012_img_train.tar",
+                     "val": "ILSVRC2012_img_val.tar"}
 SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
                  "test": "test"}
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -152,28 +156,56 @@ def list_imagenet(root: Path) -> Listing:
     """ImageNet 2012 through torchvision, from the archives that its user must bring."""
     from torchvision.datasets import ImageNet
     home = root / "imagenet"
-    wanted = UserError(
-        "ImageNet must be fetched by hand (free for research, at image-net.org): put "
-        "ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into "
-        f"{home}")
     if not home.is_dir():
-        raise wanted
-    splits, classes = {}, ()
-    for name in ("train", "val"):
+        raise UserError(_by_hand(home))
+    splits, numbers = {}, []
+    for name, count in IMAGENET_COUNTS.items():
+        there = (home / name).is_dir()  # then torchvision does not unpack, whole or not
         try:
             found = ImageNet(str(home), name)
         except ModuleNotFoundError as error:
             raise UserError(f"ImageNet's list of classes needs {error.name}: "
                             f"pip install {error.name}") from None
-        except (RuntimeError, OSError, tarfile.TarError):
-            raise wanted from None
-        classes = tuple(names[0] for names in found.classes)
+        except (RuntimeError, OSError, LookupError, EOFError, tarfile.TarError) as error:
+            raise UserError(_why_no_imagenet(home, name, there, error)) from None
+        if len(found.samples) != count:
+            raise UserError(_in_part(home, name))
+        numbers = numbers or found.wnids
+        if found.wnids != numbers:
+            raise UserError(f"the class folders of train and val in {home} differ: delete both, "
+                            "and they are unpacked again")
         paths, labels = zip(*found.samples, strict=True)
         splits[name] = [Path(p) for p in paths], np.array(labels, np.int64)
+    classes = tuple(names[0] for names in found.classes)
     # Two synsets share a name (crane, maillot): the number tells them apart.
     doubled = {c for c in classes if classes.count(c) > 1}
     return Listing(tuple(f"{c} ({i})" if c in doubled else c for i, c in enumerate(classes)),
                    splits)
+
+
+def _why_no_imagenet(home: Path, name: str, there: bool, error: Exception) -> str:
+    """What is wrong with the archives or with the split's folder, which was `there` before."""
+    part = name if (home / "meta.bin").exists() else "devkit"  # it is made of the devkit
+    archive = home / IMAGENET_ARCHIVES[part]
+    if getattr(error, "errno", None):
+        return f"could not unpack {archive} ({error}): {_cure(error, 'try again')}"
+    if there and part == name:
+        return _in_part(home, name)
+    if archive.exists():
+        return f"{archive} is cut short or altered, by its checksum: fetch it again"
+    return _by_hand(home)
+
+
+def _by_hand(home: Path) -> str:
+    devkit, train, val = IMAGENET_ARCHIVES.values()
+    return ("ImageNet must be fetched by hand (free for research, at image-net.org): put "
+            f"{devkit}, {train} and {val} into {home}")
+
+
+def _in_part(home: Path, name: str) -> str:
+    count = sum(path.parent != home / name for path in _images_below(home / name))
+    return (f"{home / name} holds {count:,} of {IMAGENET_COUNTS[name]:,} images in class folders: "
+            f"delete it, and it is unpacked again from {IMAGENET_ARCHIVES[name]}")
 
 
 def load_cifar10(root: Path, download: bool, seed: int) -> tuple[tuple[str, ...], dict]:
@@ -203,9 +235,18 @@ def downloading(name: str, allowed: bool):
         raise UserError(f"{name} is not there and download is off: run alexnet data get {name}")
     try:
         yield
-    except (OSError, RuntimeError, EOFError) as error:  # URLError is an OSError
+    except (OSError, RuntimeError, EOFError, tarfile.TarError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
-        cure = ("make room, or set ALEXNET_DATA_ROOT to a larger disk, and try again"
-                if getattr(error, "errno", None) in DISK_FULL else
-                "check the network and try again, or use --data shapes, which needs none")
+        cure = _cure(error, "check the network and try again, or use --data shapes, which needs "
+                            "none")
         raise UserError(f"could not download {name} ({reason}): {cure}") from None
+
+
+def _cure(error: Exception, other: str) -> str:
+    """What helps against an error of the disk; against any other, `other`."""
+    number = getattr(error, "errno", None)
+    if number in DISK_FULL:
+        return "make room, or set ALEXNET_DATA_ROOT to a larger disk, and try again"
+    if number in NOT_WRITABLE:
+        return "make the folder writable, or set ALEXNET_DATA_ROOT to one that is"
+    return other
