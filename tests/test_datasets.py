@@ -1,6 +1,7 @@
 """Names, folders, splits and errors of `datasets.load`."""
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -27,6 +28,7 @@ from trouble import full_disk, read_only
 from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import listing, store
+from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Trainer
 
@@ -246,6 +248,17 @@ def test_a_limited_run_on_photographs_trains_on_all_classes(tmp_path):
     label = {image.tobytes(): n for image, n in zip(*vars(data.splits["train"]).values(),
                                                     strict=True)}
     assert run.labels.tolist() == [label[image.tobytes()] for image in run.images]
+
+
+@pytest.mark.parametrize("spoil, told", [
+    (lambda labels: np.repeat(labels, 2), "60 images and 120 labels"),
+    (lambda labels: labels.astype(str), "labels of type")])
+def test_a_limit_does_not_keep_the_doctor_from_bad_labels(spoil, told):
+    data = datasets.load("shapes", 40, counts={"train": 60, "val": 30})
+    split = datasets.Split(data.splits["train"].images, spoil(np.repeat(np.arange(10), 6)))
+    bad = dataclasses.replace(data, splits=data.splits | {"train": split})
+    found = {f.name: f.words for f in examine(TrainConfig(limit=50, device="cpu"), bad)}
+    assert told in found["labels"]
 
 
 # folders that cannot be used
