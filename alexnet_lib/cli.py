@@ -69,7 +69,7 @@ def cli():
 
 
 @cli.command()
-@click.option("--variant", help="paper or 2012; cifar: 18pct or four-layer [the first]")
+@click.option("--variant", help="paper or 2012; cifar: 18pct, cross-map or four-layer [the first]")
 @click.option("--num-classes", type=int, help="[1000; cifar: 10]")
 @click.option("--in-channels", default=3, show_default=True)
 @click.option("--input-size", type=int, help="pixels [227; cifar: 32]")
@@ -196,7 +196,7 @@ def train_options(command):
         "bias_lr_factor": (float, "rate of the biases over that of the weights"),
         "schedule": (str, "plateau, 145, restart, steps, cifar or constant"), "seed": (int, None),
         "model": (str, "alexnet or cifar"),
-        "variant": (str, "paper or 2012; for cifar: 18pct or four-layer"),
+        "variant": (str, "paper or 2012; for cifar: 18pct, cross-map or four-layer"),
         "num_classes": (int, "must be that of the data"),
         "in_channels": (int, "3, or 1 for grey"), "input_size": (int, "pixels"),
         "stored_size": (int, "side of the stored images, pixels"),

@@ -20,7 +20,8 @@ class TrainConfig:
     """All choices of a run. None means: the one that fits the net and the data (`resolve`).
 
     data: a name that `datasets.load` knows. out: folder for checkpoint and history, or None.
-    model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct" or "four-layer".
+    model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct", "cross-map" or
+    "four-layer".
     lr, momentum, weight_decay, bias_lr_factor, schedule: see `optim`.
     input_size: side of the net's input; stored_size: side of the stored images it is cut from.
     crop, flip, colour, mean_at, per, divide: see `augment.Augment`.
@@ -195,7 +196,7 @@ def build_model(config: TrainConfig) -> nn.Module:
     The caller's random numbers go on as if nothing had been drawn.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # that of the CPU, and no other
         return _built(config)
 
 

@@ -41,6 +41,12 @@ def pooled(size: int, pool: tuple[int, int]) -> int:
     return math.ceil((size - window) / stride) + 1
 
 
+def _unpooled(size: int, pool: tuple[int, int]) -> int:
+    """The smallest side that `pooled` does not make smaller than `size`."""
+    window, stride = pool
+    return window + stride * (size - 2) + 1
+
+
 def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2)) -> dict[str, int]:
     """Side of each layer's output for an input side, in pixels, before anything is built.
 
@@ -58,8 +64,11 @@ def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2)) -> dict[str, 
 
 
 def smallest_input(pool: tuple[int, int] = (3, 2)) -> int:
-    """The smallest input side, in pixels, whose every map is at least 1x1."""
-    return next(size for size in range(11, 1000) if min(alexnet_sizes(size, pool).values()) >= 1)
+    """The smallest input side of AlexNet, in pixels, whose every map is at least 1x1."""
+    shrink = 2 if pool == (2, 2) else 0  # as in `alexnet_sizes`
+    pool2 = _unpooled(1, pool) + shrink
+    pool1 = _unpooled(pool2, pool) + shrink
+    return _unpooled(_unpooled(pool1, pool), (11, 4))
 
 
 class AlexNet(nn.Module):
@@ -108,6 +117,8 @@ class AlexNet(nn.Module):
             raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
         if hidden < 1:
             raise UserError(f"hidden must be 1 or more units, not {hidden}")
+        if not 0 < width < math.inf:
+            raise UserError(f"width must be above 0, not {width}")
         _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
         if input_size < smallest_input(pool):
             raise UserError(f"input size {input_size} is too small for AlexNet: "
@@ -178,34 +189,43 @@ class CifarNet(nn.Module):
     """The small nets that cuda-convnet came with, three convolutions and one full layer.
 
     variant "18pct" reached 18 % error on CIFAR-10 (example-layers/layers-18pct.cfg): max, then
-    two average poolings, ceil rule 32 -> 16 -> 8 -> 4, response normalisation over 3 maps.
-    variant "four-layer" is the same without normalisation and without weight decay: the paper
-    says of the net of its Fig. 1 only that it has four layers and no regularisation.
+    two average poolings, ceil rule 32 -> 16 -> 8 -> 4, and normalisation within each map, over
+    3 x 3 pixels (`type=rnorm`). "cross-map" is the same with the paper's kind of normalisation,
+    here over 3 neighbouring maps. "four-layer" is without normalisation and without weight decay:
+    the paper says of the net of its Fig. 1 only that it has four layers and no regularisation.
     pool: (window, stride); at 32 pixels (2, 2) gives maps of the same sizes.
 
     Input (batch, in_channels, input_size, input_size), 0-255 less the mean; returns logits.
-    Raises UserError for an unknown choice or an input below 5 pixels.
+    Raises UserError for an unknown choice, or an input that the poolings leave nothing of: below
+    8 pixels with the usual `pool`.
     """
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, input_size: int = 32,
                  variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
                  init: str | None = None, pool: tuple[int, int] = (3, 2)):
         super().__init__()
-        if variant not in ("18pct", "four-layer"):
-            raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct or four-layer")
+        if variant not in ("18pct", "cross-map", "four-layer"):
+            raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct, cross-map or "
+                            "four-layer")
         if init not in (None, "cifar", "he"):
             raise UserError(f"unknown init {init!r} for CifarNet: use he, or leave it out")
         _check_choices("paper", activation, None, 1, num_classes, in_channels, 0)
-        if input_size < 5:
-            raise UserError(f"input size {input_size} is too small for CifarNet: use 5 or more")
+        pool = _checked_pool(pool)
+        smallest = _unpooled(_unpooled(_unpooled(1, pool), pool), pool)
+        if input_size < smallest:
+            raise UserError(f"input size {input_size} is too small for CifarNet: "
+                            f"use {smallest} or more")
         self.variant, self.input_size = variant, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
-        act, pool = ACTIVATIONS[activation], _checked_pool(pool)
-        lrn = variant == "18pct" if lrn is None else lrn
+        act = ACTIVATIONS[activation]
+        lrn = variant != "four-layer" if lrn is None else lrn
 
         def norm(i: int) -> list[tuple[str, nn.Module]]:
-            # Scale 5e-5 over 3 maps (layer-params-18pct.cfg); k is the default 1.
-            return [(f"lrn{i}", LocalResponseNorm(32, 3, 5e-5 / 3, k=1.0))] if lrn else []
+            if not lrn:
+                return []
+            # Scale 5e-5 (layer-params-18pct.cfg) over 9 pixels, or 3 maps; k is the default 1.
+            return [(f"lrn{i}", SpatialResponseNorm(3, 5e-5 / 9) if variant == "18pct"
+                     else LocalResponseNorm(32, 3, 5e-5 / 3, k=1.0))]
 
         self.features = nn.Sequential(OrderedDict([
             ("conv1", nn.Conv2d(in_channels, 32, 5, padding=2)),

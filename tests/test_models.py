@@ -94,6 +94,25 @@ def test_predicted_sizes_are_those_of_the_net(pool):
         assert {name: table[name][-1] for name in alexnet_sizes(size)} == alexnet_sizes(size, pool)
 
 
+@pytest.mark.parametrize("pool", [(3, 2), (2, 2), (3, 3), (1, 1), (5, 3), (40, 2)])
+def test_the_smallest_input_is_the_smallest(pool):
+    size = smallest_input(pool)
+    assert min(alexnet_sizes(size, pool).values()) == 1
+    assert min(alexnet_sizes(size - 1, pool).values()) < 1
+    with torch.device("meta"):
+        table = sizes(AlexNet(2, input_size=size, pool=pool))
+    assert {name: table[name][-1] for name in alexnet_sizes(size)} == alexnet_sizes(size, pool)
+
+
+@pytest.mark.parametrize("pool, size", [((3, 2), 8), ((2, 2), 1), ((20, 2), 127)])
+def test_the_smallest_cifar_net(pool, size):
+    net = CifarNet(input_size=size, pool=pool)
+    assert net(torch.zeros(1, 3, size, size)).shape == (1, 10)
+    if size > 1:
+        with pytest.raises(UserError, match=f"use {size} or more"):
+            CifarNet(input_size=size - 1, pool=pool)
+
+
 def explicit_two_columns(model, x):
     """Run #145 written out as two nets that meet only before conv3 and fc6 (layers-145.cfg)."""
     f, c = model.features, model.classifier
@@ -209,6 +228,15 @@ def test_a_middle_layer_can_be_left_out(without, change):
         assert small(torch.zeros(2, 3, 227, 227)).shape == (2, 10)
 
 
+def test_norms_of_the_cifar_nets():
+    """Within each map as in the file, where zeros beyond the border count, or across maps."""
+    x = 100 * torch.randn(2, 32, 16, 16, generator=torch.Generator().manual_seed(0))
+    within = x / (1 + 5e-5 * F.avg_pool2d(x ** 2, 3, 1, 1)) ** 0.75  # divided by 9 at borders, too
+    torch.testing.assert_close(CifarNet().features.lrn1(x), within)
+    across = nn.LocalResponseNorm(3, 5e-5, 0.75, 1.0)(x)
+    torch.testing.assert_close(CifarNet(variant="cross-map").features.lrn2(x), across)
+
+
 def test_cifar_nets():
     table = sizes(CifarNet())
     assert [table[f"pool{i}"][-1] for i in (1, 2, 3)] == [16, 8, 4]  # ceil rule, not 15, 7, 3
@@ -253,13 +281,16 @@ def test_the_table_of_a_net_without_memory(settings):
     (lambda: AlexNet(pool=(2, 0)), "window and a stride"),
     (lambda: CifarNet(pool=(2, 3)), "window and a stride"),
     (lambda: AlexNet(input_size=20), "use 36 or more"),
+    (lambda: AlexNet(pool=(40, 2)), "too small for AlexNet: use"),
+    (lambda: AlexNet(width=-1), "width must be above 0, not -1"),
+    (lambda: AlexNet(width=float("inf")), "width must be above 0"),
     (lambda: AlexNet(variant="2014"), "paper or 2012"),
     (lambda: AlexNet(activation="gelu"), "relu or tanh"),
     (lambda: AlexNet(columns=3), "columns must be 1 or 2"),
     (lambda: AlexNet(init="zeros"), "unknown init"),
     (lambda: AlexNet(num_classes=0), "1 or more"),
     (lambda: AlexNet(dropout=1), "dropout"),
-    (lambda: CifarNet(variant="17pct"), "18pct or four-layer"),
+    (lambda: CifarNet(variant="17pct"), "18pct, cross-map or four-layer"),
     (lambda: CifarNet(init="paper"), "unknown init"),
     (lambda: CifarNet(input_size=3), "too small"),
     (lambda: CifarNet()(torch.zeros(1, 3, 33, 33)), "takes"),

@@ -23,7 +23,7 @@ SETUPS = {
                      "width": 0.25, "epochs": 20, "schedule": "cifar"},
         "rates": (0.0025, 0.005, 0.01)},
     "cifar10": {
-        "settings": {"model": "cifar", "variant": "18pct", "epochs": 12},
+        "settings": {"model": "cifar", "variant": "cross-map", "epochs": 12},
         "rates": (0.001, 0.002, 0.004)},
 }
 
