@@ -13,6 +13,7 @@ from alexnet_lib import kernels
 from alexnet_lib.errors import UserError
 
 COLOUR_DEFINITIONS = ("none", "paper", "2012")
+MEAN_PLACES = ("pixel", "centre")
 
 
 def crop(images, index, top, left, flip, size: int) -> Tensor:
@@ -88,9 +89,7 @@ def colour_shift(count: int, values, vectors, definition: str = "paper", std: fl
     """
     if definition == "none":
         return None, 1.0
-    if definition not in COLOUR_DEFINITIONS:
-        raise UserError(f"unknown colour definition {definition!r}: "
-                        f"use one of {', '.join(COLOUR_DEFINITIONS)}")
+    _check_choice("colour", definition, COLOUR_DEFINITIONS)
     values = torch.as_tensor(values, dtype=torch.float32).clamp(min=0)
     vectors = torch.as_tensor(vectors, dtype=torch.float32)
     strength = values / 255 if definition == "paper" else values.sqrt()
@@ -113,8 +112,13 @@ def check_augment(size: int, stored: int, colour: str, mean_at: str, divide: flo
                         "use a smaller --input-size or larger images")
     if not 0 < divide < float("inf"):
         raise UserError(f"divide must be above 0, not {divide}")
-    if colour not in COLOUR_DEFINITIONS or mean_at not in ("pixel", "centre"):
-        raise UserError(f"unknown choice: colour {colour!r} or mean_at {mean_at!r}")
+    _check_choice("colour", colour, COLOUR_DEFINITIONS)
+    _check_choice("mean-at", mean_at, MEAN_PLACES)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"unknown {name} {value!r}: use one of {', '.join(choices)}")
 
 
 class Augment:

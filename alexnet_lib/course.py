@@ -106,6 +106,7 @@ def setup() -> None:
     import torch
 
     from alexnet_lib import plots
+    from alexnet_lib.devices import device_name
     if not full:
         torch.set_num_threads(2)  # a sum's last digits depend on the number of threads
     seed()
@@ -163,14 +164,6 @@ def install_missing() -> None:
 
 # The environment check.
 
-def device_name() -> str:
-    """The device that training would take, in words."""
-    import torch
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def environment() -> None:
     """Print the environment check: a row for each thing that matters, OK or what to do."""
     from tabulate import tabulate
@@ -183,6 +176,7 @@ def environment_rows() -> list[tuple[str, str, str]]:
     rows += [_package_row("torch"), _package_row("torchvision")]
     if rows[1][2] != "OK":
         return rows
+    from alexnet_lib.devices import device_name  # imports torch, which is there by now
     rows.append(("device", device_name(), "OK" if device_name() != "cpu"
                  else "OK: every live cell is made for it"))
     rows.append(_size_row("memory", _memory(), 4, "close other programs"))

@@ -100,11 +100,19 @@ def _no_autocast(x: Tensor) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
+def _check_shape(x: Tensor, channels: int | None = None) -> None:
+    """UserError for a shape of which the compiled kernels would make nonsense."""
+    if x.dim() != 4 or channels not in (None, x.shape[1]):
+        raise UserError(f"the norm takes (batch, {channels or 'channels'}, height, width), but got "
+                        f"{tuple(x.shape)}: reshape that, or build the norm for its channels")
+
+
 class LocalResponseNorm(nn.Module):
     """`local_response_norm` as a layer: same arguments, same result, less time and memory.
 
     Input and output: (batch, channels, height, width), float; `channels` must be a multiple
-    of `columns`. Raises UserError if it is not, if `size` < 1, or if `k` is not above 0.
+    of `columns`. Raises UserError if it is not, if `size` < 1, if `k` is not above 0, or for an
+    input of another shape.
     """
 
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
@@ -117,6 +125,7 @@ class LocalResponseNorm(nn.Module):
         self.register_buffer("band", window_matrix(channels, size, columns), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        _check_shape(x, len(self.band))
         if torch.compiler.is_compiling():  # the compiler makes its own fast path from the formula
             return local_response_norm(x, self.size, self.alpha, self.beta, self.k, self.columns)
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
@@ -147,7 +156,7 @@ class SpatialResponseNorm(nn.Module):
 
     The source's scale of 1e-3 is divided by the 25 pixels (layer.py:1183): alpha is 4e-5.
     Pixels beyond the border count as zero. Input and output: (batch, channels, height, width).
-    Raises UserError for an even `size`, or if `k` is not above 0.
+    Raises UserError for an even `size`, if `k` is not above 0, or for an input of another shape.
     """
 
     def __init__(self, size: int = 5, alpha: float = 4e-5, beta: float = 0.75, k: float = 1.0):
@@ -157,6 +166,7 @@ class SpatialResponseNorm(nn.Module):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, x: Tensor) -> Tensor:
+        _check_shape(x)
         norm = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k,
                 "columns": 1, "spatial": True}
         with _no_autocast(x):

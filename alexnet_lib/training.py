@@ -83,8 +83,9 @@ class Trainer:
         self.images = placed(train.images, config.device)
         self.augment = build_augment(config, dataset.mean, dataset.colour_values,
                                      dataset.colour_vectors)
-        # Images that do not fit on the GPU are cut on the CPU, one batch ahead.
-        elsewhere = config.device != "cpu" and isinstance(self.images, np.ndarray)
+        # Images that do not fit on the GPU are cut on the CPU, one batch ahead; not for MPS, which
+        # may crash when a second thread uses it.
+        elsewhere = config.device.startswith("cuda") and isinstance(self.images, np.ndarray)
         self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
         self.labels = torch.as_tensor(np.array(train.labels), device=config.device)
         self.steps_per_epoch = max(1, len(self.images) // config.batch_size)

@@ -104,6 +104,9 @@ def _described(path: str | Path, device: str) -> tuple[dict, Loaded]:
 
 
 def _check_format(meta: dict, path: str | Path) -> None:
+    if "predictions" in meta:
+        raise UserError(f"{path} holds predictions, not a net: give the file that alexnet train "
+                        "wrote")
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     if meta.get("format") != FORMAT or not set(meta["config"]) <= known:
         raise UserError(f"{path} was written by another version of this library: "
@@ -116,8 +119,9 @@ def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> 
         module.load_state_dict(weights)
     except RuntimeError:
         alone = weights and all(name.startswith("features.") for name in weights)
-        raise UserError(f"{path} holds the convolutions alone: open it with load_features"
-                        if alone else f"{path} does not hold the weights that it describes: "
-                        "give the file that alexnet train wrote") from None
+        raise UserError(f"{path} holds the convolutions alone: give the whole net's file, or "
+                        "begin a run with these by --start" if alone else
+                        f"{path} does not hold the weights that it describes: give the file that "
+                        "alexnet train wrote") from None
     net.model = module.to(net.config.device, memory_format=torch.channels_last).eval()
     return net

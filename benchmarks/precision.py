@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 
 from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.experiments.ledger import interval
 from alexnet_lib.training import provenance, train
 
 PRECISIONS = ("fp32", "bf16")
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # two-sided
 
 
 def main() -> None:
@@ -63,12 +62,11 @@ def summary(runs: list[dict]) -> dict:
         mean = bf16.mean(0)
         within = (fp32.min(0) <= mean) & (mean <= fp32.max(0))
         change = bf16[:, -1] - fp32[:, -1]
-        half = T_95[len(seeds)] * change.std(ddof=1) / math.sqrt(len(seeds))
         found[name] = {"epochs_within_fp32_seeds": f"{within.sum()} of {len(within)}",
                        "last": {p: by_mean.tolist() for p, by_mean in
                                 zip(PRECISIONS, (fp32[:, -1], bf16[:, -1]), strict=True)},
                        "paired_difference": float(change.mean()),
-                       "interval_95": [float(change.mean() - half), float(change.mean() + half)]}
+                       "interval_95": list(interval(change))}
     return found
 
 

@@ -16,8 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-BASE_MB = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # PyTorch itself
 STORED = 256
+
+
+def process_mb() -> float:
+    """The most memory that this process had so far, in MB; macOS counts it in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+BASE_MB = process_mb()  # PyTorch itself
 
 
 def plain_alexnet(lrn: bool = True) -> nn.Module:
@@ -72,7 +80,7 @@ def peak_mb(device: str) -> float:
     """The most memory so far, in MB: of the GPU, or of this process less PyTorch itself."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000 - BASE_MB
+    return process_mb() - BASE_MB
 
 
 def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str = "paper",
@@ -162,7 +170,8 @@ def lrn(shape: str = "64x96x55x55", dtype: str = "float32", channels_last: int =
     return found
 
 
-def ten_views(net: str = "ours", images: int = 64, seconds: float = 4) -> dict:
+def ten_views(net: str = "ours", images: int = 64, seconds: float = 4,
+              device: str = "cpu") -> dict:
     """Evaluation with ten views: ours, or torch's layers on torchvision's ten crops, fp32."""
     data = synthetic(images)
     stored = data.splits["train"].images
@@ -170,21 +179,21 @@ def ten_views(net: str = "ours", images: int = 64, seconds: float = 4) -> dict:
         from alexnet_lib.config import TrainConfig
         from alexnet_lib.evaluation import probabilities
         from alexnet_lib.training import Trainer
-        run = Trainer(TrainConfig("imagenet", model="alexnet", batch_size=images), data,
-                      progress=False)
+        run = Trainer(TrainConfig("imagenet", model="alexnet", batch_size=images, device=device),
+                      data, progress=False)
 
         def evaluate():
             probabilities(run, stored, views=10)
     else:
         from torchvision.transforms.v2.functional import ten_crop
-        model = plain_alexnet().eval()
-        mean = torch.from_numpy(data.mean).permute(2, 0, 1).float()
+        model = plain_alexnet().eval().to(device)
+        mean = torch.from_numpy(data.mean).permute(2, 0, 1).float().to(device)
 
         @torch.no_grad()
         def evaluate():
-            x = torch.from_numpy(stored).permute(0, 3, 1, 2) - mean
+            x = torch.from_numpy(stored).to(device).permute(0, 3, 1, 2) - mean
             sum(model(view).softmax(1) for view in ten_crop(x, 227)) / 10
-    found = timed(evaluate, seconds, warm=2, least=2)
+    found = timed(evaluate, seconds, device, warm=2, least=2)
     return found | {"images_per_s": images / found["median"]}
 
 

@@ -130,7 +130,8 @@ def test_a_norm_saves_one_tensor(make):
     assert [t.data_ptr() for t in saved] == [x.data_ptr()]
 
 
-@pytest.mark.parametrize("make", [lambda: LocalResponseNorm(6), lambda: MaxPool(3, 2)])
+@pytest.mark.parametrize("make", [lambda: LocalResponseNorm(6), lambda: MaxPool(3, 2),
+                                  lambda: SpatialResponseNorm()])
 def test_torch_compile_takes_the_layers(make):
     x = torch.randn(2, 6, 9, 9) * 40
     compiled = torch.compile(make(), backend="eager", fullgraph=True)
@@ -242,6 +243,14 @@ def test_window_matrix_is_a_band_in_each_column():
 def test_impossible_settings_are_refused(make):
     with pytest.raises(ValueError):
         make()
+
+
+@pytest.mark.parametrize("norm, shape", [
+    (LocalResponseNorm(96, columns=2), (2, 65, 4, 4)), (LocalResponseNorm(6), (2, 12, 4, 4)),
+    (LocalResponseNorm(6), (6, 4, 4)), (SpatialResponseNorm(), (6, 4, 4))])
+def test_norms_refuse_another_shape(norm, shape):
+    with pytest.raises(UserError, match=r"the norm takes \(batch, .*, height, width\), but got"):
+        norm(torch.randn(shape))
 
 
 def test_a_grouped_full_layer_is_a_grouped_convolution():

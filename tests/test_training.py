@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from alexnet_lib import datasets
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
-from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.config import TrainConfig, build_model, resolve
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.training import Trainer, command_line, train
 from alexnet_lib.weights import load_model
@@ -234,7 +234,7 @@ def test_presets():
     ({"device": "tpu"}, "no device"), ({"in_channels": 4}, "in-channels"),
     ({"num_classes": 7}, "10 classes"), ({"schedule": "cosine"}, "unknown schedule"),
     ({"variant": "2014"}, "paper or 2012"), ({"input_size": 41}, "do not fit"),
-    ({"input_size": 20}, "use 36 or more"), ({"colour": "pink"}, "unknown choice"),
+    ({"input_size": 20}, "use 36 or more"), ({"colour": "pink"}, "unknown colour"),
     ({"per": 0}, "per must be 1"), ({"divide": 0.0}, "divide must be above 0"),
     ({"width": math.inf}, "width must be"), ({"colour_until": 7.0}, "from 0 to 1"),
     ({"until_error": -0.1}, "from 0 to 1"), ({"hidden_bias": math.nan}, "finite"),
@@ -312,6 +312,19 @@ def test_batches_cut_ahead_are_the_same_batches(data):
     ahead.step = 1  # as after restoring a checkpoint
     here.step = 1
     assert torch.equal(ahead.batch()[0], here.batch()[0])
+
+
+def test_only_cuda_has_its_batches_cut_by_another_thread(data, monkeypatch):
+    """A second thread with tensors crashes on MPS; "meta", without data, stands for it here."""
+    monkeypatch.setattr("alexnet_lib.config.pick_device", lambda name: "meta")
+    assert Trainer(TrainConfig(**TINY), data)._prefetch is None
+
+
+def test_asking_for_a_net_leaves_the_generators_of_gpus_alone(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    build_model(resolve(TrainConfig(**TINY, num_classes=10)))
+    assert not seeded
 
 
 def test_asking_for_a_net_leaves_the_callers_random_numbers_alone(data, tmp_path):

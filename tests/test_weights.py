@@ -8,6 +8,7 @@ import torch
 from alexnet_lib import cli, datasets
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
+from alexnet_lib.evaluation import Predictions
 from alexnet_lib.models import AlexNet
 from alexnet_lib.training import begin, train
 from alexnet_lib.weights import export, load_features, load_model
@@ -53,7 +54,7 @@ def test_the_convolutions_alone(run, x, tmp_path, capsys):
             maps = net.model(x)
             torch.testing.assert_close(maps, run.model.features.eval()(x), rtol=0.02, atol=0.05)
         assert maps.shape[2:] == (1, 1) and not net.model.training
-    with pytest.raises(UserError, match="convolutions alone: open it with load_features"):
+    with pytest.raises(UserError, match="convolutions alone: give the whole net's file.*--start"):
         load_model(tmp_path / "f")
 
 
@@ -115,6 +116,10 @@ def test_other_files_are_told(tmp_path):
         export(tmp_path / "no", tmp_path / "net")
     with pytest.raises(UserError, match="not a checkpoint"):
         load_features(__file__)
+    Predictions(torch.ones(1, 1), torch.zeros(1), ("one",), {}).save(tmp_path / "p")
+    for ask in (load_model, lambda path: export(path, tmp_path / "net")):
+        with pytest.raises(UserError, match="holds predictions, not a net"):
+            ask(tmp_path / "p")
 
 
 def test_sizes_of_the_papers_net():

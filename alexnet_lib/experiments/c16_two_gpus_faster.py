@@ -4,12 +4,12 @@ from statistics import median
 
 import torch
 
-from alexnet_lib.experiments import AGREES, DIFFERS, UNSURE, Claim
+from alexnet_lib.experiments import AGREES, DIFFERS, UNSURE, Claim, c03_two_columns
 from alexnet_lib.models import AlexNet
 from alexnet_lib.parallel import run_columns, run_processes, train_columns, train_whole
 
 SIZE, BATCH, STEPS = 227, 32, 5
-ONE_COLUMN = {"columns": 1, "maps": (48, 128, 192, 192, 256)}  # layers-145-half.cfg
+ONE_COLUMN = c03_two_columns.CLAIMS[0].arms[1].settings
 
 
 def race(seed: int) -> dict:

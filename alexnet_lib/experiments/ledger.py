@@ -75,7 +75,7 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
         "paper": claim.paper, "ours": number,
         "interval": [low, high] if known else None, "unit": claim.unit, "seeds": sorted(found),
         "dataset": data if claim.arms else "none",
-        "verdict": claim.verdict((low, high)) if known else UNSURE if lost else NOT_RUN,
+        "verdict": claim.verdict((low, high)) if known else UNSURE if found else NOT_RUN,
         "command": f"alexnet experiment {claim.id}{option} "
                    f"--seeds {1 if claim.exact else len(found) or 5}",
         "runs": [str(folder_of(claim, arm, setup, Path("data/results"))) for arm in arms],
@@ -91,9 +91,11 @@ def write(results: Path = RESULTS) -> list[dict]:
 
 
 def figure(r: dict) -> str:
-    """Our number with its interval and unit, or nothing."""
-    if r["interval"] is None:
+    """Our number with its unit and, of several seeds, its interval; or nothing."""
+    if r["ours"] is None:
         return ""
+    if r["interval"] is None:
+        return f"{r['ours']:.3g} {r['unit']}"
     if r["interval"][0] == r["interval"][1]:
         return f"{r['ours']:,.10g} {r['unit']}"
     return f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}"
@@ -101,9 +103,11 @@ def figure(r: dict) -> str:
 
 def ours(r: dict) -> str:
     """A row in one line of words, with the command that repeats it."""
-    if r["interval"] is None:
+    if r["ours"] is None:
         told = "not run yet" if r["verdict"] == NOT_RUN else f"{r['verdict']}; {r['note']}"
         return f"{told}; {r['command']}"
+    if r["interval"] is None:
+        return f"{figure(r)}, of one seed: {r['verdict']}; {r['command']}"
     if len(r["seeds"]) == 1:
         return f"{figure(r)}: {r['verdict']}; {r['command']}"
     return (f"{figure(r)}, 95 % interval over {len(r['seeds'])} seeds: {r['verdict']}; "
