@@ -143,8 +143,9 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1))
     left, right = top.subplots(1, 2)
     left.plot(losses, color=SKY, lw=0.8, label="each minibatch")
-    left.plot(np.arange(len(losses))[15:-15], np.convolve(losses, np.ones(31) / 31, "valid"),
-              color=BLUE, lw=2, label="mean of 31")
+    if len(losses) > 30:
+        left.plot(np.arange(len(losses))[15:-15], np.convolve(losses, np.ones(31) / 31, "valid"),
+                  color=BLUE, lw=2, label="mean of 31")
     left.axhline(np.log(len(classes)), color=GREY, ls="--", lw=1)
     left.annotate(f"guessing: ln {len(classes)}", (len(losses), np.log(len(classes))),
                   color=GREY, ha="right", va="bottom")
@@ -157,12 +158,14 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
                    label=name)
     right.set(xlabel="epoch", ylabel="error, %", title="Wrong answers", ylim=(0, 100))
     right.legend()
-    for axes, picture, t, g, p in zip(bottom.subplots(2, 6).flat, images, truth, guess,
-                                      probability, strict=True):
+    places = bottom.subplots(2, 6).ravel()
+    for axes in places:
+        axes.axis("off")
+    for axes, picture, t, g, p in zip(places[:len(images)], images, truth, guess, probability,
+                                      strict=True):
         axes.imshow(picture)
         axes.set_title(f"{classes[g]} {p:.0%}" if t == g else f"{classes[g]}, not {classes[t]}",
                        fontsize=10, color="black" if t == g else RED)
-        axes.axis("off")
     return figure
 
 
