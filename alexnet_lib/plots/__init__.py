@@ -172,58 +172,78 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
 # Notebook 02
 
 
-def architecture(rows: list[dict], columns: int = 2) -> Figure:
-    """The net drawn from its own layer table: one box per layer and column, arrows for inputs.
+def architecture(net) -> Figure:
+    """The net drawn from itself: one box per layer and column, arrows for what a layer reads.
 
     Args:
-        rows: `models.layer_table` of an AlexNet. columns: 1 or 2.
+        net: an AlexNet.
 
     Boxes are as high as the maps are wide (pixels, on a root scale) and as wide as the maps are
-    many. Arrows that cross are the places where the columns talk.
+    many; below a layer stand its kernels and its pooling. Arrows that cross are the places where
+    the columns talk.
     """
-    weighted = [row for row in rows if row["name"].startswith(("conv", "fc"))]
-    talk = {"conv3", "fc6", "fc7", "fc8"}
-    figure, axes = plt.subplots(figsize=(11, 4.6))
-    colours = (BLUE, ORANGE)
-    centres = (1.15, -1.15) if columns == 2 else (0.0,)
-    side = next(row for row in rows if row["name"] == "pad")["output"][-1]
+    figure, axes = plt.subplots(figsize=(11, 5.2))
     axes.add_patch(plt.Rectangle((0, -0.9), 0.25, 1.8, color=GREY, alpha=0.35))
-    axes.text(0.12, -1.05, f"input\n{side} x {side} x 3", ha="center", va="top", fontsize=9)
-    at, ends = 1.0, [(0.25, 0.0)] * columns
-    for row in weighted:
-        maps = row["output"][0] // (columns if row["name"] != "fc8" else 1)
-        flat = len(row["output"]) == 1
-        height = 1.6 if flat else 0.22 * np.sqrt(row["output"][-1])
-        width = 0.22 if flat else 0.16 + maps / 480
-        boxes = centres if row["name"] != "fc8" else (0.0,)
-        starts = []
-        for column, y in enumerate(boxes):
-            colour = colours[column] if len(boxes) > 1 else GREEN
-            axes.add_patch(plt.Rectangle((at, y - height / 2), width, height, color=colour,
-                                         alpha=0.75, lw=0))
-            size = f"{maps}" if flat else f"{maps} maps\n{row['output'][-1]} x {row['output'][-1]}"
-            axes.text(at + width / 2, y + height / 2 + 0.06, size, ha="center", va="bottom",
-                      fontsize=8.5)
-            for other, (x0, y0) in enumerate(ends):
-                crossing = other != column and len(ends) > 1
-                if crossing and row["name"] not in talk:
-                    continue
-                axes.annotate("", (at - 0.02, y), (x0 + 0.02, y0), arrowprops={
-                    "arrowstyle": "-|>", "lw": 1.6 if crossing else 1.0,
-                    "color": PINK if crossing else GREY})
-            starts.append((at + width, y))
-        axes.text(at + width / 2, -2.45, row["name"], ha="center", va="top", fontsize=10,
+    axes.text(0.12, -1.05, f"input\n{net.input_size} x {net.input_size} x {net.in_channels}",
+              ha="center", va="top", fontsize=9)
+    at, ends = 1.0, [(0.25, 0.0)]
+    for layer in _layers(net):
+        ends = _boxes(axes, layer, at, ends)
+        middle, at = (at + ends[0][0]) / 2, ends[0][0] + (0.72 if layer["side"] else 0.62)
+        axes.text(middle, -2.45, layer["name"], ha="center", va="top", fontsize=10,
                   fontweight="bold")
-        ends, at = starts, at + width + (0.62 if flat else 0.72)
-    axes.set(xlim=(-0.5, at - 0.2), ylim=(-2.8, 2.5))
+        axes.text(middle, -2.7, layer["below"], ha="center", va="top", fontsize=8.5, color=GREY)
+    axes.set(xlim=(-0.5, at - 0.2), ylim=(-3.5, 2.5))
     axes.axis("off")
-    if columns == 2:
+    if net.columns == 2:
         for y, colour, name in ((1.15, BLUE, "GPU 1"), (-1.15, ORANGE, "GPU 2")):
             axes.text(-0.1, 1.6 * np.sign(y), name, ha="center", va="center", color="black",
                       fontsize=10, bbox={"boxstyle": "round", "fc": colour, "alpha": 0.4, "lw": 0})
         axes.plot([], [], color=PINK, lw=1.6, label="the columns talk")
         axes.legend(loc="upper right", fontsize=9)
     return figure
+
+
+def _layers(net) -> list[dict]:
+    """What `architecture` draws of each layer with weights, read from the layer."""
+    from alexnet_lib.models import layer_table  # plots alone need no torch
+    outputs, drawn = {row["name"]: row["output"] for row in layer_table(net)}, []
+    for path, layer in net.named_modules():
+        name = path.rsplit(".", 1)[-1]
+        if name.startswith(("conv", "fc")):
+            maps, *side = outputs[name]
+            _, reads, *kernel = layer.weight.shape
+            drawn.append({
+                "name": name, "maps": maps, "side": side[-1] if side else None,
+                "groups": getattr(layer, "groups", 1), "columns": net.columns,
+                "below": f"{kernel[0]} x {kernel[1]} x {reads},\nstride {layer.stride[0]}"
+                         if kernel else f"{reads}\ninputs"})
+        elif name.startswith("pool"):
+            drawn[-1]["below"] += f"\npool {layer.kernel_size} x {layer.kernel_size},\n" \
+                                  f"stride {layer.stride}"
+    drawn[-1]["columns"] = 1  # both columns end in one layer
+    return drawn
+
+
+def _boxes(axes, layer: dict, at: float, ends: list[tuple]) -> list[tuple]:
+    """Draw a layer's boxes at `at` with arrows from `ends`; returns where its own arrows begin."""
+    side, columns = layer["side"], layer["columns"]
+    maps = layer["maps"] // columns
+    height, width = (0.22 * np.sqrt(side), 0.16 + maps / 480) if side else (1.6, 0.22)
+    words = f"{maps} maps\n{side} x {side}" if side else f"{maps}"
+    rows = (1.15, -1.15) if columns == 2 else (0.0,)
+    for column, y in enumerate(rows):
+        axes.add_patch(plt.Rectangle((at, y - height / 2), width, height, alpha=0.75, lw=0,
+                                     color=(BLUE, ORANGE)[column] if columns == 2 else GREEN))
+        axes.text(at + width / 2, y + height / 2 + 0.06, words, ha="center", va="bottom",
+                  fontsize=8.5)
+        for other, (x0, y0) in enumerate(ends):
+            talk = len(ends) > 1 and (other != column or columns == 1)
+            if talk and layer["groups"] > 1:
+                continue
+            axes.annotate("", (at - 0.02, y), (x0 + 0.02, y0), arrowprops={
+                "arrowstyle": "-|>", "lw": 1.6 if talk else 1.0, "color": PINK if talk else GREY})
+    return [(at + width, y) for y in rows]
 
 
 def fitting_windows(size: int, kernel: int, stride: int) -> Figure:
