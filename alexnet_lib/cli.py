@@ -15,6 +15,9 @@ DEVICE = click.option("--device", default="auto", show_default=True,
                       help="auto, cpu, cuda or mps")
 AS_JSON = click.option("--json", "json_file", metavar="FILE",
                        help="write the result as JSON too; - is stdout")
+KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Path),
+                       default=Path(__file__).parents[1] / "data" / "results",
+                       help="where runs and ledger are kept [those of the course]")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -220,7 +223,10 @@ def train_options(command):
                        ("flip", "random mirror images"),
                        ("talk", "the columns meet before fc8")):
         command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
-    return command
+    command = click.option("--frozen", is_flag=True, default=None,
+                           help="keep its convolutions; only the classifier learns")(command)
+    return click.option("--start", metavar="FILE",
+                        help="begin with the weights of a trained net")(command)
 
 
 @cli.command()
@@ -228,8 +234,6 @@ def train_options(command):
               help="see `alexnet data list`, or folder:PATH")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
-@click.option("--start", metavar="FILE", help="begin with the weights of a trained net")
-@click.option("--frozen", is_flag=True, help="keep its convolutions; only the classifier learns")
 @SKIP
 @DEVICE
 @train_options
@@ -360,7 +364,8 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
 def export(checkpoint, out, features):
     """Write a checkpoint's net in half precision, without what only training needs.
 
-    The other commands take the file as --checkpoint.
+    The other commands take the file as --checkpoint, and `train` as --start. Of the convolutions
+    alone (--features), only `filters` and `train --start` can make use.
     """
     from alexnet_lib import weights
     weights.export(checkpoint, out, features)
@@ -395,7 +400,7 @@ def predict(checkpoint, top, images, device, json_file):
 @click.option("--out", required=True, metavar="DIR", help="folder for the pictures")
 @click.option("--data", metavar="NAME", help="images for maps and patches [those it learned from]")
 @click.option("--split", default="val", show_default=True)
-@click.option("--layer", default="conv5", show_default=True, help="whose patches to look for")
+@click.option("--layer", help="whose patches to look for [the last convolution]")
 @click.option("--units", type=click.IntRange(1), default=8, show_default=True,
               help="how many of its maps")
 @SKIP
@@ -404,33 +409,44 @@ def filters(checkpoint, out, data, split, layer, units, skip_broken, device):
     """Draw what a net has learned to see, as PNG files.
 
     kernels.png: the first layer, column above column, as in the paper's Fig. 3. maps.png: how an
-    image goes through the layers. patches.png: what excites the maps of a layer most.
+    image goes through the layers. patches.png: what excites the maps of a layer most. A file of
+    the convolutions alone (`alexnet export --features`) is enough.
     """
     from alexnet_lib import datasets, evaluation, features, plots
     from alexnet_lib.plots import features as figures
     from alexnet_lib.training import prepare_folder
-    from alexnet_lib.weights import load_model
-    net = load_model(checkpoint, device)
+    from alexnet_lib.weights import load_features
+    net = load_features(checkpoint, device)
+    convolutions = features.convolutions(net)
+    layer = layer or convolutions[-1]
+    features.field(net.model, layer)  # no such layer: told before the work begins
     prepare_folder(out)
     dataset = datasets.load(data or net.config.data, net.config.stored_size,
                             skip_broken=skip_broken)
     images = evaluation.part_of(dataset, split).images
-    features.field(net.model, layer)  # no such layer: told before the work begins
     plots.use_style()
     weights = features.kernels(net)
     index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
-    drawn = {"kernels": figures.kernels(weights, getattr(net.model, "columns", 1), index),
+    columns = net.config.columns if net.config.model == "alexnet" else 1
+    drawn = {"kernels": figures.kernels(weights, columns, index),
              "maps": figures.maps(features.centre(net, images, [0])[0],
                                   {name: features.responses(net, images[:1], name)[0]
-                                   for name in ("conv1", "conv2", "conv3", "conv4", "conv5")
-                                   if hasattr(net.model.features, name)})}
-    count = getattr(features.named(net, layer), "out_channels", units)
+                                   for name in convolutions})}
+    count = features.responses(net, images[:1], layer).shape[1]
     found = features.top_patches(net, images, layer, range(min(units, count)))
     drawn["patches"] = figures.patches(found, layer)
     for name, figure in drawn.items():
-        path = Path(out) / f"{name}.png"
+        click.echo(save_figure(figure, Path(out) / f"{name}.png"))
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Write a figure of `filters`; returns the path. Raises UserError."""
+    try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
-        click.echo(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; "
+                        "choose another --out") from None
+    return path
 
 
 @cli.command()
@@ -439,7 +455,8 @@ def filters(checkpoint, out, data, split, layer, units, skip_broken, device):
 @click.option("--seeds", default=5, show_default=True)
 @click.option("--minutes", type=float, help="begin no run that would probably end later")
 @click.option("--jobs", default=1, show_default=True, help="runs at once, a processor core each")
-def experiment(claim, data, seeds, minutes, jobs):
+@KEPT_IN
+def experiment(claim, data, seeds, minutes, jobs, results):
     """Run what is missing of a claim's arms and seeds, and put it into the ledger.
 
     CLAIM is an id such as C04, or all; without --data, every data set that it is tested on.
@@ -454,21 +471,23 @@ def experiment(claim, data, seeds, minutes, jobs):
     for found in chosen:
         for name in (data,) if data else found.setups:
             try:
-                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs, say=say)
+                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs,
+                                 results, say=say)
             except UserError as error:
                 if claim != "all":
                     raise
                 say(f"{found.id} is left out: {error}")
     ids = {found.id for found in chosen}
-    click.echo(ledger.table([row for row in ledger.write() if row["claim"] in ids]))
+    click.echo(ledger.table([row for row in ledger.write(results) if row["claim"] in ids]))
 
 
 @cli.command()
+@KEPT_IN
 @AS_JSON
-def ledger(json_file):
+def ledger(results, json_file):
     """Show every claim of the paper with our number, its interval and the verdict."""
     from alexnet_lib.experiments import ledger as book
-    rows = book.write()
+    rows = book.write(results)
     deliver(rows, json_file)
     if json_file != "-":
         click.echo(book.table(rows))

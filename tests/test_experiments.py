@@ -275,6 +275,17 @@ def test_a_long_arm_is_searched_in_short_runs(tmp_path, few, monkeypatch):
     assert len(list(tmp_path.rglob("*.json"))) == 6
 
 
+def test_runs_of_two_data_sets_do_not_share_a_folder(tmp_path, quick, few, monkeypatch):
+    run(tmp_path, seeds=1)
+    monkeypatch.setattr(shapes, "SPLITS", {"train": 130, "val": 50, "test": 50})
+    with pytest.raises(UserError, match=r"of other data \(shapes, fingerprint \w+\): .*--results"):
+        run(tmp_path, seeds=2)
+    for file in tmp_path.rglob("*.json"):
+        file.write_text(file.read_text().replace('"shapes, fing', '"photographs, fing'))
+    with pytest.raises(UserError, match="other data .photographs"):  # nor are theirs shown as ours
+        run(tmp_path, seeds=1)
+
+
 def test_a_claim_without_training_is_measured_once_a_seed(tmp_path):
     made = []
     claim = Claim("C98", "0", "It is fast", "none", "times", measure=lambda seed: made.append(

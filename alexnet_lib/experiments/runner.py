@@ -87,9 +87,15 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
     if claim.measure:
         return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
-    if _missing(claim, setup, seeds, results):  # packed once, before any process needs it
+    kept = _data_of_records(claim, setup, results)
+    if _missing(claim, setup, seeds, results) or data not in {setup, *kept}:
         first = resolve(config_of(claim, claim.arms[0], setup, data, 0, 0.01))
-        datasets.load(data, first.stored_size, progress=progress)
+        # Packed once, before any process needs it.
+        found = datasets.load(data, first.stored_size, progress=progress)
+        for name, fingerprint in kept.items():
+            if fingerprint != found.fingerprint:
+                raise UserError(f"the runs of {claim.id} in {results} are of other data ({name}, "
+                                f"fingerprint {fingerprint}): keep yours apart with --results DIR")
     begun, longest, number, under_way = time.monotonic(), 0.0, 0, {}
     with _workers(jobs) as pool:
         while True:
@@ -118,6 +124,14 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
                 task, started = under_way.pop(future)
                 _keep(task.file, future.result())
                 longest = max(longest, time.monotonic() - started)
+
+
+def _data_of_records(claim: Claim, setup: str, results: Path) -> dict[str, str]:
+    """The data that the claim's records were made with: fingerprint by name."""
+    files = [file for arm in claim.arms for search in (False, True)
+             for file in folder_of(claim, arm, setup, results, search).glob("*.json")]
+    told = (json.loads(file.read_text())["provenance"]["data"] for file in files)
+    return dict(data.rsplit(", fingerprint ", 1) for data in told)
 
 
 def _eta(seconds: float) -> str:
