@@ -57,6 +57,12 @@ def named(net: Loaded | Trainer, layer: str) -> nn.Module:
     return found[layer]
 
 
+def convolutions(net: Loaded | Trainer) -> list[str]:
+    """The names of the net's convolutions, first to last."""
+    parts = getattr(net.model, "features", net.model)  # `load_features` gives these alone
+    return [name for name, part in parts.named_children() if isinstance(part, nn.Conv2d)]
+
+
 @torch.no_grad()
 def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) -> Tensor:
     """What `layer` gives for the centre crops of stored images, on the CPU in float32.
@@ -95,8 +101,9 @@ class Field:
 def field(model: AlexNet, layer: str) -> Field:
     """The receptive field of a layer of `features`: by convolutions and pooling alone.
 
-    (The spatial norm of variant "2012" reaches four pixels of its map further, to scale.) Raises
-    UserError for another layer.
+    What a norm within maps (`SpatialResponseNorm`) adds is left out: it reaches further, but
+    only divides, so that next to nothing of a response comes from there. Raises UserError for
+    another layer.
     """
     size, stride, start = 1, 1, 0
     parts = getattr(model, "features", model)  # `load_features` gives the convolutions alone
@@ -115,12 +122,27 @@ def field(model: AlexNet, layer: str) -> Field:
 
 @dataclass(frozen=True)
 class Patch:
-    """A place that excites a unit: of image `index`, the pixels of the crop within `box`."""
+    """A place that excites a unit: the pixels of image `index` within `box`."""
 
     index: int
     response: float
     box: tuple[int, int, int, int]
-    pixels: np.ndarray  # (height, width, 3) uint8
+    whole: np.ndarray  # the centre crop of the image, (size, size, 3) uint8
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """What the unit sees of the image, (height, width, 3) uint8."""
+        top, left, bottom, right = self.box
+        return self.whole[top:bottom, left:right]
+
+
+def check_units(units: list[int], layer: str, total: int) -> None:
+    """UserError unless there are units and all are among a layer's `total` maps."""
+    if not units:
+        raise UserError(f"no map of {layer} is given: name one or more of 0 to {total - 1}")
+    for unit in units:
+        if not 0 <= unit < total:
+            raise UserError(f"{layer} has {total} maps, 0 to {total - 1}: there is no {unit}")
 
 
 def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9,
@@ -131,14 +153,11 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
     """
     seen = field(net.model, layer)  # no such layer: told before the work begins
     units, count = list(units), min(count, len(images))
-    maps = named(net, layer)
-    total = getattr(maps, "out_channels", None)
-    if total is not None and max(units) >= total:
-        raise UserError(f"{layer} has {total} maps, 0 to {total - 1}: there is no {max(units)}")
     best, places = [], []
     for index in torch.arange(len(images)).split(batch_size):  # maps of all images are too many
-        found = responses(net, images[index.numpy()], layer, batch_size)[:, units]
-        value, place = found.flatten(2).max(2)
+        found = responses(net, images[index.numpy()], layer, batch_size)
+        check_units(units, layer, found.shape[1])
+        value, place = found[:, units].flatten(2).max(2)
         best.append(value)
         places.append(place)
         side = found.shape[-1]
@@ -149,10 +168,10 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
         result[unit] = []
         for row in range(count):
             i, j = divmod(int(place[row, column]), side)
-            index, box = int(order[row, column]), seen.box(i, j, net.augment.size)
-            picture = centre(net, images, [index])[0]
-            result[unit].append(Patch(index, float(value[row, column]), box,
-                                      picture[box[0]:box[2], box[1]:box[3]]))
+            index = int(order[row, column])
+            result[unit].append(Patch(index, float(value[row, column]),
+                                      seen.box(i, j, net.augment.size),
+                                      centre(net, images, [index])[0]))
     return result
 
 

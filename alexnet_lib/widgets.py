@@ -3,6 +3,8 @@
 A rendered page shows no widget, so every notebook draws the same picture once without it.
 """
 
+import base64
+import html
 import io
 from collections.abc import Callable
 
@@ -11,25 +13,29 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 
-def explore(draw: Callable[..., Figure], **controls) -> ipywidgets.VBox:
+def explore(draw: Callable[..., Figure], text: str = "The figure",
+            most: dict[str, Callable[..., int]] | None = None, **controls) -> ipywidgets.VBox:
     """A picture with a control for each of its arguments, drawn again when one is moved.
 
     Args:
         draw: makes the Figure from the controls' values.
+        text: what it shows, for those who cannot see it; the controls' values are added.
+        most: by slider, its highest value as a function of all other controls' values.
         controls: by argument: (low, high, step) or (low, high, step, start) for a slider, a list
-            for a menu, True or False for a box to tick. Underscores in names become spaces.
+            or (list, start) for a menu, True or False for a box to tick. Underscores in names
+            become spaces.
 
     Returns: the widget; display it as the last expression of a cell.
     """
     made = {name: _control(name, spec) for name, spec in controls.items()}
-    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+    picture, shown = ipywidgets.HTML(), {}
 
     def show(_change=None) -> None:
-        figure = draw(**{name: control.value for name, control in made.items()})
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        plt.close(figure)
-        picture.value = buffer.getvalue()
+        limit(made, most or {})  # a slider that this moves has drawn the picture already
+        values = {name: control.value for name, control in made.items()}
+        if values != shown:
+            picture.value = as_html(draw(**values), f"{text}: {_words(made)}")
+            shown.update(values)
 
     for control in made.values():
         control.observe(show, "value")
@@ -37,12 +43,35 @@ def explore(draw: Callable[..., Figure], **controls) -> ipywidgets.VBox:
     return ipywidgets.VBox([*made.values(), picture])
 
 
+def limit(made: dict[str, ipywidgets.Widget], most: dict[str, Callable[..., int]]) -> None:
+    """Let each slider in `most` end where the other controls' values say."""
+    for name, highest in most.items():
+        made[name].max = highest(**{other: control.value for other, control in made.items()
+                                    if other != name})
+
+
+def as_html(figure: Figure, text: str) -> str:
+    """The figure as an HTML image with a text for those who cannot see it; closes the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (f'<img alt="{html.escape(text)}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{data}">')
+
+
+def _words(made: dict[str, ipywidgets.Widget]) -> str:
+    return ", ".join(f"{control.description} {control.value}" for control in made.values())
+
+
 def _control(name: str, spec) -> ipywidgets.Widget:
     words = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
     if isinstance(spec, bool):
         return ipywidgets.Checkbox(value=spec, **words)
     if isinstance(spec, list):
-        return ipywidgets.Dropdown(options=spec, **words)
+        spec = spec, spec[0]
+    if isinstance(spec[0], list):
+        return ipywidgets.Dropdown(options=spec[0], value=spec[1], **words)
     low, high, step, *start = spec
     kind = ipywidgets.IntSlider if all(isinstance(v, int) for v in spec) else (
         ipywidgets.FloatSlider)

@@ -1,5 +1,6 @@
 """The `alexnet` command: a whole run, and every way to ask for it wrongly."""
 
+import errno
 import json
 import shutil
 import socket
@@ -105,6 +106,42 @@ def test_filters_draws_what_a_net_has_learned(capsys, trained, tmp_path):
         assert line == str(tmp_path / "new" / f"{name}.png")
         with Image.open(line) as picture:
             assert np.asarray(picture.convert("L")).std() > 10  # something is drawn
+
+
+def test_filters_of_the_convolutions_alone(capsys, trained, photos, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    assert run(capsys, "export", "--checkpoint", trained, "--out", alone, "--features")[0] == 0
+    code, said, err = run(capsys, "filters", "--checkpoint", alone, "--out", tmp_path / "new",
+                          "--layer", "lrn1", "--units", 200)
+    assert code == 0 and len(said.split()) == 3, err
+
+
+def test_filters_takes_the_last_convolution(capsys, photos, tmp_path, monkeypatch):
+    from alexnet_lib.plots import features as figures
+    asked, draw = [], figures.patches
+    monkeypatch.setattr(figures, "patches", lambda *args: asked.append(args[1]) or draw(*args))
+    data = datasets.load(f"folder:{photos}", 40, root=tmp_path / "data", progress=False)
+    train(TrainConfig(data=f"folder:{photos}", out=str(tmp_path / "small"), model="cifar",
+                      input_size=32, stored_size=40, epochs=1, batch_size=8, device="cpu",
+                      precision="fp32"), data, progress=False)
+    code, said, err = run(capsys, "filters", "--checkpoint", tmp_path / "small", "--out",
+                          tmp_path / "new", "--units", 2)
+    assert code == 0 and len(said.split()) == 3, err
+    assert asked == ["conv3"]
+
+
+@pytest.mark.parametrize("fault", ["a folder", "full disk"])
+def test_a_picture_that_cannot_be_written_is_told(capsys, trained, tmp_path, monkeypatch, fault):
+    from matplotlib.figure import Figure
+    if fault == "a folder":
+        (tmp_path / "kernels.png").mkdir()
+    else:
+        def full(*args, **kwargs):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.setattr(Figure, "savefig", full)
+    code, _, err = run(capsys, "filters", "--checkpoint", trained, "--out", tmp_path, "--units", 1)
+    told = err.strip().splitlines()[-1]
+    assert code == 2 and "kernels.png: " in told and told.endswith("choose another --out")
 
 
 def test_a_broken_image_stops_or_is_left_out(capsys, photos, tmp_path):

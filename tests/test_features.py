@@ -1,15 +1,18 @@
-"""What units respond to, against gradients, brute force and counting by hand."""
+"""What units respond to, against gradients, brute force and counting by hand; its figures."""
 
 import dataclasses
+import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
-from alexnet_lib import datasets, features
+from alexnet_lib import course, datasets, features, widgets
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.plots import features as figures
 from alexnet_lib.training import Trainer
 
 
@@ -131,6 +134,19 @@ def test_fields_of_the_papers_net():
         features.field(net, "fc6")
 
 
+def test_a_norm_within_maps_reaches_little_beyond_the_field():
+    net = course.trained()  # what notebook 12 says of it
+    photo = course.photographs(net.config.stored_size)["cat"]
+    x = net.augment.view(photo[None], [0]).requires_grad_()
+    out = run_until(net.model.features, "conv3", x)[0, :, 6, 6]
+    [g] = torch.autograd.grad(out.abs().sum(), x)
+    strength = g[0].abs().sum(0)
+    reached = strength.sum(1).nonzero()
+    top, left, bottom, right = features.field(net.model, "conv3").box(6, 6, 227)
+    assert (bottom - top, reached.max() + 1 - reached.min()) == (99, 131)
+    assert 0 < 1 - strength[top:bottom, left:right].sum() / strength.sum() < 0.05
+
+
 def test_top_patches_by_brute_force(net, data):
     images = data.splits["train"].images
     found = features.top_patches(net, images, "conv3", [0, 5], count=3, batch_size=7)
@@ -143,10 +159,26 @@ def test_top_patches_by_brute_force(net, data):
         for patch in found[unit]:
             assert patch.response == pytest.approx(strongest.values[patch.index].item())
             top, left, bottom, right = patch.box
+            assert np.array_equal(patch.whole, crops[patch.index])
             assert np.array_equal(patch.pixels, crops[patch.index][top:bottom, left:right])
     assert len(features.top_patches(net, images[:2], "conv1", [0])[0]) == 2
-    with pytest.raises(UserError, match="has 10 maps, 0 to 9: there is no 99"):
-        features.top_patches(net, images, "conv1", [99])
+
+
+@pytest.mark.parametrize("layer, units, told", [
+    ("conv1", [99], "conv1 has 10 maps, 0 to 9: there is no 99"),
+    ("pool1", [99], "pool1 has 10 maps, 0 to 9: there is no 99"),
+    ("pad", [2, 3], "pad has 3 maps, 0 to 2: there is no 3"),
+    ("lrn1", [-1], "lrn1 has 10 maps, 0 to 9: there is no -1"),
+    ("conv1", [], "no map of conv1 is given: name one or more of 0 to 9")])
+def test_maps_that_a_layer_has_not_are_refused(net, data, layer, units, told):
+    with pytest.raises(UserError, match=told):
+        features.top_patches(net, data.splits["val"].images, layer, units)
+
+
+def test_the_convolutions_of_a_net(net):
+    assert features.convolutions(net) == [f"conv{i}" for i in range(1, 6)]
+    small = dataclasses.make_dataclass("Net", ["model"])(CifarNet().features)
+    assert features.convolutions(small) == ["conv1", "conv2", "conv3"]
 
 
 def test_top_patches_of_a_layer_without_a_field_are_refused_at_once(net, data, monkeypatch):
@@ -199,3 +231,88 @@ def test_retrieval_of_images_by_themselves(net, data):
     train = data.splits["train"]
     found = features.retrieval(net, train, train, count=1)
     assert found == {"features": 1.0, "pixels": 1.0}
+
+
+# Figures.
+
+
+@pytest.fixture
+def picture():
+    yield np.zeros((67, 67, 3), np.uint8)
+    plt.close("all")
+
+
+def shown(figure):
+    """(pictures in the panel, its title) of each panel that has some."""
+    return [(len(axes.images), axes.get_title() or axes.get_title("left"))
+            for axes in figure.axes if axes.images]
+
+
+def test_figures_of_kernels_and_maps(picture):
+    figure = figures.kernels(torch.randn(10, 3, 5, 5), 2, torch.linspace(0, 0.9, 10))
+    assert shown(figure) == [(1, "column 1: colour 20 % of the energy"),
+                             (1, "column 2: colour 70 % of the energy")]
+    figure = figures.maps(picture, {"conv1": torch.rand(20, 5, 5), "fc6": torch.rand(70)})
+    assert [title for _, title in shown(figure)] == [
+        "what the net sees", "conv1: 12 of 20 maps, 5 x 5", "fc6: all 70 units"]
+    units = figure.axes[-1].images[0].get_array()
+    assert units.shape == (2, 35)
+    assert figures.band(np.arange(7.0), 2).shape == (2, 4)  # the last place is empty
+
+
+def test_a_figure_of_patches_frames_what_the_unit_sees(net, data, picture):
+    found = features.top_patches(net, data.splits["val"].images, "conv2", [0, 4], count=3)
+    figure = figures.patches(found, "conv2")
+    assert len(shown(figure)) == 2 * (1 + 3)
+    for line, (unit, row) in zip((figure.axes[:4], figure.axes[4:]), found.items(), strict=True):
+        assert line[0].texts[0].get_text() == f"map {unit}"
+        assert line[0].images[0].get_array().shape == (67, 67, 3)
+        top, left, bottom, right = row[0].box
+        frame = line[0].patches[-1]
+        assert frame.get_xy() == (left - 0.5, top - 0.5)
+        assert (frame.get_width(), frame.get_height()) == (right - left, bottom - top)
+        assert not line[1].patches
+
+
+def test_figures_of_fields_answers_and_likeness(picture):
+    [axes] = figures.placed(picture, {"conv1": (20, 20, 31, 31), "conv2": (0, 0, 51, 51)}).axes
+    assert axes.get_xlabel() == axes.get_ylabel() == "pixel"
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["conv1: 11 pixels",
+                                                                      "conv2: 51 pixels"]
+    figure = figures.looked_at(picture, np.eye(67), np.eye(67), "church")
+    assert {"answer: church", "occlusion", "gradient"} <= {title for _, title in shown(figure)}
+    assert {"fall of its probability", "size, largest is 1"} <= {
+        axes.get_ylabel() for axes in figure.axes}
+    figure = figures.alike(np.zeros((2, 8, 8, 3)), np.zeros((5, 8, 8, 3)),
+                           {"by features": np.eye(2, dtype=int), "by pixels": np.eye(2, dtype=int)})
+    assert shown(figure) == [(1, "asked"), (1, "by features"), (1, "by pixels")]
+    figure = figures.planes({"pixels": np.eye(2), "features": np.eye(2)}, [0, 1], ("a", "b"))
+    for axes in figure.axes:
+        assert len(axes.collections) == 2
+        assert axes.get_xlabel() and axes.get_ylabel()
+    assert [t.get_text() for t in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
+
+
+# Widgets.
+
+
+def test_a_widget_has_labels_a_text_and_limits(picture):
+    drawn = []
+
+    def draw(layer, unit):
+        drawn.append((layer, unit))
+        return plt.figure(figsize=(1, 1))
+
+    board = widgets.explore(draw, 'What "excites" a map', layer=(["conv1", "conv2"], "conv2"),
+                            unit=(0, 9, 1, 7),
+                            most={"unit": lambda layer: {"conv1": 3, "conv2": 9}[layer]})
+    layer, unit, image = board.children
+    assert [layer.description, unit.description] == ["layer", "unit"]
+    assert 'alt="What &quot;excites&quot; a map: layer conv2, unit 7"' in image.value
+    assert re.search('src="data:image/png;base64,[^"]{100}', image.value)
+    layer.value = "conv1"
+    assert (unit.max, unit.value) == (3, 3) and "layer conv1, unit 3" in image.value
+    layer.value = "conv2"
+    assert (unit.max, unit.value) == (9, 3)
+    assert drawn == [("conv2", 7), ("conv1", 3), ("conv2", 3)]  # each state once
+    assert not plt.get_fignums()

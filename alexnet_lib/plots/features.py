@@ -68,9 +68,9 @@ def strip(index, pictures) -> np.ndarray:
 
 
 def maps(picture, responses: dict, most: int = 12) -> Figure:
-    """An image and, layer by layer, its strongest maps, each layer on one scale.
+    """An image and, layer by layer, its strongest maps or all its units, each layer on one scale.
 
-    picture: (side, side, 3) uint8. responses: by layer, (maps, height, width).
+    picture: (side, side, 3) uint8. responses: by layer, (maps, height, width) or (units,).
     """
     figure = plt.figure(figsize=(11, 1.15 * (len(responses) + 1.2)))
     left, right = figure.subfigures(1, 2, width_ratios=(1, 4))
@@ -81,33 +81,55 @@ def maps(picture, responses: dict, most: int = 12) -> Figure:
     for axes, (layer, found) in zip(np.atleast_1d(right.subplots(len(responses), 1)),
                                     responses.items(), strict=True):
         found = np.maximum(np.asarray(found, float), 0)
-        order = found.max((1, 2)).argsort()[::-1][:most]
-        scaled = found[order] / max(found.max(), 1e-12)
-        axes.imshow(tiles(scaled, most, gap=max(1, found.shape[1] // 25)), cmap="gray",
-                    vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-        axes.set_title(f"{layer}: {min(most, len(found))} of {len(found)} maps, "
-                       f"{found.shape[1]} x {found.shape[2]}", fontsize=9, loc="left")
+        if found.ndim == 1:
+            sheet, told = band(found, most), f"all {len(found)} units"
+        else:
+            strongest = found[found.max((1, 2)).argsort()[::-1][:most]]
+            sheet = tiles(strongest, most, gap=max(1, found.shape[1] // 25), ground=np.nan)
+            told = f"{len(strongest)} of {len(found)} maps, {found.shape[1]} x {found.shape[2]}"
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=max(found.max(), 1e-12),
+                    interpolation="nearest")
+        axes.set_title(f"{layer}: {told}", fontsize=9, loc="left")
         axes.axis("off")
     return figure
 
 
+def band(values, ratio: int) -> np.ndarray:
+    """Numbers as pixels, in lines one below the other, `ratio` times as wide as high."""
+    lines = max(1, round((len(values) / ratio) ** 0.5))
+    across = -(-len(values) // lines)
+    return np.pad(values, (0, lines * across - len(values)),
+                  constant_values=np.nan).reshape(lines, across)
+
+
 def patches(found: dict, layer: str) -> Figure:
-    """For each unit a row of the patches that excite it most, strongest first.
+    """For each unit a row: the image that excites it most, with what the unit sees of it in a
+    frame, then the patches that excite it most, strongest first.
 
     found: of `features.top_patches`.
     """
-    count = max(len(row) for row in found.values())
+    count = 1 + max(len(row) for row in found.values())
     figure, panels = plt.subplots(len(found), count, squeeze=False,
                                   figsize=(1.05 * count + 0.8, 1.1 * len(found) + 0.4))
     for (unit, row), line in zip(found.items(), panels, strict=True):
         for axes in line:
             axes.axis("off")
-        for axes, patch in zip(line, row, strict=False):
+        line[0].imshow(row[0].whole)
+        frame(line[0], row[0].box)
+        for axes, patch in zip(line[1:], row, strict=False):
             axes.imshow(patch.pixels)
         line[0].text(-0.15, 0.5, f"map {unit}", transform=line[0].transAxes, ha="right",
                      va="center", fontsize=9)
     figure.suptitle(f"what excites {layer} most", fontsize=11)
     return figure
+
+
+def frame(axes, box, ls: str = "-", label: str | None = None) -> None:
+    """Draw a box (top, left, bottom, right) of pixels, on a white line that all grounds show."""
+    top, left, bottom, right = box
+    for colour, width, style, told in (("white", 4, "-", None), (BLUE, 2, ls, label)):
+        axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
+                                     fill=False, ec=colour, lw=width, ls=style, label=told))
 
 
 def placed(picture, boxes: dict[str, tuple]) -> Figure:
@@ -117,13 +139,8 @@ def placed(picture, boxes: dict[str, tuple]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(5, 5))
     axes.imshow(picture)
-    for (name, (top, left, bottom, right)), style in zip(boxes.items(), ("-", "--", ":", "-.") * 3,
-                                                         strict=False):
-        axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
-                                     fill=False, ec="white", lw=4))
-        axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
-                                     fill=False, ec=BLUE, lw=2, ls=style,
-                                     label=f"{name}: {bottom - top} pixels"))
+    for (name, box), style in zip(boxes.items(), ("-", "--", ":", "-.") * 3, strict=False):
+        frame(axes, box, style, f"{name}: {box[2] - box[0]} pixels")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     axes.set(xlabel="pixel", ylabel="pixel")
     axes.grid(False)
