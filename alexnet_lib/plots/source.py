@@ -13,9 +13,8 @@ TOUCHES = {"function": "what the\nnet computes", "training": "how it\nis trained
            "test": "how it\nis tested", "print": "what is\nprinted"}
 EVIDENCE = {"ledger": ("o", BLUE, "ours: several seeds (the ledger)"),
             "planned": (r"$\circ$", BLUE, "ours: still to be run"),
-            "log": ("s", ORANGE, "theirs: single runs (the logs)"),
             "exact": ("^", GREEN, "no run needed: counted or worked out"),
-            "none": ("x", RED, "nobody has measured it")}
+            "none": ("x", RED, "no measurement that we know of")}
 KINDS = {"the paper's net": ("*", "black"), "norms": ("o", BLUE), "pooling": ("s", ORANGE),
          "columns": ("^", GREEN), "depth, more data": ("P", PINK), "rates": ("D", SKY),
          "inputs": ("v", RED), "other": ("X", GREY)}
@@ -182,6 +181,46 @@ def rates(rates: dict[str, list[float]], events: dict[int, str]) -> Figure:
     axes.set(yscale="log", xlabel="epoch", ylabel="learning rate", ylim=(5e-6, 0.06))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.05))
     return figure
+
+
+def restarted(plans: dict[str, dict], runs: dict[str, list[dict]]) -> Figure:
+    """Schedules by epoch, and beside them the errors of nets trained by them, if any were.
+
+    Args:
+        plans: by arm, `rates` and `noise`, a value for each epoch: the rate as a share of the
+            first, and whether colour noise is on. runs: records by arm, from `course.runs`.
+    """
+    count = 1 + any(runs.values())
+    figure, panels = plt.subplots(1, count, figsize=(5.2 * count, 3.8), squeeze=False)
+    left, *others = panels[0]
+    looks = dict(zip(plans, ((BLUE, "o", 9), (ORANGE, "s", 4.5)), strict=True))
+    for arm, plan in plans.items():
+        rates, noise = np.array(plan["rates"]), np.array(plan["noise"])
+        colour, mark, size = looks[arm]
+        epochs = np.arange(1, len(rates) + 1)
+        left.step(epochs, rates, where="mid", color=colour, lw=size / 3, label=arm)
+        for chosen, fill in ((noise, colour), (~noise, "white")):
+            left.plot(epochs[chosen], rates[chosen], mark, color=colour, mfc=fill, ms=size)
+    left.plot([], [], "o", color=GREY, mfc="white", label="hollow: without colour noise")
+    left.set(yscale="log", xlabel="epoch", ylabel="learning rate, a share of the first")
+    left.legend(loc="upper right", fontsize=10)
+    for axes in others:
+        _errors(axes, runs, looks)
+    return figure
+
+
+def _errors(axes, runs: dict[str, list[dict]], looks: dict) -> None:
+    """Validation error by epoch: the mean of an arm's seeds, and the band that they span."""
+    for arm, records in runs.items():
+        if not records:
+            continue
+        errors = 100 * np.array([record["curves"]["val_error"] for record in records])
+        epochs, (colour, mark, _) = np.arange(1, errors.shape[1] + 1), looks[arm]
+        axes.fill_between(epochs, errors.min(0), errors.max(0), color=colour, alpha=0.2, lw=0)
+        axes.plot(epochs, errors.mean(0), marker=mark, color=colour, ms=4,
+                  label=f"{arm}, {len(records)} seeds")
+    axes.set(xlabel="epoch", ylabel="validation error, %")
+    axes.legend()
 
 
 def faded(chunk, other, mixed) -> Figure:
