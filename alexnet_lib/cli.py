@@ -15,6 +15,9 @@ DEVICE = click.option("--device", default="auto", show_default=True,
                       help="auto, cpu, cuda or mps")
 AS_JSON = click.option("--json", "json_file", metavar="FILE",
                        help="write the result as JSON too; - is stdout")
+KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Path),
+                       default=Path(__file__).parents[1] / "data" / "results",
+                       help="where runs and ledger are kept [those of the course]")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -220,7 +223,10 @@ def train_options(command):
                        ("flip", "random mirror images"),
                        ("talk", "the columns meet before fc8")):
         command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
-    return command
+    command = click.option("--frozen", is_flag=True, default=None,
+                           help="keep its convolutions; only the classifier learns")(command)
+    return click.option("--start", metavar="FILE",
+                        help="begin with the weights of a trained net")(command)
 
 
 @cli.command()
@@ -228,8 +234,6 @@ def train_options(command):
               help="see `alexnet data list`, or folder:PATH")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
-@click.option("--start", metavar="FILE", help="begin with the weights of a trained net")
-@click.option("--frozen", is_flag=True, help="keep its convolutions; only the classifier learns")
 @SKIP
 @DEVICE
 @train_options
@@ -451,7 +455,8 @@ def save_figure(figure, path: Path) -> Path:
 @click.option("--seeds", default=5, show_default=True)
 @click.option("--minutes", type=float, help="begin no run that would probably end later")
 @click.option("--jobs", default=1, show_default=True, help="runs at once, a processor core each")
-def experiment(claim, data, seeds, minutes, jobs):
+@KEPT_IN
+def experiment(claim, data, seeds, minutes, jobs, results):
     """Run what is missing of a claim's arms and seeds, and put it into the ledger.
 
     CLAIM is an id such as C04, or all; without --data, every data set that it is tested on.
@@ -466,21 +471,23 @@ def experiment(claim, data, seeds, minutes, jobs):
     for found in chosen:
         for name in (data,) if data else found.setups:
             try:
-                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs, say=say)
+                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs,
+                                 results, say=say)
             except UserError as error:
                 if claim != "all":
                     raise
                 say(f"{found.id} is left out: {error}")
     ids = {found.id for found in chosen}
-    click.echo(ledger.table([row for row in ledger.write() if row["claim"] in ids]))
+    click.echo(ledger.table([row for row in ledger.write(results) if row["claim"] in ids]))
 
 
 @cli.command()
+@KEPT_IN
 @AS_JSON
-def ledger(json_file):
+def ledger(results, json_file):
     """Show every claim of the paper with our number, its interval and the verdict."""
     from alexnet_lib.experiments import ledger as book
-    rows = book.write()
+    rows = book.write(results)
     deliver(rows, json_file)
     if json_file != "-":
         click.echo(book.table(rows))
