@@ -240,6 +240,15 @@ def test_right_answer_is_told(conv_size, capsys):
     assert capsys.readouterr().out == "98-1 · Correct ✓ So it is 55.\n"
 
 
+@pytest.mark.parametrize("mirror", [lambda a: a[:, ::-1], np.fliplr, lambda a: np.flip(a, 1),
+                                    lambda a: torch.tensor(a).flip(1)])
+def test_every_way_to_mirror_is_right(mirror):
+    def cut_out(image, top, left, flip, size):
+        crop = image[top:top + size, left:left + size]
+        return mirror(crop) if flip else crop
+    assert course.verdict("07-2", cut_out)[0]
+
+
 def test_unknown_exercise_is_told(capsys):
     course.check("97-1", 3)
     assert capsys.readouterr().out.startswith("97-1 · Not yet. There is no exercise")
@@ -248,6 +257,7 @@ def test_unknown_exercise_is_told(capsys):
 def test_number_and_tensor_take_every_type():
     assert number(np.float32(2)) == number(torch.tensor([2])) == number(2) == 2
     assert tensor([[1, 2]], (1, 2)).dtype == torch.float32
+    assert tensor(np.arange(3)[::-1]).tolist() == [2, 1, 0]
     for call in (lambda: number("x"), lambda: number([1, 2]), lambda: tensor("x"),
                  lambda: tensor([1], (2,))):
         with pytest.raises(Exception, match="asked for|shape"):

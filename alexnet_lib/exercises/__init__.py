@@ -89,7 +89,10 @@ def number(answer) -> float:
 
 def tensor(answer, shape: tuple[int, ...] | None = None):
     """The answer as a float tensor, of `shape` if that is given."""
+    import numpy as np
     import torch
+    if isinstance(answer, np.ndarray):
+        answer = answer.copy()  # a mirrored array runs backwards, which torch does not read
     try:
         value = torch.as_tensor(answer).detach().float()
     except (TypeError, ValueError, RuntimeError):

@@ -124,6 +124,7 @@ def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit
     if paper is not None:
         axes.axvline(paper, color=ORANGE, ls="--", lw=2, label="the paper")
     axes.set(yticks=[], xlabel=f"{arms[1]} less {arms[0]}, {unit}", ylim=(-1, 1))
+    axes.locator_params(axis="x", nbins=6)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
