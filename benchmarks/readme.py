@@ -45,7 +45,7 @@ def claims() -> str:
 
 # Logs of recorded runs, each with its evaluations on the test images.
 NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
-        "cifar10-18pct-10-epochs": ("cifar10-18pct-10-epochs-test",)}
+        "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
 
 
 def nets() -> str:
