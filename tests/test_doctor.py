@@ -20,7 +20,7 @@ from alexnet_lib.weights import load_model
 CLASSES = ("red", "green", "blue", "grey")
 SHADES = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [120, 120, 120]])
 SMALL = {"data": "shapes", "input_size": 59, "stored_size": 64, "device": "cpu",
-         "precision": "fp32"}
+         "batch_size": 32, "precision": "fp32"}
 
 
 def coloured(count, seed, classes=4):
@@ -189,8 +189,8 @@ def test_nothing_is_wrong_with_a_healthy_set_up(shapes):
 @pytest.mark.parametrize("choices", [{"model": "cifar"}, {"init": "he", "divide": 58}])
 def test_other_healthy_nets(shapes, choices):
     small = datasets.load("shapes", 32, counts={"train": 100, "val": 30, "test": 10})
-    data, base = (small, {"data": "shapes", "device": "cpu"}) if "model" in choices else (
-        shapes, SMALL)
+    plain = {"data": "shapes", "device": "cpu", "batch_size": 32}
+    data, base = (small, plain) if "model" in choices else (shapes, SMALL)
     found = doctor.examine(TrainConfig(**base | choices), data)
     assert wrong(found) == []
 
@@ -224,6 +224,33 @@ def test_the_rate(shapes, lr, outcome, word):
     heart, rate = doctor.learning(model, x[:16], y[:16], config)
     assert rate.verdict == outcome and word in rate.words
     assert heart.verdict == "wrong"
+
+
+def test_a_batch_too_small_for_its_rate(shapes):
+    found = doctor.examine(TrainConfig(**SMALL | {"batch_size": 4}), shapes)
+    assert wrong(found) == [] and verdicts(found)["minibatches"] == "look"
+    assert "with 4 images each" in found[-1].words and "--lr 0.0025" in found[-1].words
+    off = {rate: row["off"] for rate, row in found[-1].numbers.items()}
+    assert off["0.01"] > doctor.net.SILENCED > off["0.0025"]
+
+
+@pytest.mark.parametrize("own, lower, steps, verdict, word", [
+    (0.5, None, 100, "ok", "50% of fc7"), (0.5, None, 9, "look", "only 9 steps"),
+    (0.9, 0.2, 100, "look", "take --lr 0.0025"), (0.9, 0.9, 100, "look", "at the layers"),
+    (1.0, 0.2, 100, "wrong", "take --lr 0.0025")])
+def test_silenced_units(own, lower, steps, verdict, word):
+    rows = {0.01: own, 0.0025: lower} if lower else {0.01: own}
+    tried = {lr: {"steps": steps, "layer": "fc7", "off": off} for lr, off in rows.items()}
+    found = doctor.net.silenced(tried, TrainConfig(lr=0.01, batch_size=8))
+    assert found.verdict == verdict and word in found.words
+
+
+def test_steps_that_run_away(shapes):
+    config, _, _, model = ready(shapes)
+    config.lr = 1e6
+    augment = doctor.build_augment(config, shapes.mean, shapes.colour_values, shapes.colour_vectors)
+    found = doctor.first_steps(model, augment, shapes.splits["train"], config)
+    assert found.verdict == "wrong" and "the loss is not finite" in found.words
 
 
 def test_softmax_twice(shapes):
@@ -419,6 +446,19 @@ def test_a_trained_net(easy, checkpoint):
     assert "answers" in wrong(doctor.examine(net.config, easy, empty))
 
 
+def test_a_net_that_begins_with_a_trained_one(capsys, quick, checkpoint):
+    """Its own weights are examined; that convolutions are kept is no fault."""
+    code, out, _ = run(capsys, "doctor", "--data", "cifar10", "--model", "alexnet", "--variant",
+                       "2012", "--input-size", 36, "--width", 0.1, "--batch-size", 16, "--device",
+                       "cpu", "--precision", "fp32", "--start", checkpoint, "--frozen",
+                       "--json", "-")
+    found = {f["name"]: f for f in json.loads(out)["findings"]}
+    assert code == 0 and [f for f in found.values() if f["verdict"] == "wrong"] == []
+    assert found["first loss"]["verdict"] == "ok"
+    assert found["first loss"]["numbers"]["loss"] < 0.5 * found["first loss"]["numbers"]["guessing"]
+    assert set(found["gradients"]["numbers"]) == {"fc6", "fc7", "fc8"}
+
+
 def test_a_trained_bf16_net(easy, checkpoint):
     net = load_model(checkpoint, "cpu")
     net.config.precision, net.augment.dtype = "bf16", torch.bfloat16
@@ -461,7 +501,8 @@ def test_the_command_on_a_checkpoint(capsys, quick, checkpoint):
 @pytest.mark.parametrize("args, word", [
     (("--data", "mnist"), "unknown data"), (("--model", "vgg"), "alexnet or cifar"),
     (("--checkpoint", "nowhere.safetensors"), "no checkpoint"), (("--divide", 0), "above 0"),
-    (("--init", "xavier"), "unknown init"), (("--lr", -1), "lr must be above 0")])
+    (("--init", "xavier"), "unknown init"), (("--lr", -1), "lr must be above 0"),
+    (("--frozen",), "name it with --start")])
 def test_bad_input_is_one_line(capsys, args, word):
     small = () if "--checkpoint" in args else ("--input-size", 36, "--limit", 50)
     code, out, err = run(capsys, "doctor", *small, *args)

@@ -1,7 +1,8 @@
 """Why does it not train? Quick checks of data, net and rate; each gives a `Finding`.
 
 `examine` runs them all, in under a minute on two CPU cores with small images. What each looks for
-and where its limits come from is shown, one cause at a time, in notebook 10.
+and where its limits come from is shown, one cause at a time, in notebook 10. Biases of 1 and the
+strength of response normalisation are not checked: there they are found innocent.
 """
 
 import copy
@@ -39,6 +40,7 @@ from alexnet_lib.doctor.net import (
     drawn_batch,
     evaluation_mode,
     first_loss,
+    first_steps,
     gradients,
     guessing,
     input_scale,
@@ -48,7 +50,7 @@ from alexnet_lib.doctor.net import (
     probabilities_out,
 )
 from alexnet_lib.doctor.trained import class_order, permuted
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import Loaded, take_weights
 
 __all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",
            "environment", "examine", "guessing", "layers", "outcome", "summary"]
@@ -101,13 +103,14 @@ def examine_data(dataset: datasets.Dataset) -> list[Finding]:
 
 def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Module | None = None,
                   say: Callable[[str], None] = lambda line: None) -> list[Finding]:
-    """The checks of a net before its first step, and of its first steps on a handful of images."""
+    """The checks of a net before its first step, and of its first steps."""
     own, device = model is not None, config.device
-    model = copy.deepcopy(model) if own else build_model(config)
+    model = copy.deepcopy(model) if own else begun(config, dataset)
     model = model.to(device)
     train = dataset.splits["train"]
     augment = build_augment(config, dataset.mean, dataset.colour_values, dataset.colour_vectors)
-    found = [input_scale(drawn_batch(augment, train), None if own else config)]
+    fresh = not config.start
+    found = [input_scale(drawn_batch(augment, train), config if fresh and not own else None)]
     x, y = batch(augment, train, device, IMAGES // (4 if config.input_size > LARGE else 1))
     with autocast(config):
         softmax = probabilities_out(model, x, len(dataset.classes))
@@ -115,11 +118,26 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
         if softmax.ends:
             return found
         rows = layers(model, x, y)
-        found += [first_loss(model, x, y, len(dataset.classes)), depends_on_image(rows)]
-    found += [dead_units(rows), gradients(rows)]
+        found += [first_loss(model, x, y, len(dataset.classes), fresh), depends_on_image(rows)]
+    learn = [row for row in rows if not (config.frozen and row["name"].startswith("conv"))]
+    found += [dead_units(rows), gradients(learn, fresh)]
     say("learning a handful of images by heart")
     x, y = batch(augment, train, device, HANDFUL)
-    return found + learning(model, x, y, config, rows)
+    found += learning(model, x, y, config, learn)
+    if found[-1].verdict != OK:
+        return found
+    say(f"taking steps with {config.batch_size} images each")
+    return [*found, first_steps(model, augment, train, config)]
+
+
+def begun(config: TrainConfig, dataset: datasets.Dataset) -> nn.Module:
+    """The net that a run begins with: fresh, or with the weights that --start names."""
+    model = build_model(config)
+    if config.frozen:
+        model.features.requires_grad_(False)
+    if config.start:
+        take_weights(model, config, dataset.classes)
+    return model
 
 
 def examine_trained(net: Loaded, dataset: datasets.Dataset) -> list[Finding]:

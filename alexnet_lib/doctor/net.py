@@ -2,8 +2,10 @@
 
 import contextlib
 import copy
+import itertools
 import math
 import time
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -29,6 +31,9 @@ LARGE = 128
 INPUT_STD = {"he": (0.1, 10.0), "other": (15.0, 250.0)}
 # A gradient beside the weights it belongs to: too small, too large (see `gradients`).
 VANISHED, EXPLODED = 2e-4, 1e3
+# Units of a layer that the first steps may silence. Beyond it nets learn late, or never: the batch
+# of 8 in notebook 10 loses more, that of 32 and that of 8 at a quarter of the rate lose less.
+SILENCED = 0.8
 
 
 def class_count(config: TrainConfig, dataset: datasets.Dataset) -> Finding:
@@ -151,8 +156,9 @@ def evaluation_mode(model: nn.Module, x: Tensor, trained: bool = False) -> Findi
 
 
 @torch.no_grad()
-def first_loss(model: nn.Module, x: Tensor, y: Tensor, classes: int) -> Finding:
-    """Is the first loss near that of guessing, ln(classes)?"""
+def first_loss(model: nn.Module, x: Tensor, y: Tensor, classes: int,
+               fresh: bool = True) -> Finding:
+    """Is the first loss near that of guessing, ln(classes)? Below it, too, unless `fresh`."""
     with in_mode(model, False):
         out = model(x).float()
     loss, guess = F.cross_entropy(out, y).item(), math.log(classes)
@@ -165,7 +171,7 @@ def first_loss(model: nn.Module, x: Tensor, y: Tensor, classes: int) -> Finding:
         return Finding("first loss", WRONG if loss > guess + 2 else LOOK, f"{told}: the outputs "
                        f"are too large (std {out.std():.2g}). Take smaller inputs or first weights",
                        numbers)
-    if loss < 0.7 * guess:
+    if fresh and loss < 0.7 * guess:
         return Finding("first loss", LOOK, f"{told}: a fresh net cannot know this much. Is it "
                        "fresh? Does the image hold its label?", numbers)
     return Finding("first loss", OK, told, numbers)
@@ -252,11 +258,11 @@ def dead_units(rows: list[dict], most: float = 0.6) -> Finding:
     return Finding("dead units", OK, told, numbers)
 
 
-def gradients(rows: list[dict]) -> Finding:
+def gradients(rows: list[dict], fresh: bool = True) -> Finding:
     """Does a gradient reach every layer, neither vanished nor exploded?
 
     By layer, the gradient's size is divided by that of the weights: a step at the rate r changes
-    the weights by r times this.
+    the weights by r times this. A net that is not `fresh` may know the images: then it is small.
     """
     ratio = {row["name"]: row["grad"] / row["weight"] if row["weight"] else math.inf
              for row in rows}
@@ -271,7 +277,7 @@ def gradients(rows: list[dict]) -> Finding:
     if ratio[high] > EXPLODED:
         return Finding("gradients", WRONG, f"{told}: too large in {high}; smaller inputs or first "
                        "weights, or a lower rate", ratio)
-    if ratio[low] < VANISHED:
+    if fresh and ratio[low] < VANISHED:
         return Finding("gradients", WRONG, f"{told}: next to nothing reaches {low}; larger inputs "
                        "or first weights", ratio)
     return Finding("gradients", OK, told, ratio)
@@ -301,13 +307,25 @@ def by_heart(model: nn.Module, x: Tensor, y: Tensor, lr: float, config: TrainCon
     """
     config = config or TrainConfig(device=x.device.type, precision=(
         "bf16" if x.dtype == torch.bfloat16 else "fp32"))
-    model = without_dropout(copy.deepcopy(model)).train()
+    model = without_dropout(copy.deepcopy(model))
+    same = itertools.repeat((x, y), steps)
+    return descend(model, same, lr, config, seconds, enough=0.05 * guessing(y))
+
+
+def descend(model: nn.Module, batches: Iterable, lr: float, config: TrainConfig,
+            seconds: float | None = None, enough: float = 0.0) -> list[float]:
+    """Train the net on these batches of images and labels; its loss by step, in nats.
+
+    Ends early at a loss that is not finite, when the mean of five is below `enough`, and after
+    `seconds` (SECONDS).
+    """
+    model.train()
     named = model if all("." in name for name, _ in model.named_parameters()) else (
         nn.Sequential(model))
     optimizer = PaperSGD(parameter_groups(named, lr, config.weight_decay,
                                           config.bias_lr_factor or 1.0), lr, config.momentum)
     losses, ends = [], time.monotonic() + (SECONDS if seconds is None else seconds)
-    while len(losses) < steps and (len(losses) < 3 or time.monotonic() < ends):
+    for x, y in batches:
         with autocast(config):
             out = model(x)
         loss = F.cross_entropy(out.float(), y)
@@ -315,7 +333,8 @@ def by_heart(model: nn.Module, x: Tensor, y: Tensor, lr: float, config: TrainCon
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-        if not math.isfinite(losses[-1]) or np.mean(losses[-5:]) < 0.05 * guessing(y):
+        late = len(losses) >= 3 and time.monotonic() > ends
+        if late or not math.isfinite(losses[-1]) or np.mean(losses[-5:]) < enough:
             break
     return losses
 
@@ -416,3 +435,65 @@ def rate(tried: dict, lr: float) -> Finding:
     near = own == "falling" and 0.05 < best / lr < 20
     return Finding("rate", LOOK if near else WRONG, f"{told}: {lr:g} is {which}; take "
                    f"--lr {best:g}", numbers)
+
+
+def minibatches(augment: Augment, train: datasets.Split, config: TrainConfig,
+                steps: int = STEPS) -> Iterator[tuple[Tensor, Tensor]]:
+    """Minibatches of the run's size, augmented and drawn anew for each step: images, labels."""
+    labels = torch.as_tensor(np.asarray(train.labels), dtype=torch.int64)
+    for step in range(steps):
+        shuffled = torch.randperm(len(train), generator=seeded(config.seed, 0, step))
+        index = shuffled[:config.batch_size]
+        x = augment.train(train.images, index, seeded(config.seed, 1, step))
+        yield x, labels[index].to(x.device)
+
+
+def first_steps(model: nn.Module, augment: Augment, train: datasets.Split,
+                config: TrainConfig) -> Finding:
+    """Does the rate suit the size of the minibatches, or do the first steps silence the units?
+
+    A handful of images, always the same, does not show it: the fewer images a minibatch has, the
+    rougher is its gradient, and at too high a rate rough steps kill. Lower rates are tried, too.
+    """
+    tried = {}
+    for factor in (1, 1 / 4, 1 / 16):
+        tried[config.lr * factor] = _silenced(model, augment, train, config, config.lr * factor)
+        if tried[config.lr * factor]["off"] < SILENCED:
+            break
+    return silenced(tried, config)
+
+
+def _silenced(model: nn.Module, augment: Augment, train: datasets.Split, config: TrainConfig,
+              lr: float) -> dict:
+    """The layer that has most units off after the first steps at this rate, and their share."""
+    model = copy.deepcopy(model)
+    with torch.random.fork_rng(devices=[]):  # for dropout
+        torch.manual_seed(config.seed)
+        losses = descend(model, minibatches(augment, train, config), lr, config)
+    if not math.isfinite(losses[-1]):
+        return {"steps": len(losses), "layer": None, "off": 1.0}
+    with autocast(config):
+        rows = layers(model, *batch(augment, train, config.device))
+    worst = max(rows[:-1] or rows, key=lambda row: row["off"])
+    return {"steps": len(losses), "layer": worst["name"], "off": worst["off"]}
+
+
+def silenced(tried: dict, config: TrainConfig) -> Finding:
+    """The finding about the minibatches, from what the first steps did at several rates."""
+    name, own, last = "minibatches", tried[config.lr], min(tried)
+    numbers = {f"{lr:g}": row for lr, row in tried.items()}
+    told = (f"after {own['steps']} steps with {config.batch_size} images each "
+            + (f"{own['off']:.0%} of {own['layer']} is off for all images" if own["layer"] else
+               "the loss is not finite"))
+    if own["off"] < SILENCED:
+        if own["steps"] < STEPS / 2:
+            return Finding(name, LOOK, f"only {own['steps']} steps in {SECONDS:.0f} s: too few to "
+                           "tell whether the rate suits the --batch-size; try it on a GPU", numbers)
+        return Finding(name, OK, told, numbers)
+    verdict = WRONG if own["off"] == 1 else LOOK
+    if tried[last]["off"] >= SILENCED:
+        return Finding(name, verdict, f"{told}, and {tried[last]['off']:.0%} at the rate {last:g}: "
+                       "look at the layers", numbers)
+    return Finding(name, verdict, f"{told}: at the rate {config.lr:g} it may learn late, or never. "
+                   f"At {last:g} at most {tried[last]['off']:.0%} of a layer is: take "
+                   f"--lr {last:g}, or a larger --batch-size", numbers)
