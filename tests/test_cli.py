@@ -17,13 +17,14 @@ from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import CHECKPOINT
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import shapes
+from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities, read_predictions, scores
 from alexnet_lib.layers import LocalResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import schedule
 from alexnet_lib.training import train
-from alexnet_lib.weights import load_model
+from alexnet_lib.weights import export, load_features, load_model
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
         "device": "cpu", "precision": "fp32"}
@@ -292,6 +293,15 @@ BAD |= {
     "dropout of the small net": (lambda t, c, p: [
         "train", "--data", "cifar10", "--dropout", 0, "--out", t / "new"], "no choice of dropout"),
     "info with no classes": (lambda t, c, p: ["info", "--num-classes", 0], "num-classes"),
+    "export of no checkpoint": (lambda t, c, p: ["export", "--checkpoint", t / "no", "--out",
+                                                 t / "net"], "no checkpoint"),
+    "export nowhere": (lambda t, c, p: ["export", "--checkpoint", c, "--out", t / "no" / "net"],
+                       "could not write"),
+    "ledger nowhere": (lambda t, c, p: ["ledger", "--results", t / "no"], "could not write"),
+    "a list of what": (lambda t, c, p: ["data", "list", "mnist"], "unexpected extra argument"),
+    "start of another kind": (lambda t, c, p: [
+        "train", "--data", "shapes", "--variant", 2012, "--start", c, "--out", t / "o"],
+        "its net has variant"),
     "info of no checkpoint": (lambda t, c, p: ["info", "--checkpoint", t / "no"], "no checkpoint"),
     # Functions of the library: the same sentence, as a UserError.
     "AlexNet, 3 columns": (lambda t, c, p: lambda: AlexNet(columns=3), "columns"),
@@ -306,6 +316,10 @@ BAD |= {
                   "no images"),
     "no predictions": (lambda t, c, p: lambda: read_predictions(t / "no"), "no file of"),
     "no net": (lambda t, c, p: lambda: load_model(t), "no checkpoint"),
+    "no features": (lambda t, c, p: lambda: load_features(t), "no checkpoint"),
+    "nothing to export": (lambda t, c, p: lambda: export(t, t / "net"), "no checkpoint"),
+    "the doctor, no epochs": (lambda t, c, p: lambda: list(examine(TrainConfig(epochs=0))),
+                              "epochs must be"),
     "no data": (lambda t, c, p: lambda: datasets.load("mnist"), "unknown data"),
     "no image": (lambda t, c, p: lambda: datasets.prepare_image(t / "no.png", 32), "no image"),
     "no schedule": (lambda t, c, p: lambda: schedule("cosine", 3), "unknown schedule"),
