@@ -37,18 +37,30 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
     if views not in VIEWS:
         raise UserError(f"views must be 1 or 10, not {views}")
     net.model.eval()
-    parts = []
+
+    def answered(index: Tensor) -> Tensor:
+        """(len(index), classes); a batch that is too large for the memory is halved."""
+        found = []
+        if memory.fitted(lambda: found.append(_mean_of_views(net, images, index, VIEWS[views]))):
+            return found[0]
+        if len(index) == 1:
+            raise UserError("the net does not fit into the memory with a single image: use a "
+                            "larger machine, or --device cpu")
+        return torch.cat([answered(half) for half in index.chunk(2)])
+
     batches = torch.arange(len(images)).split(batch_size)
     with memory.kept():
-        for index in tqdm(batches, unit="batch", disable=not progress):
-            total = 0
-            for view in VIEWS[views]:
-                x = net.augment.view(images, index, view)
-                with autocast(net.config):
-                    logits = net.model(x)
-                total = total + logits.float().softmax(1)
-            parts.append((total / views).cpu())
-    return torch.cat(parts)
+        return torch.cat([answered(index) for index in
+                          tqdm(batches, unit="batch", disable=not progress)])
+
+
+def _mean_of_views(net: Loaded | Trainer, images, index: Tensor, views: tuple[int, ...]) -> Tensor:
+    total = 0
+    for view in views:
+        with autocast(net.config):
+            logits = net.model(net.augment.view(images, index, view))
+        total = total + logits.float().softmax(1)
+    return (total / len(views)).cpu()
 
 
 def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:

@@ -1,8 +1,11 @@
-"""Keeping freed memory for the next step: a CPU training step spends half its time without it."""
+"""Keeping freed memory for the next step: a CPU training step spends half its time without it.
+And noticing that there is too little.
+"""
 
 import contextlib
 import ctypes
 import sys
+from collections.abc import Callable
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _MMAP_MAX = -3, -1, -4  # of mallopt, <malloc.h>
 _depth = 0
@@ -34,6 +37,19 @@ def kept():
             libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)
             libc.mallopt(_TRIM_THRESHOLD, 64 * 2**20)
             libc.malloc_trim(0)
+
+
+def fitted(step: Callable[[], object]) -> bool:
+    """Whether there was memory enough for it. Nothing of a failed step is kept alive."""
+    try:
+        step()
+    except MemoryError:
+        return False
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's has no type of its own
+        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
+            raise
+        return False
+    return True
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -371,7 +371,7 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step, asked: list) -> None
             raise KeyboardInterrupt
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
-        if not _fitted(run.train_step):
+        if not memory.fitted(run.train_step):
             raise UserError(too_large(run))
         bar.update()
         if run.step % 10 == 0:
@@ -390,19 +390,6 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step, asked: list) -> None
             return
 
 
-def _fitted(step: Callable[[], None]) -> bool:
-    """Whether there was memory enough for it. Nothing of a failed step is kept alive."""
-    try:
-        step()
-    except MemoryError:
-        return False
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's has no type of its own
-        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
-            raise
-        return False
-    return True
-
-
 def too_large(run: Trainer) -> str:
     """A sentence about the batch that did not fit, with one that does: halved until a step fits."""
     def attempt() -> None:
@@ -416,7 +403,7 @@ def too_large(run: Trainer) -> str:
     size = c.batch_size // 2
     run.model.zero_grad(set_to_none=True)
     run.model.train()
-    while size and not _fitted(attempt):
+    while size and not memory.fitted(attempt):
         size //= 2
     told = f"a step with a batch of {c.batch_size} does not fit into the memory of {c.device}: "
     return told + (f"--batch-size {size} does" if size else

@@ -39,6 +39,23 @@ def net(data):
     return run
 
 
+def test_a_batch_too_large_for_the_memory_is_halved(net, data):
+    """Ten images are too many, as an allocator would say it; the answers are the same."""
+    def full(module, given):
+        if len(given[0]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+
+    images = data.splits["val"].images
+    whole = probabilities(net, images, 10)
+    with contextlib.closing(contextlib.ExitStack()) as stack:
+        stack.callback(net.model.features.conv3.register_forward_pre_hook(full).remove)
+        room = 9
+        torch.testing.assert_close(probabilities(net, images, 10), whole)
+        room = 0
+        with pytest.raises(UserError, match="with a single image"):
+            probabilities(net, images)
+
+
 def test_scores_by_counting():
     rng = np.random.default_rng(0)
     probs = torch.from_numpy(rng.dirichlet(np.ones(6), 200)).float()
