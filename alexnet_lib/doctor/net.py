@@ -456,9 +456,9 @@ def first_steps(model: nn.Module, augment: Augment, train: datasets.Split,
     rougher is its gradient, and at too high a rate rough steps kill. Lower rates are tried, too.
     """
     tried = {}
-    for factor in (1, 1 / 4, 1 / 16):
-        tried[config.lr * factor] = _silenced(model, augment, train, config, config.lr * factor)
-        if tried[config.lr * factor]["off"] < SILENCED:
+    for lr in (config.lr, config.lr / 4, config.lr / 16):
+        tried[lr] = _silenced(model, augment, train, config, lr)
+        if tried[lr]["off"] < SILENCED:
             break
     return silenced(tried, config)
 
