@@ -5,8 +5,9 @@ For whoever writes notebook NN (a two-digit number); `tests/test_notebooks.py` a
 
 **The head**, one or more markdown cells before the first code cell: the title `# NN · Title`,
 the badge (`course.badge("NN-name.ipynb")` gives its markdown), then paragraphs that begin with
-`**Goals**` (a list of 3 to 5), `**Prerequisites**`, `**Paper**` (the section), `**Time**` (as
-measured, for a 2-core CPU and a GPU). The first code cell is `course.SETUP_CELL`, to the letter.
+`**Goals**` (a list of 3 to 5), `**Prerequisites**`, `**Paper**` (the section), `**Time**` (the
+minutes to read and try, and the seconds in which all cells run on a 2-core CPU, which `make outputs
+ARGS=--time` measures and writes). The first code cell is `course.SETUP_CELL`, to the letter.
 
 **The tail**, markdown headings in this order: `## Exercises` (at least 3; notebook 00 at least
 1), `## Recall` (at least 3 questions, as a list), `## Summary` (one paragraph), `## What comes
@@ -15,7 +16,8 @@ next`. From notebook 01 on there is somewhere a **Predict before you run** in a 
 **Cells.** Ids are names, unique and lasting, and begin with the number: `02-conv1-by-hand`.
 Code cells: median at most 5 lines, none over 25, no trailing `;`, no `clear_output`. A figure
 (`plt.show()`) is followed at once by a markdown cell that holds a paragraph `**Figure.** ...`,
-which says in words what the picture shows, also for those who cannot see it.
+which says in words what the picture shows, also for those who cannot see it. Its first sentences
+become the picture's alternative text, when outputs are stored or by `make outputs ARGS=--alt`.
 
 **Outputs** are committed, from one run in order: `make outputs NB=02` runs and stores them, and
 drops stderr. They hold discrete facts and verdict lines (`course.within`); what depends on the
@@ -67,6 +69,7 @@ import inspect
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +105,7 @@ def setup() -> None:
     global data, full
     data = os.environ.get("ALEXNET_DATA") or "shapes"
     full = os.environ.get("ALEXNET_FULL") == "1"
-    install_missing()
+    installed = install_missing()
     import torch
 
     from alexnet_lib import plots
@@ -115,9 +118,19 @@ def setup() -> None:
     source = ("embedded; ALEXNET_DATA=imagenette takes photographs" if data == "shapes"
               else "from ALEXNET_DATA")
     size = "full" if full else "quick; ALEXNET_FULL=1 for full size"
-    print(f"Ready. Data: {data} ({source}). Live cells: {size}.")
+    print(f"Ready. {_brought(installed)}Data: {data} ({source}). Live cells: {size}.")
     print(f"torch {torch.__version__}, {device_name()}, {torch.get_num_threads()} threads",
           file=sys.stderr)
+
+
+def _brought(installed: list[str]) -> str:
+    """What the set-up cell had to bring, as sentences; empty where all was there."""
+    said = []
+    if Path("alexnet-course").resolve() == ROOT:  # where the cell puts it
+        said.append("Course: fetched into alexnet-course. ")
+    if installed:
+        said.append(f"Installed: {', '.join(installed)}. ")
+    return "".join(said)
 
 
 def seed(value: int = 0) -> None:
@@ -135,13 +148,14 @@ def explain_missing_names() -> None:
         shell = get_ipython()
     except NameError:  # not in a notebook
         return
+    shell.set_custom_exc((NameError,), missing_name)
 
-    def explain(shell, kind, error, traceback, tb_offset=None):
-        shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
-        print(f"`{error.name}` is made in a cell further up: choose Run > Run All Above Selected "
-              "Cell (in Colab: Runtime > Run before), then run this cell again.", file=sys.stderr)
 
-    shell.set_custom_exc((NameError,), explain)
+def missing_name(shell, kind, error, traceback, tb_offset=None) -> None:
+    """What IPython calls at a NameError (see also .ci/startup.py): the traceback, the sentence."""
+    shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+    print(f"`{error.name}` is made in a cell further up: choose Run > Run All Above Selected "
+          "Cell (in Colab: Runtime > Run before), then run this cell again.", file=sys.stderr)
 
 
 def pick(quick, whole):
@@ -149,17 +163,21 @@ def pick(quick, whole):
     return whole if full else quick
 
 
-def install_missing() -> None:
-    """Install the small packages that a notebook host lacks; never torch, numpy or their like."""
+def install_missing() -> list[str]:
+    """Install the small packages that a notebook host lacks; never torch, numpy or their like.
+
+    Returns what was installed.
+    """
     wanted = [package for module, package in MISSING_MAY_BE.items()
               if importlib.util.find_spec(module) is None]
     if not wanted:
-        return
+        return []
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         raise UserError(f"cannot install {' and '.join(wanted)}: look whether the network is "
                         f"there, or install by hand: pip install {' '.join(wanted)}")
     importlib.invalidate_caches()
+    return wanted
 
 
 # The environment check.
@@ -356,6 +374,24 @@ def verdict(name: str, answer) -> tuple[bool, str]:
 
 
 # For whoever writes notebooks.
+
+def figure_words(markdown: str, length: int = 200) -> str:
+    """A figure's alternative text: the first sentences of the paragraph **Figure.**, or "".
+
+    As many whole sentences as fit into `length`, at least one; plain, without Markdown's marks.
+    """
+    found = re.search(r"^\*\*Figure\.\*\* +(\S.*)", markdown, flags=re.MULTILINE)
+    if not found:
+        return ""
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", found[1])  # of links, the words
+    plain = re.sub(r"[*`$]", "", plain).replace(r"\cdot", "·").strip()
+    words, *others = re.split(r"(?<=[.!?]) (?=[A-Z(])", plain)
+    for sentence in others:
+        if len(f"{words} {sentence}") > length:
+            break
+        words += f" {sentence}"
+    return words
+
 
 def badge(notebook: str) -> str:
     """The markdown of the badge that opens `notebook` in Colab."""

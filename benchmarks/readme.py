@@ -1,20 +1,26 @@
-"""What is generated in README.md, from recorded results: python -m benchmarks.readme
+"""What is generated in README.md and docs/teacher.md: python -m benchmarks.readme
 
-Three tables, times, and a small picture of each notebook: of the cell that is tagged `thumbnail`.
+Three tables from recorded results, the times of the notebooks, and a small picture of each with
+its words: of the cell that is tagged `thumbnail`.
 """
 
 import base64
+import html
 import io
 import json
 import re
+from pathlib import Path
 
 from PIL import Image, ImageChops
 from tabulate import tabulate
 
+from alexnet_lib import course
 from alexnet_lib.experiments import ledger
 from benchmarks.bench import ROOT
 
 RESULTS, README = ROOT / "data" / "results", ROOT / "README.md"
+TEACHER = ROOT / "docs" / "teacher.md"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def between(name: str) -> re.Pattern:
@@ -84,25 +90,65 @@ def thumbnail(notebook: dict) -> Image.Image | None:
 TABLES = {"nets": nets, "speed": speed, "ledger": claims}
 
 
+def lengths(path: Path) -> tuple[str, int, int]:
+    """Of a notebook: the time to read and try it, minutes of exercises, seconds of all cells."""
+    text = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?;.*? run in (\d+) s", text)
+    exercises = re.findall(r"^\*\*Exercise \d\d-\d\*\* \((\d+) minutes", text, re.MULTILINE)
+    return time[1].lower(), sum(map(int, exercises)), int(time[2])
+
+
 def times(text: str) -> str:
     """The README, with the time of each notebook as its head has it in the row of the course."""
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?;.*? run in (\d+ s)",
-                         path.read_text())
+    for path in NOTEBOOKS:
+        read, _, seconds = lengths(path)
         text = re.sub(rf"^(\|.*\(notebooks/{re.escape(path.name)}\) \| .* \|).*\|$",
-                      rf"\1 {time[1].lower()}; runs in {time[2]} |", text, flags=re.MULTILINE)
+                      rf"\1 {read}; runs in {seconds} s |", text, flags=re.MULTILINE)
     return text
 
 
+def words(text: str) -> str:
+    """The README, with the words of each small picture: those below it in the notebook."""
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text())["cells"]
+        for cell, below in zip(cells, cells[1:], strict=False):
+            if "thumbnail" in cell["metadata"].get("tags", ()):
+                told = html.escape(course.figure_words("".join(below["source"])))
+                text = re.sub(rf'(/{path.name[:2]}\.png"[^>]* alt=")[^"]*',
+                              lambda found, told=told: found[1] + told.replace("|", "&#124;"), text)
+    return text
+
+
+def plan(page: str) -> str:
+    """The teacher's page, with the times of each notebook in its row, and their sums below."""
+    summed = []
+    for path in NOTEBOOKS:
+        read, exercises, seconds = lengths(path)
+        told = "in that time"  # the capstone's hours are for its exercises
+        if read.endswith(" minutes"):
+            told = f"{exercises} minutes"
+            summed.append((int(read.split()[0]), exercises, seconds))
+        page = row(page, rf"[^|]*/{re.escape(path.name)}\)[^|]*", read, told, f"{seconds} s")
+    read, exercises, seconds = (sum(column) for column in zip(*summed, strict=True))
+    return row(page, " together[^|]*", f"{read} minutes", f"{exercises} minutes", f"{seconds} s")
+
+
+def row(page: str, second: str, *others: str) -> str:
+    """The page, with these after the second cell of the table's row where that looks like this."""
+    return re.sub(rf"^(\|[^|]*\|{second}\|)" + r"[^|]*\|" * len(others),
+                  lambda found: f"{found[1]} {' | '.join(others)} |", page, flags=re.MULTILINE)
+
+
 def main() -> None:
-    """Put all tables and times into README.md, and its pictures into data/thumbnails."""
+    """Put all tables and times where they belong, and pictures into data/thumbnails."""
     text = README.read_text()
     for name, table in TABLES.items():
         made = table()
         text = between(name).sub(lambda _, made=made: made, text)
-    README.write_text(times(text))
+    README.write_text(words(times(text)))
+    TEACHER.write_text(plan(TEACHER.read_text()))
     (ROOT / "data" / "thumbnails").mkdir(exist_ok=True)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in NOTEBOOKS:
         if picture := thumbnail(json.loads(path.read_text())):
             picture.save(ROOT / "data" / "thumbnails" / f"{path.name[:2]}.png", optimize=True)
 

@@ -2,6 +2,7 @@
 
 Without a number: all. stderr is not stored, and of the metadata only what lasts. With --time, the
 seconds that they took go into their heads: for a machine of two cores that does nothing else.
+With --alt nothing is run: figures get their alternative text anew from the words below them.
 """
 
 import math
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from alexnet_lib import course
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -28,6 +31,7 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = joined(out for out in cell.outputs if out.get("name") != "stderr")
+    describe(notebook)
     if timed:
         head = notebook.cells[0]
         head.source = re.sub(r"(all cells run in) \d+ s",
@@ -38,6 +42,28 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
     return seconds
+
+
+def describe(notebook) -> None:
+    """Give each figure its alternative text: the first sentences of the words below it.
+
+    nbconvert's classic template looks for it at the output, myst-nb (the site) at the cell.
+    JupyterLab has no place for it: there the words stand below.
+    """
+    for cell, below in zip(notebook.cells, notebook.cells[1:], strict=False):
+        cell.metadata.pop("mystnb", None)
+        for out in cell.get("outputs", []):
+            for mime in {"image/png", "image/jpeg"} & set(out.get("data", {})):
+                words = course.figure_words(below.source)
+                out.metadata[mime] = {**out.metadata.get(mime, {}), "alt": words}
+                cell.metadata["mystnb"] = {"image": {"alt": words}}
+
+
+def store_descriptions(path: Path) -> None:
+    """Write the notebook back with the alternative texts of its figures, and nothing else."""
+    notebook = nbformat.read(path, as_version=4)
+    describe(notebook)
+    nbformat.write(notebook, path)
 
 
 def joined(outputs) -> list:
@@ -52,11 +78,16 @@ def joined(outputs) -> list:
 
 
 if __name__ == "__main__":
-    timed = "--time" in sys.argv
-    numbers = [word for word in sys.argv[1:] if word != "--time"]
+    options = {word for word in sys.argv[1:] if word.startswith("--")}
+    numbers = [word for word in sys.argv[1:] if word not in options]
+    if options - {"--time", "--alt"}:
+        sys.exit("options: --time, --alt")
     paths = [path for path in sorted(FOLDER.glob("*.ipynb"))
              if not numbers or path.name[:2] in numbers]
     if not paths:
         sys.exit(f"no notebook {' '.join(numbers)} in notebooks/")
     for path in paths:
-        print(f"{path.name}: {store_outputs(path, timed):.0f} s")
+        if "--alt" in options:
+            store_descriptions(path)
+        else:
+            print(f"{path.name}: {store_outputs(path, '--time' in options):.0f} s")

@@ -40,6 +40,15 @@ def test_setup_says_one_line_that_names_no_machine(capsys):
     assert torch.get_num_threads() == 2
 
 
+def test_setup_says_what_it_had_to_bring(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(course, "install_missing", lambda: ["torchmetrics", "captum"])
+    monkeypatch.setattr(course, "ROOT", tmp_path / "alexnet-course")
+    monkeypatch.chdir(tmp_path)
+    course.setup()
+    assert capsys.readouterr().out.startswith(
+        "Ready. Course: fetched into alexnet-course. Installed: torchmetrics, captum. Data: shapes")
+
+
 def test_setup_seeds(capsys):
     draws = []
     for _ in range(2):
@@ -64,7 +73,7 @@ def test_only_what_is_missing_is_installed(monkeypatch):
                         lambda name: None if name == "torchmetrics" else real(name))
     monkeypatch.setattr(subprocess, "run", lambda command, **kwargs: commands.append(command) or
                         subprocess.CompletedProcess(command, 0))
-    course.install_missing()
+    assert course.install_missing() == ["torchmetrics"]
     assert commands == [[sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
                          "torchmetrics"]]
     assert not {"torch", "torchvision", "numpy"} & set(course.MISSING_MAY_BE.values())
@@ -200,7 +209,7 @@ def test_make_help_lists_every_target():
 @pytest.fixture
 def bare(tmp_path):
     """A folder with the set-up files, no environment, and a `python3` that is told what to be."""
-    for name in ("pyproject.toml", "Makefile", ".ci/env"):
+    for name in ("pyproject.toml", "Makefile", ".ci/env", ".ci/startup.py"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes((course.ROOT / name).read_bytes())
@@ -246,6 +255,7 @@ def test_environment_is_remade_only_when_requirements_change(bare):
         return len(log.read_text().splitlines())
 
     assert installs() == 1
+    assert (folder / ".venv" / "etc" / "ipython" / "startup" / "alexnet-course.py").is_file()
     assert installs() == 1
     later = (folder / ".venv" / ".ready").stat().st_mtime + 5
     (folder / "pyproject.toml").write_text(PYPROJECT.replace("--durations=5", ""))
@@ -268,6 +278,30 @@ def test_a_name_of_an_earlier_cell_is_explained(capsys):
     assert "further up" not in capsys.readouterr().err
 
 
+def test_a_name_is_explained_before_the_first_cell_has_run(capsys):
+    """After a restart, say: each kernel runs this file, and it leaves no name behind."""
+    from IPython.core.interactiveshell import InteractiveShell
+    shell = InteractiveShell()
+    before = set(shell.user_ns)
+    shell.safe_execfile(str(course.ROOT / ".ci" / "startup.py"), shell.user_ns)
+    assert set(shell.user_ns) - before <= {"__file__", "__doc__", "__name__"}
+    shell.run_cell("losses[-1]")
+    said = capsys.readouterr()
+    assert "`losses` is made in a cell further up: choose Run" in said.err
+    assert "NameError" in said.out
+
+
+def passes_its_own_check(fork):
+    """What `make test` of the fork says about badges and set-up cells."""
+    for name in ("alexnet_lib/__init__.py", "tests/test_notebooks.py", "tests/store_outputs.py"):
+        (fork / name).parent.mkdir(exist_ok=True)
+        shutil.copy(course.ROOT / name, fork / name)
+    return not subprocess.run([
+        sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider",
+        "-k", "badge or setup_cell and not empty_folder", "tests/test_notebooks.py"],
+        cwd=fork, stdout=sys.stderr).returncode
+
+
 def test_a_fork_can_be_stamped(tmp_path):
     names = [".ci/colab", "pyproject.toml", "CITATION.cff", "README.md", "alexnet_lib/course.py",
              "docs/conf.py", "docs/index.md",
@@ -275,6 +309,7 @@ def test_a_fork_can_be_stamped(tmp_path):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(course.ROOT / name, tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in names}
     own = course.REPOSITORY.removeprefix("https://")
 
     def stamp(*repo):
@@ -285,8 +320,8 @@ def test_a_fork_can_be_stamped(tmp_path):
     assert [name for name in names if own in (tmp_path / name).read_text()] == []
     assert "github.com/github/me/fork/blob" not in (tmp_path / names[-1]).read_text()
     assert "google.com/github/me/fork/blob/main" in (tmp_path / names[-1]).read_text()
+    assert passes_its_own_check(tmp_path)
     assert stamp(own.removeprefix("github.com/")).returncode == 0
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (course.ROOT / name).read_bytes()
+    assert before == {name: (tmp_path / name).read_bytes() for name in names}
     for wrong in ((), ("fork",), ("a/b/c",)):
         assert "owner/name" in stamp(*wrong).stderr

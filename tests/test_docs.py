@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readme
+
 ROOT = Path(__file__).parents[1]
 ROWS = re.findall(r"^\| ([^|]+) \| [^|]+ \| \[(\d\d)\]\(\.\./notebooks/([^)]+)\) \|$",
                   (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
@@ -50,17 +52,29 @@ def test_the_issue_form_knows_every_notebook():
     assert re.findall(r'"(\d\d)"', form) == there
 
 
-def test_the_teachers_minutes_are_those_of_the_notebooks():
-    page = (ROOT / "docs" / "teacher.md").read_text()
-    minutes = {path.name[:2]: re.search(r"\*\*Time\.\*\* (\d+) minutes", markdown(path.name))
-               for path in ROOT.glob("notebooks/*.ipynb")}
-    wrong = []
-    for row in re.findall(r"^\| \d \|.*$", page, re.MULTILINE):
-        cells = [cell.strip() for cell in row.split("|")]
-        told = dict(zip(re.findall(r"\[(\d\d) ", cells[2]), cells[3].split(" + "), strict=False))
-        wrong += [number for number, count in told.items()
-                  if number != "06" and minutes[number][1] != count]
-    assert wrong == []
+def test_the_teachers_plan_has_the_times_of_the_notebooks():
+    page = readme.TEACHER.read_text()
+    assert readme.plan(page) == page
+    rows = re.findall(r"^\| ([^|]+) \| \[(\d\d) .*?\| (\d+) minutes \| (\d+) minutes \| (\d+) s \|",
+                      page, re.MULTILINE)
+    assert sorted(number for _, number, *_ in rows) == [p.name[:2] for p in readme.NOTEBOOKS[:-1]]
+    read, exercises, seconds = (sum(int(row[i]) for row in rows) for i in (2, 3, 4))
+    assert f"| {read} minutes | {exercises} minutes | {seconds} s |" in page
+    assert read < exercises < 1.25 * read  # "somewhat longer"
+    sessions = dict.fromkeys("12345678", 0)
+    for when, _, minutes, *_ in rows:
+        for session in when.split(" and "):
+            sessions[session] += int(minutes) / len(when.split(" and "))
+    assert 0 < min(sessions.values()) and max(sessions.values()) <= 90
+
+
+def test_pictures_of_the_readme_are_told_in_words():
+    text = readme.README.read_text()
+    assert readme.words(text) == text
+    told = re.findall(r'thumbnails/\d\d\.png"[^>]* alt="([^"]*)"', text)
+    assert len(told) > 10 and len(set(told)) == len(told) and min(map(len, told)) > 20
+    spoilt = text.replace(told[0], "A figure")
+    assert readme.words(spoilt) == text
 
 
 def prose(page: Path) -> str:
