@@ -65,7 +65,7 @@ def test_the_teachers_plan_has_the_times_of_the_notebooks():
     for when, _, minutes, *_ in rows:
         for session in when.split(" and "):
             sessions[session] += int(minutes) / len(when.split(" and "))
-    assert 0 < min(sessions.values()) and max(sessions.values()) <= 90
+    assert min(sessions.values()) > 0 and max(sessions.values()) <= 90
 
 
 def test_pictures_of_the_readme_are_told_in_words():

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from alexnet_lib.augment import ten_view_places
 from alexnet_lib.exercises import exercise, expect, number, tensor
@@ -55,6 +56,7 @@ def the_net(answer):
     total = sum(p.numel() for p in net.parameters())
     expect(total == 60_965_224, f"60,965,224 parameters; yours has {total:,}.")
     _columns_norms_dropout(net, convs, fulls, x)
+    _learns(net, [*convs, *fulls], x / 60)
     return ("60,965,224 parameters, 96 % of them in the three full layers; two columns that meet "
             "in conv3, norms that keep to their own.")
 
@@ -103,6 +105,21 @@ def _as_printed(net, convs, fulls, x) -> None:
                f"what stands between {NAMES[i - 1]} and {NAMES[i]}.")
     expect({m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.5},
            "Dropout silences with probability 0.5.")
+
+
+def _learns(net, layers, x) -> None:
+    """Steps downhill, without dropout: a gradient reaches every layer, and the loss falls."""
+    net.eval()
+    weights, losses = [layer.weight for layer in layers], []
+    for _ in range(3):
+        losses.append(functional.cross_entropy(net(x), torch.arange(len(x))))
+        expect(losses[-1].requires_grad, "No gradient leaves your net: is it under no_grad?")
+        gradients = torch.autograd.grad(losses[-1], weights, allow_unused=True)
+        for name, weight, gradient in zip(NAMES, weights, gradients, strict=True):
+            expect(gradient is not None and bool(gradient.any()), f"No gradient reaches {name}: "
+                   "what cuts it off behind that layer? detach, .data, torch.no_grad?")
+            weight.data.sub_(gradient, alpha=1e-4)
+    expect(losses[-1] < losses[0], "Three small steps downhill, and the loss of your net rises.")
 
 
 @exercise("14-2", "Go through the layers in order; the paper's section 5 names the ones whose "

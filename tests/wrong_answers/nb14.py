@@ -15,6 +15,12 @@ class _Norm(nn.Module):
                           for part in x.chunk(1 if self.whole else 2, 1)], 1)
 
 
+class _Cut(_Norm):
+    def forward(self, x):
+        with torch.no_grad():
+            return super().forward(x)
+
+
 def _net(groups=(2, 1, 2, 2), norm=_Norm, padding=2, dropout=0.5, last=(), maps=256, late=nn.ReLU,
          pool=lambda: nn.MaxPool2d(3, 2), early=lambda norm: (nn.ReLU(), norm())):
     """my_alexnet with one choice wrong."""
@@ -113,6 +119,7 @@ WRONG = {
         _net(dropout=0.1),
         _net(maps=384),  # 384 kernels in conv5
         _net(last=(nn.Softmax(1),)),  # probabilities
+        _net(norm=_Cut),  # right, but it cannot learn
     ],
     "14-2": [
         _weights(std=0.1),
