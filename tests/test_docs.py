@@ -20,12 +20,21 @@ def markdown(notebook: str) -> str:
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
-def test_the_glossary_is_in_order_and_each_word_is_in_its_notebook():
+def explains(text: str, word: str) -> bool:
+    """The word stands there in bold or in a heading, in the singular or the plural."""
+    marked = re.findall(r"\*\*[^*\n]+\*\*|^#.*$", text, re.MULTILINE)
+    form = re.compile(rf"\b{re.escape(word.removesuffix('s'))}(e?s)?\b", re.IGNORECASE)
+    return any(map(form.search, marked))
+
+
+def test_the_glossary_is_in_order_and_each_word_is_explained_in_its_notebook():
     assert len(ROWS) > 50
     assert [word for word, *_ in ROWS] == sorted((word for word, *_ in ROWS), key=str.lower)
     missing = [(word, number) for word, number, notebook in ROWS
-               if word.lower() not in markdown(notebook).lower() or not notebook.startswith(number)]
+               if not explains(markdown(notebook), word) or not notebook.startswith(number)]
     assert missing == []
+    assert explains("**Two columns**", "column") and explains("## The column", "columns")
+    assert not explains("A column. **Columnar.**", "column")
 
 
 @pytest.mark.parametrize("page", sorted(p.relative_to(ROOT).as_posix() for p in
@@ -75,6 +84,20 @@ def test_pictures_of_the_readme_are_told_in_words():
     assert len(told) > 10 and len(set(told)) == len(told) and min(map(len, told)) > 20
     spoilt = text.replace(told[0], "A figure")
     assert readme.words(spoilt) == text
+
+
+def test_the_reference_has_every_module_that_one_may_import():
+    found = re.findall(r"automodule:: alexnet_lib\.(\S+)", (ROOT / "docs/reference.md").read_text())
+    not_for_use = {"__init__", "__main__", "cli", "kernels_gpu"}  # the shell's, and a twin
+    assert {path.stem for path in ROOT.glob("alexnet_lib/*.py")} - not_for_use <= set(found)
+    packages = {path.parent.name for path in ROOT.glob("alexnet_lib/*/__init__.py")}
+    assert packages - {"exercises"} <= {name.partition(".")[0] for name in found}
+
+
+def test_every_python_that_the_package_names_is_tested():
+    versions = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    ci = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert len(versions) > 2 and f"python: {json.dumps(versions)}" in ci
 
 
 def prose(page: Path) -> str:
