@@ -120,7 +120,7 @@ def max_pool(x: Tensor, window: int, stride: int, side: tuple[int, int],
     """Max pooling without padding; `side` is (height, width) of the output.
 
     x: (batch, channels, height, width), one of DTYPES. Returns the output, in channels-last
-    memory, and if `keep`, for `max_pool_backward`, the winners: (batch, *side, channels) uint8.
+    memory, and if `keep`, for `max_pool_backward`, the winners: ``(batch, *side, channels)`` uint8.
     """
     x = x.contiguous(memory_format=torch.channels_last)
     out = x.new_empty(x.shape[0], *side, x.shape[1])
