@@ -37,7 +37,7 @@ test-oldest:  ## test the library with the oldest versions that it takes, in .ve
 env: $(STAMP)  ## create the environment in .venv, with the alexnet command in it
 	@echo "ready: $(BIN)/alexnet, or 'source $(BIN)/activate'"
 
-outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all; ARGS=--time
+outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all; ARGS=--time, --alt
 	@$(BIN)/python tests/store_outputs.py $(NB) $(ARGS)
 
 results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"), make tables

@@ -59,6 +59,7 @@ def test_the_issue_form_knows_every_notebook():
     form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml").read_text()
     there = sorted(path.name[:2] for path in ROOT.glob("notebooks/*.ipynb"))
     assert re.findall(r'"(\d\d)"', form) == there
+    assert "/issues/new?template=mistake.yml" in (ROOT / "README.md").read_text()
 
 
 def test_the_teachers_plan_has_the_times_of_the_notebooks():

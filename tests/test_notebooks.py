@@ -196,6 +196,13 @@ def figures_in_metadata(notebook, number):
                     yield f"the figure of {cell.id}: run make outputs NB={number} ARGS=--alt"
 
 
+def data_of_choice(notebook, number):
+    """Live cells take the data that the learner has chosen, `course.data`."""
+    for cell in code_cells(notebook):
+        if re.search(r"""(load\(|data=)["']shapes["']""", cell.source):
+            yield f"{cell.id} takes shapes whatever is chosen: say course.data"
+
+
 def no_habits(notebook, number):
     """No trailing semicolon, no clear_output: nbval cannot compare what they leave."""
     for cell in code_cells(notebook):
@@ -207,7 +214,7 @@ def no_habits(notebook, number):
 
 RULES = [head, badge, setup_cell, tail, exercise_count, prediction, short_cells,
          one_run_in_order, clean_outputs, no_machine_paths, names_as_ids, compared,
-         figures_in_words, figures_in_metadata, no_habits]
+         figures_in_words, figures_in_metadata, data_of_choice, no_habits]
 
 
 def faults(rule, notebook, file):
@@ -341,6 +348,8 @@ SPOILERS = [
     (figures_in_metadata, put("curve-words", source="**Figure.** A line that falls.")),
     (figures_in_metadata, put("curve", metadata={})),
     (figures_in_metadata, lambda nb: cell(nb, "curve").outputs[0].update(metadata={})),
+    (data_of_choice, put("curve", source='data = datasets.load("shapes", 64)')),
+    (data_of_choice, put("curve", source='TrainConfig(data="shapes", epochs=2)')),
     (no_habits, put("curve", source="plt.plot(x);")),
     (no_habits, put("curve", source="clear_output()")),
 ]
