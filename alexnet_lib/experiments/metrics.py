@@ -13,14 +13,14 @@ def test_error_10(run: dict) -> float:
     return 100 * run["test"]["10"]["top1_error"]
 
 
-def gap(run: dict) -> float:
+def gap(run: dict) -> float | None:
     """Test error less training error, both of centre views in evaluation mode, in points."""
-    return test_error(run) - train_error(run)
+    return test_error(run) - train_error(run) if "train" in run else None
 
 
-def train_error(run: dict) -> float:
+def train_error(run: dict) -> float | None:
     """Top-1 error on training images, centre views, in evaluation mode, in per cent."""
-    return 100 * run["train"]["top1_error"]
+    return 100 * run["train"]["top1_error"] if "train" in run else None
 
 
 def epochs_to_quarter(run: dict) -> float:
