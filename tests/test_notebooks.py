@@ -23,8 +23,10 @@ NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
 IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# A path on somebody's machine: no word or dot before it, so that web addresses pass.
-MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:root|home|work|tmp|Users|content)/|\b[A-Z]:\\{1,2}\w")
+# A path on somebody's machine: no word or dot before it, so that web addresses pass. Everybody's
+# Google Drive is at the same place in Colab.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/])/(?:root|home|work|tmp|Users|content(?!/drive))/|\b[A-Z]:\\{1,2}\w")
 
 
 def code_cells(notebook):
