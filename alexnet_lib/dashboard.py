@@ -48,7 +48,7 @@ except ImportError:
 EVERY = 2.0  # seconds between two pictures
 POLL = 0.5  # seconds between two looks of `wait` at the run
 FIELDS = ("epochs", "batch_size", "lr", "variant", "data")  # choices of a TrainConfig
-VARIANTS = {"alexnet": models.VARIANTS, "cifar": ("18pct", "cross-map", "four-layer")}
+VARIANTS = {"alexnet": models.VARIANTS, "cifar": models.CIFAR_VARIANTS}
 WORDS = {"lr": "rate", "batch-size": "minibatch"}  # options that the fields call otherwise
 
 # CIFAR's pictures have a net and sizes of their own: these choices do not go to them, nor back.

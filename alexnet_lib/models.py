@@ -24,6 +24,7 @@ from alexnet_lib.layers import (
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 VARIANTS = ("paper", "2012")
+CIFAR_VARIANTS = ("18pct", "cross-map", "four-layer")
 # Standard deviation of the first weights and value of the first biases, layer by layer
 # (paper, section 5; layers-145.cfg, initW and initB).
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
@@ -204,7 +205,7 @@ class CifarNet(nn.Module):
                  variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
                  init: str | None = None, pool: tuple[int, int] = (3, 2)):
         super().__init__()
-        if variant not in ("18pct", "cross-map", "four-layer"):
+        if variant not in CIFAR_VARIANTS:
             raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct, cross-map or "
                             "four-layer")
         if init not in (None, "cifar", "he"):
