@@ -220,6 +220,10 @@ def build_augment(config: TrainConfig, mean, values, vectors) -> Augment:
 
 
 def autocast(config: TrainConfig) -> torch.autocast:
-    """Mixed precision as the configuration says; the weights themselves stay in fp32."""
+    """Mixed precision as the configuration says; the weights themselves stay in fp32.
+
+    Cast weights are not kept: each is used once in a pass, and those cast without gradients would
+    serve passes that need them, in old versions of torch.
+    """
     return torch.autocast(config.device.split(":")[0], torch.bfloat16,
-                          enabled=config.precision == "bf16")
+                          enabled=config.precision == "bf16", cache_enabled=False)
