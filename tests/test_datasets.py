@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -502,15 +501,6 @@ def offline(monkeypatch):
 def test_no_network(tmp_path, offline, name):
     refused(rf"could not download {name} \(.*check the network .*--data shapes", datasets.load,
             name, root=tmp_path, progress=False)
-
-
-@pytest.fixture
-def public():
-    """A folder that everyone may reach."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenette"])

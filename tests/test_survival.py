@@ -121,15 +121,6 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(quick_folder, photos):
 
 # The disk.
 
-@pytest.fixture
-def public():
-    """A folder that everyone may reach."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("trouble", [lambda folder: full_disk(10_000), read_only])
 def test_a_checkpoint_that_cannot_be_written(public, trouble):
     config = TrainConfig(**TINY, epochs=3, out=str(public))
