@@ -60,6 +60,18 @@ def read_checkpoint(path: str | Path, what: str = "checkpoint",
                         f"give the file that {made_by} wrote") from None
 
 
+def kept_choices(out: str | Path | None) -> dict:
+    """The choices (of a `TrainConfig`) of the run whose checkpoint is in that folder, if any."""
+    path = Path(out or "", CHECKPOINT)
+    if not out or not path.is_file():
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads(file.metadata()["alexnet"])["config"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return {}  # `read_checkpoint` says what is wrong with it
+
+
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, without it."""
     return {name[len(prefix):]: t for name, t in tensors.items() if name.startswith(prefix)}

@@ -230,10 +230,9 @@ def train_options(command):
 
 
 @cli.command()
-@click.option("--data", default="shapes", show_default=True, metavar="NAME",
-              help="see `alexnet data list`, or folder:PATH")
+@click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
-@click.option("--resume", is_flag=True, help="go on from the checkpoint in --out")
+@click.option("--resume", is_flag=True, help="go on from the checkpoint in --out, as it was begun")
 @SKIP
 @DEVICE
 @train_options
@@ -246,11 +245,14 @@ def train(data, out, resume, skip_broken, device, **choices):
     minibatch, on a GPU each or, with --device cpu, on the CPU.
     """
     from alexnet_lib import parallel
+    from alexnet_lib.checkpoints import kept_choices
     from alexnet_lib.config import TrainConfig
     from alexnet_lib.devices import pick_device
     from alexnet_lib.training import train as run_training
+    choices |= {"data": data, "skip_broken": skip_broken or None}
     given = {name: value for name, value in choices.items() if value is not None}
-    config = TrainConfig(data=data, out=out, device=device, skip_broken=skip_broken, **given)
+    before = kept_choices(out) if resume else {}
+    config = TrainConfig(**{**before, **given, "out": out, "device": device})
     with parallel.torchrun(pick_device(device)) as group:
         if group.size > 1:
             config.device = group.device

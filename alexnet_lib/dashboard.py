@@ -5,8 +5,6 @@ Where widgets do not work, `wait` still shows a progress bar.
 """
 
 import dataclasses
-import io
-import json
 import re
 import threading
 import time
@@ -17,9 +15,10 @@ import torch
 from tqdm import tqdm
 
 from alexnet_lib import datasets, models
-from alexnet_lib.checkpoints import CHECKPOINT
+from alexnet_lib.checkpoints import CHECKPOINT, kept_choices
 from alexnet_lib.config import OF_ALEXNET, TrainConfig, resolve
 from alexnet_lib.errors import UserError
+from alexnet_lib.plots import as_html
 from alexnet_lib.plots.training import progress
 from alexnet_lib.training import Trainer, begin, current_rate, go_on
 
@@ -42,7 +41,7 @@ except ImportError:
         on_click = observe = send_state = _ignore
 
     ipywidgets = SimpleNamespace(**dict.fromkeys((
-        "BoundedFloatText", "BoundedIntText", "Button", "Dropdown", "HBox", "Image", "IntProgress",
+        "BoundedFloatText", "BoundedIntText", "Button", "Dropdown", "HBox", "HTML", "IntProgress",
         "Label", "Layout", "Text", "VBox"), Unseen))
 
 EVERY = 2.0  # seconds between two pictures
@@ -90,7 +89,7 @@ class Dashboard(ipywidgets.VBox):
         self.bar = ipywidgets.IntProgress(max=1, layout=ipywidgets.Layout(width="100%"))
         self.status = ipywidgets.Label(
             value=f"ready to go on with the run in {config.out}" if self._kept() else "ready")
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        self.picture = ipywidgets.HTML()
         self._allow(busy=False)
         super().__init__([ipywidgets.HBox([*self.fields.values()],
                                           layout=ipywidgets.Layout(flex_flow="row wrap")),
@@ -98,7 +97,9 @@ class Dashboard(ipywidgets.VBox):
                           self.picture])
 
     def _make_fields(self) -> dict:
-        usual = self._usual = resolve(self._with(self._kept_choices()))
+        usual = self._usual = resolve(self._with(
+            {name: value for name, value in kept_choices(self.config.out).items()
+             if name in FIELDS}))  # what a run was begun with: it takes nothing else
 
         def field(kind, name: str, description: str, **more):
             return kind(value=getattr(usual, name), description=description,
@@ -139,14 +140,6 @@ class Dashboard(ipywidgets.VBox):
     def _kept(self) -> bool:
         """Whether there is a checkpoint to go on from."""
         return bool(self.config.out) and (Path(self.config.out) / CHECKPOINT).exists()
-
-    def _kept_choices(self) -> dict:
-        """What the fields said when the run of the checkpoint began: it takes nothing else."""
-        record = Path(self.config.out or "", "history.json")
-        if not self._kept() or not record.exists():
-            return {}
-        kept = json.loads(record.read_text())["config"]
-        return {name: kept[name] for name in FIELDS}
 
     def _allow(self, busy: bool) -> None:
         """Which buttons can be pressed, and which fields changed."""
@@ -244,10 +237,10 @@ class Dashboard(ipywidgets.VBox):
         return self._stop.is_set()
 
     def _draw(self) -> None:
-        run, buffer = self.run, io.BytesIO()
-        progress(run.losses, run.history, run.steps_per_epoch, run.config.epochs,
-                 len(run.classes)).savefig(buffer, format="png", dpi=100)
-        self.picture.value = buffer.getvalue()
+        run = self.run
+        figure = progress(run.losses, run.history, run.steps_per_epoch, run.config.epochs,
+                          len(run.classes))
+        self.picture.value = as_html(figure, f"Loss and errors up to step {run.step}")
         self._drawn = time.monotonic()
 
     def _say(self, what: str) -> None:

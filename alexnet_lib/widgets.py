@@ -3,14 +3,12 @@
 A rendered page shows no widget, so every notebook draws the same picture once without it.
 """
 
-import base64
-import html
-import io
 from collections.abc import Callable
 
 import ipywidgets
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+
+from alexnet_lib.plots import as_html
 
 
 def explore(draw: Callable[..., Figure], text: str = "The figure",
@@ -48,16 +46,6 @@ def limit(made: dict[str, ipywidgets.Widget], most: dict[str, Callable[..., int]
     for name, highest in most.items():
         made[name].max = highest(**{other: control.value for other, control in made.items()
                                     if other != name})
-
-
-def as_html(figure: Figure, text: str) -> str:
-    """The figure as an HTML image with a text for those who cannot see it; closes the figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    plt.close(figure)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return (f'<img alt="{html.escape(text)}" style="max-width: 100%" '
-            f'src="data:image/png;base64,{data}">')
 
 
 def _words(made: dict[str, ipywidgets.Widget]) -> str:

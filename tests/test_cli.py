@@ -99,6 +99,15 @@ def test_train_evaluate_predict(capsys, photos, tmp_path):
     assert code == 0 and "conv5" in said
 
 
+def test_resume_goes_on_as_the_run_was_begun(capsys, trained, photos, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(trained.parent, out)
+    code, _, err = run(capsys, "train", "--out", out, "--resume", "--device", "cpu")
+    assert code == 0 and "resumed at step 3 of 3" in err, err
+    code, _, err = run(capsys, "train", "--out", out, "--resume", "--lr", 0.5, "--epochs", 1)
+    assert code == 2 and "(lr 0.01 -> 0.5)" in err, err
+
+
 def test_filters_draws_what_a_net_has_learned(capsys, trained, tmp_path):
     code, said, err = run(capsys, "filters", "--checkpoint", trained, "--out", tmp_path / "new",
                           "--layer", "conv2", "--units", 3)

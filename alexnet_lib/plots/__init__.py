@@ -4,6 +4,10 @@ House style: the Okabe-Ito colours (safe for colour-blind readers), a white grou
 and dark notebooks alike, labels and units on every axis.
 """
 
+import base64
+import html
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,6 +26,16 @@ def use_style() -> None:
         "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "grid.alpha": 0.25,
         "legend.frameon": False, "image.interpolation": "nearest",
     })
+
+
+def as_html(figure: Figure, text: str) -> str:
+    """The figure as an HTML image with a text for those who cannot see it; closes the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (f'<img alt="{html.escape(text)}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{data}">')
 
 
 def image_grid(images, titles, columns: int = 8, title_colours=None,
