@@ -111,7 +111,7 @@ class Predictions:
     """What a net said about every image of a split: all its figures follow, without the images.
 
     probs: (N, K) float32, each row sums to 1. labels: (N,) int64. classes: their K names.
-    about: `data`, `split`, `views`, and how the net was made.
+    about: `data`, `split`, `views`, and `net`, the choices with which it was made.
     """
 
     probs: Tensor
@@ -120,9 +120,8 @@ class Predictions:
     about: dict
 
     def scores(self) -> dict:
-        """`scores`, with `data`, `split` and `views` named."""
-        named = {key: self.about[key] for key in ("data", "split", "views")}
-        return named | scores(self.probs, self.labels, self.classes)
+        """`scores`, after what they are about."""
+        return self.about | scores(self.probs, self.labels, self.classes)
 
     def save(self, path: str | Path) -> None:
         """Write them as safetensors: some 25 bytes an image for ten classes. Raises UserError."""
