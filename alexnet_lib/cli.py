@@ -32,6 +32,13 @@ def main(args: list[str] | None = None) -> None:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         complain(message)
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        from alexnet_lib.memory import too_little
+        if debug or not too_little(error):
+            raise
+        complain(f"there is not enough memory for this ({error}): choose smaller images or a "
+                 "smaller net (--input-size, --width)")
+        sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         complain("interrupted")
         sys.exit(130)
@@ -245,14 +252,12 @@ def train(data, out, resume, skip_broken, device, **choices):
     minibatch, on a GPU each or, with --device cpu, on the CPU.
     """
     from alexnet_lib import parallel
-    from alexnet_lib.checkpoints import kept_choices
-    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.config import TrainConfig, as_begun
     from alexnet_lib.devices import pick_device
     from alexnet_lib.training import train as run_training
-    choices |= {"data": data, "skip_broken": skip_broken or None}
+    choices |= {"data": data, "skip_broken": skip_broken or None, "device": device}
     given = {name: value for name, value in choices.items() if value is not None}
-    before = kept_choices(out) if resume else {}
-    config = TrainConfig(**{**before, **given, "out": out, "device": device})
+    config = as_begun(out, **given) if resume else TrainConfig(out=out, **given)
     with parallel.torchrun(pick_device(device)) as group:
         if group.size > 1:
             config.device = group.device
@@ -404,50 +409,77 @@ def predict(checkpoint, top, images, device, json_file):
 @click.option("--split", default="val", show_default=True)
 @click.option("--layer", help="whose patches to look for [the last convolution]")
 @click.option("--units", type=click.IntRange(1), default=8, show_default=True,
-              help="how many of its maps")
+              help="how many of its maps: those whose answers vary most")
+@click.option("--unit", "named", type=int, multiple=True, metavar="K",
+              help="this map instead, counted from 0; may be repeated")
 @SKIP
 @DEVICE
-def filters(checkpoint, out, data, split, layer, units, skip_broken, device):
+def filters(checkpoint, out, data, split, layer, units, named, skip_broken, device):
     """Draw what a net has learned to see, as PNG files.
 
-    kernels.png: the first layer, column above column, as in the paper's Fig. 3. maps.png: how an
-    image goes through the layers. patches.png: what excites the maps of a layer most. A file of
-    the convolutions alone (`alexnet export --features`) is enough.
+    kernels.png: the first layer, column above column, as in the paper's Fig. 3; it needs no
+    images. maps.png: how an image goes through the layers. patches.png: what excites the maps of
+    a layer most. A file of the convolutions alone (`alexnet export --features`) is enough.
     """
-    from alexnet_lib import datasets, evaluation, features, plots
+    import numpy as np
+
+    from alexnet_lib import datasets, features, plots
     from alexnet_lib.plots import features as figures
     from alexnet_lib.training import prepare_folder
     from alexnet_lib.weights import load_features
     net = load_features(checkpoint, device)
     convolutions = features.convolutions(net)
-    layer = layer or convolutions[-1]
-    features.field(net.model, layer)  # no such layer: told before the work begins
+    layer, named = layer or convolutions[-1], list(dict.fromkeys(named))
+    features.field(net.model, layer)  # what is not there is told before the work begins
+    if named:
+        blank = np.zeros((1, *[net.augment.stored] * 2, 3), np.uint8)
+        features.check_units(named, layer, features.responses(net, blank, layer).shape[1])
+    source = data or net.config.data
+    datasets.parse(source)
     prepare_folder(out)
-    dataset = datasets.load(data or net.config.data, net.config.stored_size,
-                            skip_broken=skip_broken)
-    images = evaluation.part_of(dataset, split).images
     plots.use_style()
     weights = features.kernels(net)
     index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
     columns = net.config.columns if net.config.model == "alexnet" else 1
-    drawn = {"kernels": figures.kernels(weights, columns, index),
-             "maps": figures.maps(features.centre(net, images, [0])[0],
-                                  {name: features.responses(net, images[:1], name)[0]
-                                   for name in convolutions})}
-    count = features.responses(net, images[:1], layer).shape[1]
-    found = features.top_patches(net, images, layer, range(min(units, count)))
-    drawn["patches"] = figures.patches(found, layer)
-    for name, figure in drawn.items():
-        click.echo(save_figure(figure, Path(out) / f"{name}.png"))
+    written = [save_figure(figures.kernels(weights, columns, index), Path(out) / "kernels.png")]
+    images = _images(source, split, net.config.stored_size, skip_broken, written[0])
+    maps = figures.maps(features.centre(net, images, [0])[0],
+                        {name: features.responses(net, images[:1], name)[0]
+                         for name in convolutions})
+    written.append(save_figure(maps, Path(out) / "maps.png"))
+    found = features.top_patches(net, images, layer, named or units)
+    if not found:
+        raise UserError(f"no map of {layer} answers to any of these images: name some with --unit, "
+                        f"or give other --data; {written[0]} and {written[1]} are written")
+    if len(found) < units and not named:
+        say(f"the other maps of {layer} answer to none of these images")
+    written.append(save_figure(figures.patches(found, layer), Path(out) / "patches.png"))
+    for path in written:
+        click.echo(path)
+
+
+def _images(data: str, split: str, size: int, skip_broken: bool, written: Path):
+    """The images that `filters` looks at. Raises UserError, which tells what is `written`."""
+    from alexnet_lib import datasets, evaluation
+    few = {name: 1000 if name == split else 2 for name in ("train", "val", "test")}  # of shapes
+    try:
+        dataset = datasets.load(data, size, skip_broken=skip_broken, counts=few)
+    except (UserError, OSError) as error:
+        other = "" if "--data shapes" in str(error) else ", as with --data shapes"
+        raise UserError(f"{error}; {written} is written all the same: give images for maps and "
+                        f"patches{other}") from error
+    return evaluation.part_of(dataset, split).images
 
 
 def save_figure(figure, path: Path) -> Path:
-    """Write a figure of `filters`; returns the path. Raises UserError."""
+    """Write a figure of `filters` and close it; returns the path. Raises UserError."""
+    import matplotlib.pyplot as plt
     try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; "
                         "choose another --out") from None
+    plt.close(figure)
     return path
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment, check_augment
+from alexnet_lib.checkpoints import kept_choices
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -102,12 +103,20 @@ PRESETS = {
 RANGES = (
     *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per", "limit")),
     *((name, lambda x: 0 < x < math.inf, "above 0") for name in ("lr", "divide", "width")),
+    ("seed", lambda n: 0 <= n < 2**63, "from 0 to 2**63 - 1"),
     *((name, lambda x: 0 <= x < math.inf, "0 or more") for name in (
-        "seed", "weight_decay", "bias_lr_factor", "save_minutes")),
+        "weight_decay", "bias_lr_factor", "save_minutes")),
     *((name, lambda x: 0 <= x <= 1, "from 0 to 1") for name in ("colour_until", "until_error")),
     ("momentum", lambda x: 0 <= x < 1, "from 0 to less than 1"),
     ("hidden_bias", math.isfinite, "a finite number"),
 )
+
+
+def as_begun(out: str, **given) -> TrainConfig:
+    """These choices and, of the rest, those of the run whose checkpoint is in the folder `out`."""
+    ours = {field.name for field in dataclasses.fields(TrainConfig)} - {"device"}
+    kept = {name: value for name, value in kept_choices(out).items() if name in ours}
+    return TrainConfig(**kept | given | {"out": out})
 
 
 def resolve(config: TrainConfig) -> TrainConfig:

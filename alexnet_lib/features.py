@@ -37,14 +37,28 @@ def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[
 
     index: (maps,), the first column's half first; both results are without sign.
     """
-    generator, half = torch.Generator().manual_seed(seed), len(index) // 2
+    return float(_apart(index)), float(_apart(_dealt(index, draws, seed)).mean())
 
-    def apart(values: Tensor) -> Tensor:
-        return (values[..., :half].mean(-1) - values[..., half:].mean(-1)).abs()
 
-    dealt = torch.stack([index[torch.randperm(len(index), generator=generator)]
-                         for _ in range(draws)])
-    return float(apart(index)), float(apart(dealt).mean())
+def dealt_as_far(index: Tensor, draws: int = 4000, seed: int = 0) -> float:
+    """The share of random deals that put the two columns' means at least as far apart as they are.
+
+    A permutation test: 0.05 or less is seldom chance. index: as of `column_difference`.
+    """
+    return float((_apart(_dealt(index, draws, seed)) > _apart(index) - 1e-6).float().mean())
+
+
+def _apart(index: Tensor) -> Tensor:
+    """How far the means of the two halves of the last axis are apart."""
+    half = index.shape[-1] // 2
+    return (index[..., :half].mean(-1) - index[..., half:].mean(-1)).abs()
+
+
+def _dealt(index: Tensor, draws: int, seed: int) -> Tensor:
+    """The kernels in `draws` random orders, (draws, maps)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([index[torch.randperm(len(index), generator=generator)]
+                        for _ in range(draws)])
 
 
 def named(net: Loaded | Trainer, layer: str) -> nn.Module:
@@ -149,20 +163,25 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
                 batch_size: int = 128) -> dict[int, list[Patch]]:
     """For each unit (map) of a layer, the images that excite it most, strongest first.
 
-    At most one place of an image counts. images: (N, S, S, 3) uint8. Raises UserError.
+    At most one place of an image counts. images: (N, S, S, 3) uint8. units: their numbers; or how
+    many to take of those whose answers vary most from image to image, without those that answer
+    to none. Raises UserError.
     """
     seen = field(net.model, layer)  # no such layer: told before the work begins
-    units, count = list(units), min(count, len(images))
-    best, places = [], []
+    best, places, count = [], [], min(count, len(images))
     for index in torch.arange(len(images)).split(batch_size):  # maps of all images are too many
         found = responses(net, images[index.numpy()], layer, batch_size)
-        check_units(units, layer, found.shape[1])
-        value, place = found[:, units].flatten(2).max(2)
+        if not isinstance(units, int):
+            units = list(units)
+            check_units(units, layer, found.shape[1])
+        value, place = found.flatten(2).max(2)
         best.append(value)
         places.append(place)
         side = found.shape[-1]
-    value, order = torch.cat(best).topk(count, 0)
-    place = torch.cat(places).gather(0, order)
+    best, places = torch.cat(best), torch.cat(places)
+    units = liveliest(best, units) if isinstance(units, int) else units
+    value, order = best[:, units].topk(count, 0)
+    place = places[:, units].gather(0, order)
     result = {}
     for column, unit in enumerate(units):
         result[unit] = []
@@ -173,6 +192,17 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
                                       seen.box(i, j, net.augment.size),
                                       centre(net, images, [index])[0]))
     return result
+
+
+def liveliest(strongest: Tensor, count: int) -> list[int]:
+    """The `count` units whose strongest responses vary most from image to image, after the ReLU;
+    fewer, if the others answer to no image.
+
+    strongest: (images, units).
+    """
+    positive = strongest.relu()
+    order = positive.std(0, correction=0).argsort(descending=True, stable=True)
+    return [unit for unit in order.tolist() if positive[:, unit].any()][:count]
 
 
 def centre(net: Loaded | Trainer, images, index) -> np.ndarray:

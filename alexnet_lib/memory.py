@@ -43,13 +43,19 @@ def fitted(step: Callable[[], object]) -> bool:
     """Whether there was memory enough for it. Nothing of a failed step is kept alive."""
     try:
         step()
-    except MemoryError:
-        return False
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's has no type of its own
-        if not any(words in str(error) for words in ("out of memory", "can't allocate memory")):
+    except (MemoryError, RuntimeError) as error:
+        if not too_little(error):
             raise
         return False
     return True
+
+
+def too_little(error: Exception) -> bool:
+    """Whether the error says that there was not enough memory."""
+    # torch.OutOfMemoryError is a RuntimeError; the CPU's has no type of its own.
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory",
+                                          "Storage size calculation overflowed"))
 
 
 def _glibc() -> ctypes.CDLL | None:

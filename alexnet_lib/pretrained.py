@@ -14,7 +14,7 @@ from torch import nn
 from alexnet_lib.augment import Augment
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.devices import pick_device, pick_precision
-from alexnet_lib.errors import UserError
+from alexnet_lib.errors import UserError, disk_cure
 from alexnet_lib.weights import Loaded
 
 SIZE, STORED = 224, 256
@@ -48,8 +48,9 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
         net.load_state_dict(weights.get_state_dict(
             progress=True, check_hash=True, weights_only=True))
     except (URLError, OSError) as error:
-        raise UserError(f"cannot download torchvision's weights ({error}): try again with a "
-                        f"network, or put {weights.url} into {_folder()}") from None
+        cure = disk_cure(error, f"try again with a network, or put {weights.url} into "
+                         f"{_folder()}", "TORCH_HOME")
+        raise UserError(f"cannot download torchvision's weights ({error}): {cure}") from None
     except RuntimeError as error:
         raise UserError(f"torchvision's weights are damaged ({error}): delete them from "
                         f"{_folder()} and try again") from None

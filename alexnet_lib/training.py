@@ -30,6 +30,7 @@ from alexnet_lib.checkpoints import (
     CHECKPOINT,
     FORMAT,
     STATISTICS,
+    kept_choices,
     part,
     read_checkpoint,
     write_atomically,
@@ -182,8 +183,9 @@ class Trainer:
 
     def _diverged(self, what: str) -> Diverged:
         saved = self.path and self.path.exists()
-        return Diverged(f"{what}, rate {current_rate(self.optimizer):g}: try a lower --lr"
-                        + (f"; last good checkpoint: {self.path}" if saved else ""))
+        return Diverged(f"{what}, rate {current_rate(self.optimizer):g}: begin again with a lower "
+                        "--lr" + (" and another --out; last good checkpoint, for --start: "
+                                  f"{self.path}" if saved else ""))
 
     @property
     def finished(self) -> bool:
@@ -239,8 +241,12 @@ class Trainer:
             "lr": [group["lr"] for group in self.optimizer.param_groups],
         }
         write_checkpoint(self.path, tensors, meta)
-        record = {"provenance": provenance(self), "losses": self.losses}
-        record |= {key: meta[key] for key in ("config", "fingerprint", "history")}
+        self._write_history()
+
+    def _write_history(self) -> None:
+        record = {"provenance": provenance(self), "losses": self.losses,
+                  "config": dataclasses.asdict(self.config),
+                  "fingerprint": self.dataset.fingerprint, "history": self.history}
         write_atomically(self.path.with_name("history.json"),
                          lambda p: p.write_text(json.dumps(record) + "\n"))
 
@@ -263,6 +269,8 @@ class Trainer:
         self.history = meta["history"]
         self.losses, self.mistakes = (tensors[f"run.{name}"].tolist()
                                       for name in ("losses", "mistakes"))
+        if not self.group.rank:
+            self._write_history()  # a kill may have come between the two files
 
     def _check_same_run(self, meta: dict) -> None:
         if meta["fingerprint"] != self.dataset.fingerprint:
@@ -316,6 +324,9 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
     with group.first():
         prepare_out(config.out, resume)
+    if resume and config.precision == "auto":  # it went by the machine, which may be another now
+        before = kept_choices(config.out).get("precision", "auto")
+        config = dataclasses.replace(config, precision=before)
     run = Trainer(config, dataset, progress, group)
     if resume:
         run.restore()

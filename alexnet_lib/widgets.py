@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from alexnet_lib.plots import as_html
 
 
-def explore(draw: Callable[..., Figure], text: str = "The figure",
+def explore(draw: Callable[..., Figure], text: str,
             most: dict[str, Callable[..., int]] | None = None, **controls) -> ipywidgets.VBox:
     """A picture with a control for each of its arguments, drawn again when one is moved.
 

@@ -15,16 +15,20 @@ from PIL import Image
 from alexnet_lib import cli, course, datasets
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import CHECKPOINT
-from alexnet_lib.config import TrainConfig
+from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.dashboard import Dashboard
 from alexnet_lib.datasets import shapes
+from alexnet_lib.devices import pick_precision
 from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
-from alexnet_lib.evaluation import probabilities, read_predictions, scores
-from alexnet_lib.layers import LocalResponseNorm
+from alexnet_lib.evaluation import evaluate, probabilities, read_predictions, scores
+from alexnet_lib.features import responses
+from alexnet_lib.layers import Dropout, GroupedLinear, LocalResponseNorm, SpatialResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.optim import schedule
+from alexnet_lib.optim import PaperSGD, schedule
+from alexnet_lib.parallel import Column, run_processes
 from alexnet_lib.training import train
-from alexnet_lib.weights import export, load_features, load_model
+from alexnet_lib.weights import export, load_features, load_model, take_weights
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
         "device": "cpu", "precision": "fp32"}
@@ -36,6 +40,14 @@ def run(capsys, *args):
         cli.main([str(arg) for arg in args])
     captured = capsys.readouterr()
     return stop.value.code, captured.out, captured.err
+
+
+def tiny(**choices):
+    return AlexNet(2, input_size=36, width=0.03, **choices)
+
+
+def drawn():
+    return datasets.load("shapes", 40, counts={"train": 4, "val": 4})
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +128,44 @@ def test_filters_draws_what_a_net_has_learned(capsys, trained, tmp_path):
         assert line == str(tmp_path / "new" / f"{name}.png")
         with Image.open(line) as picture:
             assert np.asarray(picture.convert("L")).std() > 10  # something is drawn
+
+
+def test_filters_draws_the_kernels_without_data(capsys, tmp_path, monkeypatch, trained):
+    def offline(name, *args, **kwargs):
+        raise UserError(f"could not download {name}: no network")
+    monkeypatch.setattr(datasets, "load", offline)
+    shipped = course.ROOT / "data" / "weights" / "imagenette-features.safetensors"
+    code, out, err = run(capsys, "filters", "--checkpoint", shipped, "--out", tmp_path / "new")
+    kernels = tmp_path / "new" / "kernels.png"
+    assert code == 2 and out == "" and "Traceback" not in err
+    told = err.strip().splitlines()[-1]
+    assert f"{kernels} is written" in told and told.endswith("--data shapes")
+    with Image.open(kernels) as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_filters_chooses_maps_that_answer(capsys, trained, photos, tmp_path, monkeypatch):
+    from alexnet_lib import features
+    from alexnet_lib.plots import features as figures
+    asked, draw, look = [], figures.patches, features.responses
+    monkeypatch.setattr(figures, "patches", lambda *args: asked.append(args[0]) or draw(*args))
+
+    def of_some(net, images, layer, *args):
+        found = look(net, images, layer, *args).abs() + 1e-3
+        found[:, 2:] = -1  # all but two maps are silent
+        found[:, 1] *= 100
+        return found
+    monkeypatch.setattr(features, "responses", of_some)
+    command = ["filters", "--checkpoint", trained, "--out", tmp_path, "--layer", "conv2"]
+    code, said, err = run(capsys, *command)
+    assert code == 0 and len(said.split()) == 3, err
+    assert "the other maps of conv2 answer to none" in err
+    code, _, err = run(capsys, *command, "--unit", 3, "--unit", 0, "--unit", 3)
+    assert code == 0, err
+    assert [list(found) for found in asked] == [[1, 0], [3, 0]]
+    monkeypatch.setattr(features, "responses", lambda *args: of_some(*args) * 0)
+    code, said, err = run(capsys, *command)
+    assert code == 2 and said == "" and "no map of conv2 answers to any" in err
 
 
 def test_filters_of_the_convolutions_alone(capsys, trained, photos, tmp_path):
@@ -238,6 +288,8 @@ BAD = {
     "not a number": (lambda t, c, p: ["train", "--out", t / "o", "--epochs", "many"],
                      "not a valid integer"),
     "no output folder": (lambda t, c, p: ["train"], "Missing option '--out'"),
+    "a net for no memory": (lambda t, c, p: ["info", "--input-size", 200_000], "not enough memory"),
+    "a seed too large": (lambda t, c, p: ["train", "--out", t / "o", "--seed", 2**64], "2**63"),
     "check unknown data": (lambda t, c, p: ["data", "check", "mnist"], "unknown data"),
 }
 
@@ -288,6 +340,19 @@ BAD |= {
     "filters on an empty folder": (lambda t, c, p: [
         "filters", "--checkpoint", c, "--out", t / "f", "--data", make(t / "e", "empty")],
         "no class folders"),
+    "filters of no such map": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--layer", "conv1", "--unit", 99],
+        "there is no 99"),
+    "filters of a map below 0": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--unit", -1], "there is no -1"),
+    "filters of a map by name": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--unit", "cat"], "not a valid integer"),
+    "filters of no maps": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--units", 0], "not in the range"),
+    "filters on unknown data": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--data", "mnist"], "unknown data"),
+    "filters of no such split": (lambda t, c, p: [
+        "filters", "--checkpoint", c, "--out", t / "f", "--split", "dev"], "no split 'dev'"),
     "filters nowhere": (lambda t, c, p: ["filters", "--checkpoint", c, "--out", f"{c}/f"],
                         "cannot write"),
     "doctor on unknown data": (lambda t, c, p: ["doctor", "--data", "mnist"], "unknown data"),
@@ -334,6 +399,32 @@ BAD |= {
     "no schedule": (lambda t, c, p: lambda: schedule("cosine", 3), "unknown schedule"),
     "train nothing": (lambda t, c, p: lambda: train(TrainConfig(epochs=0)), "epochs must be"),
     "record of nothing": (lambda t, c, p: lambda: course.recorded("no"), "no recorded result"),
+    "a rate below 0": (lambda t, c, p: lambda: PaperSGD([torch.zeros(1)], -1.0),
+                       "not be negative"),
+    "an image of another size": (lambda t, c, p: lambda: tiny()(torch.zeros(1, 3, 9, 9)),
+                                 "the net takes (batch, 3, 36, 36)"),
+    "a norm over an even square": (lambda t, c, p: lambda: SpatialResponseNorm(4), "must be odd"),
+    "drop all": (lambda t, c, p: lambda: Dropout(1.0), "p must be in [0, 1)"),
+    "groups that do not divide": (lambda t, c, p: lambda: GroupedLinear(3, 4, groups=2),
+                                  "must divide"),
+    "no such precision": (lambda t, c, p: lambda: pick_precision("fp8", "cpu"),
+                          "unknown precision"),
+    "views of other images": (lambda t, c, p: lambda: Augment(8, np.zeros((9, 9, 3))).view(
+        np.zeros((1, 7, 7, 3), np.uint8), torch.tensor([0]), 0), "the net was made for images"),
+    "evaluate no split": (lambda t, c, p: lambda: evaluate(load_model(c), drawn(), "dev"),
+                          "no split 'dev'"),
+    "evaluate other classes": (lambda t, c, p: lambda: evaluate(load_model(c), drawn()),
+                               "knows 2 classes, shapes has 10"),
+    "check no folder": (lambda t, c, p: lambda: datasets.check(f"folder:{t / 'no'}", 32), "no"),
+    "no such layer": (lambda t, c, p: lambda: responses(
+        load_model(c), drawn().splits["val"].images, "conv9"), "no layer 'conv9'"),
+    "no such column": (lambda t, c, p: lambda: Column(tiny(), 2), "no column 2"),
+    "a column of one": (lambda t, c, p: lambda: Column(tiny(columns=1), 0), "two columns"),
+    "no processes": (lambda t, c, p: lambda: run_processes(0, print), "1 or more, not 0"),
+    "other weights": (lambda t, c, p: lambda: take_weights(
+        tiny(), resolve(TrainConfig(start=str(c), variant="2012")), ("a",)), "does not fit"),
+    "a dashboard of nothing": (lambda t, c, p: lambda: Dashboard(TrainConfig(data="mnist")),
+                               "unknown data"),
 }
 
 

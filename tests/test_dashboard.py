@@ -212,9 +212,9 @@ def test_after_a_rate_that_was_too_high_it_begins_anew(data, undisturbed):
     board = Dashboard(CONFIG, data)
     board.fields["lr"].value = 10.0
     board.fields["epochs"].value = 100
-    with pytest.raises(UserError, match="the loss is .* rate 10: try a lower rate$"):
+    with pytest.raises(UserError, match="the loss is .* rate 10: begin again with a lower rate$"):
         board.wait()
-    assert board.status.value.endswith("try a lower rate")
+    assert board.status.value.endswith("begin again with a lower rate")
     assert not any(field.disabled for field in board.fields.values())
     assert board.start.description == "Train" and not board.start.disabled
     board.fields["lr"].value, board.fields["epochs"].value = CONFIG.lr, CONFIG.epochs

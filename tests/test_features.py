@@ -48,6 +48,24 @@ def test_columns_that_share_the_colours_or_not():
     assert features.column_difference(mixed)[0] == 0
 
 
+def test_how_often_a_random_deal_is_as_far_apart():
+    apart = torch.cat([torch.zeros(4), torch.ones(4)])
+    assert features.dealt_as_far(apart) == pytest.approx(2 / 70, abs=0.01)  # of 8 choose 4 deals
+    assert features.dealt_as_far(torch.tensor([0.0, 1.0]).repeat(4)) == 1  # none is nearer
+    assert features.dealt_as_far(apart) == features.dealt_as_far(1 - apart.flip(0))
+
+
+def test_no_recorded_run_parts_the_colours():
+    """As notebook 12 says."""
+    runs = course.runs("C14", "imagenette")["the columns"]
+    assert len(runs) == 5
+    for run in runs:
+        index = torch.tensor(run["colour"]["selectivity"])
+        assert features.dealt_as_far(index) > 0.05
+        for half in index.chunk(2):  # grey and colour in both columns
+            assert half.min() < 0.2 and half.max() > 0.8
+
+
 def test_responses_are_those_of_the_layer(net, data):
     images = data.splits["val"].images
     x = net.augment.view(images, range(10))
@@ -164,6 +182,16 @@ def test_top_patches_by_brute_force(net, data):
     assert len(features.top_patches(net, images[:2], "conv1", [0])[0]) == 2
 
 
+def test_units_are_chosen_that_vary_and_answer(net, data):
+    strongest = torch.tensor([[5.0, -1, 1, 0], [5, -3, 9, 0], [5, -2, 4, 2]])
+    assert features.liveliest(strongest, 4) == [2, 3, 0]
+    assert features.liveliest(strongest, 1) == [2]
+    images = data.splits["val"].images
+    answers = features.responses(net, images, "conv3").relu().amax((2, 3))
+    assert list(features.top_patches(net, images, "conv3", 3, count=2)) == (
+        answers.std(0).topk(3).indices.tolist())  # as notebook 12 chooses them
+
+
 @pytest.mark.parametrize("layer, units, told", [
     ("conv1", [99], "conv1 has 10 maps, 0 to 9: there is no 99"),
     ("pool1", [99], "pool1 has 10 maps, 0 to 9: there is no 99"),
@@ -272,6 +300,8 @@ def test_a_figure_of_patches_frames_what_the_unit_sees(net, data, picture):
         assert frame.get_xy() == (left - 0.5, top - 0.5)
         assert (frame.get_width(), frame.get_height()) == (right - left, bottom - top)
         assert not line[1].patches
+    mute = {2: [dataclasses.replace(patch, response=0.0) for patch in found[0]]}
+    assert figures.patches(mute, "conv2").axes[0].texts[0].get_text() == "map 2\n(silent)"
 
 
 def test_figures_of_fields_answers_and_likeness(picture):
@@ -291,6 +321,27 @@ def test_figures_of_fields_answers_and_likeness(picture):
         assert len(axes.collections) == 2
         assert axes.get_xlabel() and axes.get_ylabel()
     assert [t.get_text() for t in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
+
+
+def test_no_class_is_left_out_of_a_plane(picture):
+    classes = [f"class {k}" for k in range(25)]
+    axes, = figures.planes({"features": np.eye(25, 2)}, range(25), classes).axes
+    looks = {(tuple(dots.get_facecolor()[0]), dots.get_paths()[0].vertices.tobytes())
+             for dots in axes.collections}
+    assert len(axes.collections) == len(looks) == 25
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == classes
+
+
+def test_the_kernels_colours_are_dots_run_by_run(picture):
+    runs = {seed: np.linspace(0, 1, 24) for seed in (0, 3)}
+    figure = figures.colours_by_run(runs, {0: 0.62, 3: 0.048})
+    axes, = figure.axes
+    dots = [line for line in axes.lines if len(line.get_xdata()) == 12]
+    assert len(dots) == 4 and max(dots[0].get_ydata()) < 50 < min(dots[1].get_ydata())
+    assert not np.intersect1d(dots[0].get_xdata(), dots[1].get_xdata()).size
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "seed 0\n62 % of deals\nas far apart", "seed 3\n5 % of deals\nas far apart"]
+    assert "kernel" in axes.get_ylabel() and len(figure.legends[0].get_texts()) == 3
 
 
 # Widgets.

@@ -10,6 +10,7 @@ from alexnet_lib.experiments import claim, claims
 from alexnet_lib.plots import BLUE, source
 
 ROWS = json.loads((course.ROOT / "data" / "source" / "differences.json").read_text())["differences"]
+RUNS = json.loads((course.ROOT / "data" / "source" / "lab-notes.json").read_text())["runs"]
 NOTEBOOK = course.ROOT / "notebooks" / "13-the-paper-and-the-2012-source.ipynb"
 PLANS = {"restarted": {"rates": [1, 0.1, 1], "noise": [True, False, True]},
          "lowered once": {"rates": [1, 0.1, 0.1], "noise": [True, True, False]}}
@@ -42,7 +43,7 @@ def test_evidence_of_ours_is_a_claim_that_changes_that_difference_alone():
 
 def test_the_overview_marks_each_difference_once():
     crosses = [row for row in ROWS if row["evidence"] == "none"]
-    assert len(crosses) == len(ROWS) / 2  # as the notebook's summary says
+    assert len(crosses) == 10  # as the notebook's summary says
     figure = source.overview(ROWS, {"S04"})
     marks = [line for line in figure.axes[0].lines if len(line.get_xdata())]
     assert len(marks) == len(ROWS)
@@ -51,6 +52,36 @@ def test_the_overview_marks_each_difference_once():
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "no measurement that we know of" in labels and len(labels) == len(source.EVIDENCE)
     assert {row["evidence"] for row in ROWS} | {"planned"} == set(source.EVIDENCE)
+
+
+def words_of(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_every_run_of_the_notes_has_a_card():
+    for run in RUNS:
+        told = " ".join(" ".join(words_of(source.run_card(run, RUNS))).split())
+        assert all(run[key] in told for key in ("run", "change", "where"))
+        assert run.get("words", "") in told
+        plt.close("all")
+
+
+@pytest.mark.parametrize("name, told", [
+    ("145", ["40.66 % top-1, 18.21 % top-5 error", "the same run",
+             "the 50,000 validation images of 2012, ten views"]),
+    ("148", ["42.03 % top-1, 19.36 % top-5 error", "+1.37 points of top-1 error"]),
+    ("145-half", ["the 150,000 test images of 2010, ten views", "+1.70 points of top-1 error"]),
+    ("145 restarted", ["−0.41 points of top-1 error", "after the paper's net"]),
+    ("167, centre", ["the 50,000 validation images of 2012, one view", "not logged by one view"]),
+    ("127", ["“significantly worse”, killed at epoch 36", "before the paper's net"])])
+def test_the_card_of_a_run(name, told):
+    run = next(run for run in RUNS if run["run"] == name)
+    assert [words for words in told if words not in words_of(source.run_card(run, RUNS))] == []
+
+
+def test_the_card_of_a_difference():
+    words = words_of(source.card(ROWS[0]))
+    assert words[0] == "1 · LRN: strength" and "layer.py:1183" in words
 
 
 def test_every_repeat_of_the_notes_stands_in_the_notebook():

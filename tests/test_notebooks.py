@@ -22,6 +22,7 @@ from alexnet_lib import course
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
 IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
+LEVELS = {"easy": 0, "medium": 1, "hard": 2, "harder": 2}  # of exercises
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # A path on somebody's machine: no word or dot before it, so that web addresses pass. Everybody's
 # Google Drive is at the same place in Colab.
@@ -205,6 +206,17 @@ def data_of_choice(notebook, number):
             yield f"{cell.id} takes shapes whatever is chosen: say course.data"
 
 
+def rising(notebook, number):
+    """No exercise is easier than the one before it; the capstone follows the parts of the net."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    labels = re.findall(r"^\*\*Exercise \S+\*\* \(\d+ minutes?, (\w+)\)", text, flags=re.MULTILINE)
+    count = sum("course.check(" in cell.source for cell in code_cells(notebook))
+    if len(labels) != count or set(labels) - set(LEVELS):
+        yield f"of {count} exercises {labels} have minutes and one of {', '.join(LEVELS)}"
+    elif number != "14" and labels != sorted(labels, key=LEVELS.get):
+        yield f"the exercises are {', '.join(labels)}: the easy ones come first"
+
+
 def no_habits(notebook, number):
     """No trailing semicolon, no clear_output: nbval cannot compare what they leave."""
     for cell in code_cells(notebook):
@@ -216,7 +228,7 @@ def no_habits(notebook, number):
 
 RULES = [head, badge, setup_cell, tail, exercise_count, prediction, short_cells,
          one_run_in_order, clean_outputs, no_machine_paths, names_as_ids, compared,
-         figures_in_words, figures_in_metadata, data_of_choice, no_habits]
+         figures_in_words, figures_in_metadata, data_of_choice, rising, no_habits]
 
 
 def faults(rule, notebook, file):
@@ -264,7 +276,9 @@ def good():
 **Paper** Section 3.
 
 **Time** 2 min on a 2-core CPU."""
-    stubs = [cell for k in (1, 2, 3) for cell in (
+    stubs = [cell for k, level in enumerate(("easy", "medium", "harder"), 1) for cell in (
+        new_markdown_cell(f"**Exercise 07-{k}** (5 minutes, {level}). Find x.",
+                          id=f"07-ex-{k}-text"),
         new_code_cell(f"x = ...\n\ncourse.check('07-{k}', x)", id=f"07-ex-{k}"),
         new_markdown_cell("<details></details>", id=f"07-sol-{k}"))]
     notebook = new_notebook(cells=[
@@ -352,6 +366,9 @@ SPOILERS = [
     (figures_in_metadata, lambda nb: cell(nb, "curve").outputs[0].update(metadata={})),
     (data_of_choice, put("curve", source='data = datasets.load("shapes", 64)')),
     (data_of_choice, put("curve", source='TrainConfig(data="shapes", epochs=2)')),
+    (rising, swap("ex-3-text", "harder", "easy")),
+    (rising, swap("ex-2-text", "medium", "middling")),
+    (rising, swap("ex-2-text", " (5 minutes, medium)", "")),
     (no_habits, put("curve", source="plt.plot(x);")),
     (no_habits, put("curve", source="clear_output()")),
 ]

@@ -1,5 +1,6 @@
 """torchvision's AlexNet through our evaluation, against torchvision's own way."""
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -60,7 +61,9 @@ def test_classes_that_imagenet_has_not(delivered):
 
 
 @pytest.mark.parametrize("error, word", [
-    (OSError("no route"), "try again with a network"), (RuntimeError("invalid hash"), "damaged")])
+    (OSError("no route"), "try again with a network"), (RuntimeError("invalid hash"), "damaged"),
+    (OSError(errno.ENOSPC, "full"), "make room, or set TORCH_HOME"),
+    (PermissionError(errno.EACCES, "denied"), "writable, or set TORCH_HOME")])
 def test_a_download_that_fails_is_told(monkeypatch, error, word):
     def fail(*args, **kwargs):
         raise error

@@ -331,6 +331,25 @@ def test_altered_labels_are_found_by_check(folder):
         datasets.check(f"folder:{folder}", 24, root=folder.parent / "root", progress=False)
 
 
+def altered_mean(place):
+    mean = np.load(place / "mean.npy")
+    mean[3, 4, 1] += 1
+    np.save(place / "mean.npy", mean)
+
+
+def altered_colours(place):
+    meta = json.loads((place / "meta.json").read_text())
+    meta["colour_vectors"][1][0] *= -1
+    (place / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize("alter", [altered_mean, altered_colours])
+def test_altered_statistics_are_found_by_check(folder, alter):
+    alter(packed(folder))
+    with pytest.raises(UserError, match="mean image or the colours .* were altered: delete it"):
+        datasets.check(f"folder:{folder}", 24, root=folder.parent / "root", progress=False)
+
+
 @pytest.mark.parametrize("spoil", [
     lambda place: os.truncate(place / "train.npy", 999),
     lambda place: (place / "val.npy").unlink(),

@@ -169,7 +169,8 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
     with pytest.raises(Diverged, match="after step 2, .*last good checkpoint: .*last.safetensors"):
         run.save()
     run.train_step()
-    with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: try a lower --lr; "
+    with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: begin again "
+                                       "with a lower --lr and another --out; "
                                        "last good checkpoint: "):
         run.save()
     assert run.path.read_bytes() == good

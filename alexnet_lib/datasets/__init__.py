@@ -49,6 +49,16 @@ class Split:
         index = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         return Split(self.images[index], self.labels[index])
 
+    def of_each(self, count: int, classes: int | None = None) -> "Split":
+        """The first image of each class, then the second of each, up to `count`.
+
+        A class that has fewer gives those it has; of the first `classes` classes alone, if given.
+        """
+        there = np.unique(self.labels)[:classes]
+        firsts = [np.flatnonzero(self.labels == k)[:count] for k in there]
+        index = [mine[i] for i in range(count) for mine in firsts if i < len(mine)]
+        return Split(self.images[index], self.labels[index])
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -71,6 +81,11 @@ class Dataset:
     def size(self) -> int:
         """Side of the stored images in pixels."""
         return self.splits["train"].images.shape[1]
+
+    @property
+    def held_out(self) -> Split:
+        """The test split, or "val" where there is none, as of a flat folder of one's own."""
+        return self.splits["test" if "test" in self.splits else "val"]
 
 
 def load(name: str, size: int | None = None, *, root: str | Path | None = None, seed: int = 0,

@@ -1,7 +1,6 @@
 """Which images there are: files, labels, splits and class names of each source of photographs."""
 
 import contextlib
-import errno
 import os
 import tarfile
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_lib.errors import UserError
+from alexnet_lib.errors import UserError, disk_cure
 
 from .images import SUFFIXES
 
@@ -26,8 +25,6 @@ IMAGENET_ARCHIVES = {"devkit": "ILSVRC2012_devkit_t12.tar.gz", "train": "ILSVRC2
                      "val": "ILSVRC2012_img_val.tar"}
 SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
                  "test": "test"}
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,7 @@ def _why_no_imagenet(home: Path, name: str, there: bool, error: Exception) -> st
     part = name if (home / "meta.bin").exists() else "devkit"  # it is made of the devkit
     archive = home / IMAGENET_ARCHIVES[part]
     if getattr(error, "errno", None):
-        return f"could not unpack {archive} ({error}): {_cure(error, 'try again')}"
+        return f"could not unpack {archive} ({error}): {disk_cure(error, 'try again')}"
     if there and part == name:
         return _in_part(home, name)
     if archive.exists():
@@ -237,16 +234,6 @@ def downloading(name: str, allowed: bool):
         yield
     except (OSError, RuntimeError, EOFError, tarfile.TarError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
-        cure = _cure(error, "check the network and try again, or use --data shapes, which needs "
-                            "none")
+        cure = disk_cure(error, "check the network and try again, or use --data shapes, which "
+                                "needs none")
         raise UserError(f"could not download {name} ({reason}): {cure}") from None
-
-
-def _cure(error: Exception, other: str) -> str:
-    """What helps against an error of the disk; against any other, `other`."""
-    number = getattr(error, "errno", None)
-    if number in DISK_FULL:
-        return "make room, or set ALEXNET_DATA_ROOT to a larger disk, and try again"
-    if number in NOT_WRITABLE:
-        return "make the folder writable, or set ALEXNET_DATA_ROOT to one that is"
-    return other

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_lib.errors import UserError
+from alexnet_lib.errors import DISK_FULL, UserError
 
 from .images import BrokenImage, prepare_image
 from .listing import Listing
@@ -133,7 +133,7 @@ def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
 
 def check_store(folder: Path, progress: bool = True) -> int:
     """Compare every chunk with its checksum; the number of images. Raises UserError."""
-    meta, _, splits = read_store(folder)
+    meta, mean, splits = read_store(folder)
     for name, (images, _) in splits.items():
         starts = range(0, len(images), CHUNK)
         for at, expected in zip(tqdm(starts, f"check {name}", disable=not progress),
@@ -147,6 +147,13 @@ def check_store(folder: Path, progress: bool = True) -> int:
                    meta["classes"]) != meta["fingerprint"]:
         raise UserError(f"labels or class names of the packed store {folder} were altered: "
                         "delete it, and it is made again")
+    train = splits["train"][0]
+    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
+    found = statistics(train[at:at + CHUNK] for at in starts)
+    kept = mean, meta["colour_values"], meta["colour_vectors"]
+    if not all(np.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(found, kept, strict=True)):
+        raise UserError(f"the mean image or the colours of the packed store {folder} were "
+                        "altered: delete it, and it is made again")
     return sum(meta["images"].values())
 
 
@@ -211,6 +218,7 @@ def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[li
     done = {row["at"]: row for row in _notes(progress)} if file.exists() else {}
     shape = (len(paths), size, size, 3)
     images = np.lib.format.open_memmap(file, "r+" if done else "w+", np.uint8, shape)
+    _reserve(file)
 
     def prepare(i: int) -> str | None:
         try:
@@ -232,6 +240,20 @@ def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[li
     return sorted(broken), [broken[i] for i in sorted(broken)]
 
 
+def _reserve(file: Path) -> None:
+    """Take the file's room on the disk now: where it is full, writing to a map kills the process.
+
+    Raises OSError, if there is not enough.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(file, "r+b") as opened:
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+        except OSError as error:
+            if error.errno in DISK_FULL:  # any other: a file system that cannot promise room
+                raise
+
+
 def _notes(file: Path) -> list[dict]:
     """The lines of a progress file, up to one that a kill cut short, which is removed."""
     lines = file.read_text().split("\n") if file.exists() else [""]
@@ -247,6 +269,7 @@ def _without(file: Path, kept: np.ndarray) -> np.ndarray:
         return images
     whole = file.with_suffix(".kept.npy")
     fewer = np.lib.format.open_memmap(whole, "w+", np.uint8, (len(kept), *images.shape[1:]))
+    _reserve(whole)
     for to, i in enumerate(kept):
         fewer[to] = images[i]
     fewer.flush()

@@ -5,7 +5,30 @@ import numpy as np
 from alexnet_lib.exercises import exercise, expect, number
 
 
-@exercise("01-1", "An answer counts as right when its label is among the k highest scores.")
+@exercise("01-1", "Draw the picture, scaled to the shorter side, and shade the central square.")
+def kept(answer):
+    expect(abs(number(answer(300, 300)) - 1) < 0.005, "Of a square, all is kept: 1.")
+    wide = number(answer(500, 375))
+    expect(abs(wide - 0.25) > 0.005, "0.25 of a picture of 500 x 375 is lost; what is kept?")
+    expect(abs(wide - 0.75) < 0.005, "Of 500 x 375, three quarters are kept.")
+    expect(abs(number(answer(375, 500)) - 0.75) < 0.005,
+           "A tall picture loses as much as a wide one: ask which side is shorter.")
+    expect(abs(number(answer(1000, 400)) - 0.4) < 0.005, "Of 1000 x 400, two fifths are kept.")
+    return "Scaling takes nothing away; only the shape of the picture decides."
+
+
+@exercise("01-2", "Count the numbers in one image, then the bytes of each number.")
+def gigabytes(answer):
+    expect(abs(number(answer(1000, 1000, 1)) - 3) < 1e-6,
+           "1000 images of 1000 x 1000, one byte for each of three colours: 3 GB of 10**9 bytes.")
+    expect(abs(number(answer(1_200_000, 256, 1)) - 235.9296) < 1e-3,
+           "1.2 million images of 256 x 256 in bytes: 235.9 GB.")
+    expect(abs(number(answer(1_200_000, 256, 4)) - 943.7184) < 1e-3,
+           "In numbers of four bytes it is four times as much.")
+    return "So a byte per value it is, until the very minibatch is made."
+
+
+@exercise("01-3", "An answer counts as right when its label is among the k highest scores.")
 def topk_error(answer):
     scores = np.array([[5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [5, 0, 4, 1, 3, 2]], float)
     labels = np.array([0, 1, 4])
@@ -23,29 +46,6 @@ def topk_error(answer):
     expect(abs(error(1, scores - 3.6) - 2 / 3) < 1e-6,
            "Scores may be negative: only their order counts.")
     return "Top-5 never exceeds top-1: what is first is also among the first five."
-
-
-@exercise("01-2", "Draw the picture, scaled to the shorter side, and shade the central square.")
-def kept(answer):
-    expect(abs(number(answer(300, 300)) - 1) < 0.005, "Of a square, all is kept: 1.")
-    wide = number(answer(500, 375))
-    expect(abs(wide - 0.25) > 0.005, "0.25 of a picture of 500 x 375 is lost; what is kept?")
-    expect(abs(wide - 0.75) < 0.005, "Of 500 x 375, three quarters are kept.")
-    expect(abs(number(answer(375, 500)) - 0.75) < 0.005,
-           "A tall picture loses as much as a wide one: ask which side is shorter.")
-    expect(abs(number(answer(1000, 400)) - 0.4) < 0.005, "Of 1000 x 400, two fifths are kept.")
-    return "Scaling takes nothing away; only the shape of the picture decides."
-
-
-@exercise("01-3", "Count the numbers in one image, then the bytes of each number.")
-def gigabytes(answer):
-    expect(abs(number(answer(1000, 1000, 1)) - 3) < 1e-6,
-           "1000 images of 1000 x 1000, one byte for each of three colours: 3 GB of 10**9 bytes.")
-    expect(abs(number(answer(1_200_000, 256, 1)) - 235.9296) < 1e-3,
-           "1.2 million images of 256 x 256 in bytes: 235.9 GB.")
-    expect(abs(number(answer(1_200_000, 256, 4)) - 943.7184) < 1e-3,
-           "In numbers of four bytes it is four times as much.")
-    return "So a byte per value it is, until the very minibatch is made."
 
 
 @exercise("01-4", "Take the mean colour away first; then np.cov or a matrix product; then eigh.")

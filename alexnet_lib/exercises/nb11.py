@@ -20,7 +20,53 @@ def _numbers(answer, count: int, what: str) -> list[float]:
     return [number(value) for value in values]
 
 
-@exercise("11-1", "Count, for each image, the classes that are not less probable than the right "
+@exercise("11-1", "Two standard errors are to be d: solve 2 sqrt(p (1 - p) / n) = d for n.")
+def images_needed(answer):
+    value = number(answer(0.2, 0.08))
+    expect(abs(value - 25) > 1.5, "That is for one standard error; two are to be below d.")
+    expect(abs(value - 100) <= 1, "20 % error, to 8 points: 100 images, as in the text.")
+    expect(abs(number(answer(0.4, 0.01)) - 9600) <= 1, "40 % error, to one point: 9600 images. "
+           "Half the interval costs four times the images.")
+    expect(abs(number(answer(0.5, 0.1)) - 100) <= 1, "50 % error, to ten points: 100 images.")
+    return "For a tenth of a point at 40 %, that is 960,000 images."
+
+
+@exercise("11-2", "Precision goes down the column, recall along the row.")
+def measures(answer):
+    fox = [[8, 2, 0], [1, 6, 3], [0, 4, 6]]
+    precision, recall, f1 = _numbers(answer(fox, 1), 3, "three numbers: precision, recall, F1")
+    expect(not (abs(precision - 0.6) < 1e-4 and abs(recall - 0.5) < 1e-4),
+           "Precision and recall are exchanged: a row holds the images of one true class.")
+    expect(abs(precision - 0.5) < 1e-4, "The fox: 12 answers name it, 6 of them rightly.")
+    expect(abs(recall - 0.6) < 1e-4, "The fox: 10 images, 6 of them found.")
+    expect(abs(f1 - 0.55) > 1e-4, "F1 is the harmonic mean, 2PR/(P + R), not the plain one.")
+    expect(abs(f1 - 6 / 11) < 1e-4, "F1 of the fox is 0.545.")
+    for never in ([[5, 0], [3, 0]], [[5, 1], [3, 0]]):
+        try:
+            found = _numbers(answer(never, 1), 3, "three numbers also for such a class")
+        except ZeroDivisionError:
+            found = [math.nan]
+        expect(found == [0, 0, 0], "A class that was never named, or never rightly: nothing to "
+               "divide by; return zeros.")
+    return "Two numbers that pull against each other, and one that is low if either is."
+
+
+@exercise("11-3", "The difference is that of the two counts; its chance comes from the images on "
+                  "which only one net errs.")
+def paired(answer):
+    difference, error = _numbers(answer(60, 40, 1000), 2, "two numbers: difference, standard error")
+    expect(abs(difference + 0.02) > 1e-6, "A less B: A errs more often here, so it is above 0.")
+    expect(abs(difference - 0.02) < 1e-6, "60 and 40 of 1000: the difference is 0.02.")
+    expect(abs(error - 0.1) > 1e-3, "Divide by all n images, not by the 100 that differ.")
+    expect(abs(error - 0.01) < 2e-4, "60 and 40 of 1000: the standard error is about "
+           "sqrt(100)/1000 = 0.01.")
+    difference, error = _numbers(answer(90, 70, 4000), 2, "two numbers")
+    expect(abs(difference - 0.005) < 1e-6, "90 and 70 of 4000: the difference is 0.005.")
+    expect(abs(error - 0.00316) < 2e-5, "90 and 70 of 4000: the standard error is 0.0032.")
+    return "The images that both nets know, or neither, say nothing about which is better."
+
+
+@exercise("11-4", "Count, for each image, the classes that are not less probable than the right "
                   "one; an error is a rank above k.")
 def top_k_error(answer):
     probs = torch.tensor([[70, 20, 6, 4], [30, 60, 8, 2], [10, 15, 70, 5], [4, 6, 30, 60],
@@ -42,38 +88,7 @@ def top_k_error(answer):
     return "A dead net fails this test, as it should."
 
 
-@exercise("11-2", "Two standard errors are to be d: solve 2 sqrt(p (1 - p) / n) = d for n.")
-def images_needed(answer):
-    value = number(answer(0.2, 0.08))
-    expect(abs(value - 25) > 1.5, "That is for one standard error; two are to be below d.")
-    expect(abs(value - 100) <= 1, "20 % error, to 8 points: 100 images, as in the text.")
-    expect(abs(number(answer(0.4, 0.01)) - 9600) <= 1, "40 % error, to one point: 9600 images. "
-           "Half the interval costs four times the images.")
-    expect(abs(number(answer(0.5, 0.1)) - 100) <= 1, "50 % error, to ten points: 100 images.")
-    return "For a tenth of a point at 40 %, that is 960,000 images."
-
-
-@exercise("11-3", "Precision goes down the column, recall along the row.")
-def measures(answer):
-    fox = [[8, 2, 0], [1, 6, 3], [0, 4, 6]]
-    precision, recall, f1 = _numbers(answer(fox, 1), 3, "three numbers: precision, recall, F1")
-    expect(not (abs(precision - 0.6) < 1e-4 and abs(recall - 0.5) < 1e-4),
-           "Precision and recall are exchanged: a row holds the images of one true class.")
-    expect(abs(precision - 0.5) < 1e-4, "The fox: 12 answers name it, 6 of them rightly.")
-    expect(abs(recall - 0.6) < 1e-4, "The fox: 10 images, 6 of them found.")
-    expect(abs(f1 - 0.55) > 1e-4, "F1 is the harmonic mean, 2PR/(P + R), not the plain one.")
-    expect(abs(f1 - 6 / 11) < 1e-4, "F1 of the fox is 0.545.")
-    for never in ([[5, 0], [3, 0]], [[5, 1], [3, 0]]):
-        try:
-            found = _numbers(answer(never, 1), 3, "three numbers also for such a class")
-        except ZeroDivisionError:
-            found = [math.nan]
-        expect(found == [0, 0, 0], "A class that was never named, or never rightly: nothing to "
-               "divide by; return zeros.")
-    return "Two numbers that pull against each other, and one that is low if either is."
-
-
-@exercise("11-4", "Sort the answers into bins by how sure they are; compare, in each, the mean of "
+@exercise("11-5", "Sort the answers into bins by how sure they are; compare, in each, the mean of "
                   "sure with the share of right; weight each gap by the answers of its bin.")
 def calibration_error(answer):
     sure = [0.3, 0.5, 0.4, 0.6, 0.5, 0.9, 0.8, 0.9, 0.99, 0.91]
@@ -89,18 +104,3 @@ def calibration_error(answer):
     expect(abs(value - 0.575) < 1e-4, "Three answers of 95 %, one of them right, and one of 55 %, "
            "which is right: with ten bins 0.575.")
     return "It is small if the net means what it says, and says nothing of how often it is right."
-
-
-@exercise("11-5", "The difference is that of the two counts; its chance comes from the images on "
-                  "which only one net errs.")
-def paired(answer):
-    difference, error = _numbers(answer(60, 40, 1000), 2, "two numbers: difference, standard error")
-    expect(abs(difference + 0.02) > 1e-6, "A less B: A errs more often here, so it is above 0.")
-    expect(abs(difference - 0.02) < 1e-6, "60 and 40 of 1000: the difference is 0.02.")
-    expect(abs(error - 0.1) > 1e-3, "Divide by all n images, not by the 100 that differ.")
-    expect(abs(error - 0.01) < 2e-4, "60 and 40 of 1000: the standard error is about "
-           "sqrt(100)/1000 = 0.01.")
-    difference, error = _numbers(answer(90, 70, 4000), 2, "two numbers")
-    expect(abs(difference - 0.005) < 1e-6, "90 and 70 of 4000: the difference is 0.005.")
-    expect(abs(error - 0.00316) < 2e-5, "90 and 70 of 4000: the standard error is 0.0032.")
-    return "The images that both nets know, or neither, say nothing about which is better."

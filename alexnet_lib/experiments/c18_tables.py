@@ -19,6 +19,9 @@ def measure(seed: int) -> dict:
     except UserError as error:
         raise UserError(f"C18 measures a net trained on ImageNet: first {TRAIN} "
                         f"({error})") from None
+    made, wanted = net.config, ("imagenet", "2012", 90)
+    if (made.data, made.variant, made.epochs) != wanted or len(net.meta["history"]) < made.epochs:
+        raise UserError(f"{path} is not what C18 measures, or not finished: {TRAIN}")
     found = evaluate(net, datasets.load("imagenet", net.config.stored_size), "val", 10,
                      progress=True)
     return {"effect": 100 * found["top1_error"], "top5": 100 * found["top5_error"],

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from alexnet_lib.plots import BLUE, CYCLE, ORANGE
 
+MARKS = "os^Dv<>P*X"
+
 
 def tiles(pictures, across: int, gap: int = 1, ground: float = 1.0) -> np.ndarray:
     """Pictures of one size in rows of `across`, with lines of `gap` pixels between them.
@@ -59,6 +61,32 @@ def kernels(weights, columns: int = 2, index=None) -> Figure:
     return figure
 
 
+def colours_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figure:
+    """Each kernel's colour as a dot, column beside column, run by run; a bar is a column's mean.
+
+    runs: by seed, (maps,), the colour selectivity, the first column's half first, 0-1. as_far: by
+    seed, the share of random deals that put the columns at least as far apart, 0-1.
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.8))
+    for at, index in enumerate(runs.values()):
+        halves = np.split(100 * np.asarray(index), 2)
+        for shift, half, colour, mark in zip((-0.19, 0.19), halves, (BLUE, ORANGE), "os",
+                                             strict=True):
+            aside = 0.22 * (0.618 * np.arange(len(half)) % 1) - 0.11  # so that no dot hides one
+            axes.plot(at + shift + aside, half, mark, color=colour, ms=5.5, alpha=0.75, mew=0)
+            axes.plot([at + shift - 0.16, at + shift + 0.16], [half.mean()] * 2, color="black",
+                      lw=2.5)
+    for colour, mark, name in ((BLUE, "o", "column 1"), (ORANGE, "s", "column 2")):
+        axes.plot([], [], mark, color=colour, ms=7, label=f"{name}, a kernel each")
+    axes.plot([], [], color="black", lw=2.5, label="mean of a column")
+    axes.set_xticks(range(len(runs)), [
+        f"seed {seed}\n{100 * as_far[seed]:.0f} % of deals\nas far apart" for seed in runs])
+    axes.set(ylabel="colour, % of a kernel's energy", ylim=(0, 100))
+    axes.grid(axis="x", visible=False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=10)
+    return figure
+
+
 def strip(index, pictures) -> np.ndarray:
     """A line of pixels for each picture: as far orange as its `index`, the rest grey."""
     side = pictures.shape[2]
@@ -104,7 +132,8 @@ def band(values, ratio: int) -> np.ndarray:
 
 def patches(found: dict, layer: str) -> Figure:
     """For each unit a row: the image that excites it most, with what the unit sees of it in a
-    frame, then the patches that excite it most, strongest first.
+    frame, then the patches that excite it most, strongest first. Silent is a unit that no image
+    excites.
 
     found: of `features.top_patches`.
     """
@@ -118,8 +147,9 @@ def patches(found: dict, layer: str) -> Figure:
         frame(line[0], row[0].box)
         for axes, patch in zip(line[1:], row, strict=False):
             axes.imshow(patch.pixels)
-        line[0].text(-0.15, 0.5, f"map {unit}", transform=line[0].transAxes, ha="right",
-                     va="center", fontsize=9)
+        told = f"map {unit}" if row[0].response > 0 else f"map {unit}\n(silent)"
+        line[0].text(-0.15, 0.5, told, transform=line[0].transAxes, ha="right", va="center",
+                     fontsize=9)
     figure.suptitle(f"what excites {layer} most", fontsize=11)
     return figure
 
@@ -192,13 +222,14 @@ def planes(points: dict, labels, classes) -> Figure:
 
     points: by title, (N, 2). labels: (N,).
     """
-    figure, panels = plt.subplots(1, len(points), figsize=(11, 4.4))
-    looks = [(colour, mark) for mark in "os^" for colour in CYCLE]
-    for axes, (title, places) in zip(panels, points.items(), strict=True):
-        for k, (name, (colour, mark)) in enumerate(zip(classes, looks, strict=False)):
+    figure, panels = plt.subplots(1, len(points), figsize=(11, 4.4), squeeze=False)
+    for axes, (title, places) in zip(panels[0], points.items(), strict=True):
+        for k, name in enumerate(classes):
+            colour, mark = CYCLE[k % len(CYCLE)], MARKS[k // len(CYCLE) % len(MARKS)]
             chosen = np.asarray(places)[np.asarray(labels) == k]
             axes.scatter(*chosen.T, s=26, color=colour, marker=mark, alpha=0.8, lw=0, label=name)
         axes.set(title=title, xlabel="first component", ylabel="second component", xticks=[],
                  yticks=[])
-    panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
+    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9,
+                         ncols=-(-len(classes) // 20))
     return figure

@@ -26,20 +26,61 @@ def card(row: dict) -> Figure:
     Args:
         row: of data/source/differences.json.
     """
+    return _card(f"{row['number']} · {row['topic']}",
+                 {"the paper": row["paper"], "the source": row["source"]},
+                 {"what it does": row["effect"], "measured?": row["measured"],
+                  "where": row["where"], "in the library": row["library"] or "–"})
+
+
+def run_card(run: dict, runs: list[dict]) -> Figure:
+    """One run of the notes: what was tried on the left, what came of it on the right, and below
+    on what it was counted, how far it is from #145, and where it stands.
+
+    Args:
+        run: one of `runs`, those of data/source/lab-notes.json.
+    """
+    found = [run["words"]] if "words" in run else []
+    below = {"kind": run["kind"]}
+    if "top1" in run:
+        found.insert(0, f"{100 * run['top1']:.2f} % top-1, {100 * run['top5']:.2f} % top-5 error")
+        year, part = run["data"].split()
+        images = 50_000 if year == "2012" else 150_000
+        views = "ten views" if run["views"] == 10 else "one view"
+        below["counted on"] = f"the {images:,} {part} images of {year}, {views}"
+        below["beside #145"] = _beside(run, runs)
+    below["when"] = WHEN[run["era"]]
+    below["where"] = run["where"]
+    return _card(f"#{run['run']}", {"what was tried": run["change"],
+                                    "what came of it": "\n".join(found)}, below)
+
+
+WHEN = {"before": "before the paper's net", "paper": "with the paper's net, around it",
+        "after": "after the paper's net"}
+
+
+def _beside(run: dict, runs: list[dict]) -> str:
+    """How far a run is from #145, where that was counted on the same images and views."""
+    for other in runs:
+        if other["kind"] == "the paper's net" and (other.get("data"), other.get("views")) == (
+                run["data"], run["views"]):
+            apart = 100 * (run["top1"] - other["top1"])
+            told = f"{apart:+.2f} points".replace("-", "−") + " of top-1 error"
+            return "the same run" if run is other else told
+    return "not logged by one view"
+
+
+def _card(title: str, halves: dict[str, str], below: dict[str, str]) -> Figure:
+    """Two coloured fields side by side, and lines below; each with a name and words."""
     figure, axes = plt.subplots(figsize=(9, 3.3))
     axes.set(xlim=(0, 2), ylim=(0, 1))
     axes.axis("off")
-    axes.text(0.02, 1.0, f"{row['number']} · {row['topic']}", fontsize=13, fontweight="bold",
-              va="top")
-    for x, colour, name, words in ((0.02, BLUE, "the paper", row["paper"]),
-                                   (1.03, ORANGE, "the source", row["source"])):
+    axes.text(0.02, 1.0, title, fontsize=13, fontweight="bold", va="top")
+    for x, colour, (name, words) in zip((0.02, 1.03), (BLUE, ORANGE), halves.items(), strict=True):
         axes.add_patch(plt.Rectangle((x, 0.42), 0.95, 0.44, fc=colour, alpha=0.18, lw=0))
         axes.add_patch(plt.Rectangle((x, 0.42), 0.015, 0.44, fc=colour, lw=0))
         axes.text(x + 0.05, 0.83, name, fontsize=10, color=GREY, va="top")
-        axes.text(x + 0.05, 0.74, textwrap.fill(words, 44), fontsize=11, va="top",
-                  linespacing=1.3)
-    below = {"what it does": row["effect"], "measured?": row["measured"],
-             "where": row["where"], "in the library": row["library"] or "–"}
+        lines = [textwrap.fill(line, 44) for line in words.split("\n")]
+        axes.text(x + 0.05, 0.74, "\n".join(lines), fontsize=11, va="top", linespacing=1.3)
     y = 0.35
     for name, words in below.items():
         words = textwrap.fill(words, 88)

@@ -181,6 +181,17 @@ def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
             page.screenshot(path=SHOTS / f"{c['id']}.png")
 
 
+def test_a_notebook_runs_twice_in_one_kernel(open_notebook):
+    page = open_notebook("09-training-the-full-network.ipynb")  # it has checkpoints and threads
+    outputs = []
+    for _ in range(2):
+        run(page, "run-all-cells")
+        ran = cells(page)
+        assert not [c["id"] for c in ran for o in c["outputs"] if o["output_type"] == "error"]
+        outputs.append([shown(c) for c in ran])
+    assert outputs[0] == outputs[1]
+
+
 def test_the_dashboard_stops_and_goes_on(open_notebook):
     page = open_notebook("09-training-the-full-network.ipynb")
     board = next(c["index"] for c in cells(page) if "board = Dashboard(" in c["source"])
@@ -195,9 +206,9 @@ def test_the_dashboard_stops_and_goes_on(open_notebook):
     expect(status).to_contain_text("stopped ·")
     before, told = picture(area), status.inner_text()
     page.screenshot(path=SHOTS / "09-stopped.png")
-    area.locator("button", has_text="Continue").press("Enter")
+    area.locator("button", has_text="Continue").click()
     expect(status).to_contain_text("training ·")
     expect(status).not_to_have_text(told)
     changed(area, before, "the dashboard")
-    stop.press("Enter")
+    stop.click()
     expect(status).to_contain_text("stopped ·")

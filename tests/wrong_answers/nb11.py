@@ -37,22 +37,13 @@ def _unpaired(a, b, n, both=100):
 
 WRONG = {
     "11-1": [
-        lambda probs, labels, k: _top(probs, labels, k).mean(),  # the right ones
-        lambda probs, labels, k: 1 - _top(probs, labels, k).mean(),  # ties by the order of classes
-        lambda probs, labels, k: ((probs > _right(probs, labels)).sum(1) >= k).float().mean(),
-        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) >= k).float().mean(),
-        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).sum(),  # no share
-        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).float().mean(),
-        lambda probs, labels, k: (probs.argmax(1) != labels).float().mean(),  # k forgotten
-    ],
-    "11-2": [
         lambda p, d: p * (1 - p) / d ** 2,  # one standard error
         lambda p, d: 4 * p * (1 - p) / d,  # the square forgotten
         lambda p, d: 4 * p / d ** 2,
         lambda p, d: 2 * p * (1 - p) / d ** 2,
         lambda p, d: 1 / d ** 2,  # as for p = 1/2
     ],
-    "11-3": [
+    "11-2": [
         lambda matrix, k: _measures(matrix, k, swap=True),  # exchanged
         lambda matrix, k: _measures(matrix, k, lambda p, r: (p + r) / 2),  # plain mean
         lambda matrix, k: _measures(matrix, k, lambda p, r: p * r / (p + r) if p + r else 0.0),
@@ -62,7 +53,24 @@ WRONG = {
         lambda matrix, k: (_counts(matrix, k)[0] / _counts(matrix, k)[1],
                            _counts(matrix, k)[0] / _counts(matrix, k)[2], 6 / 11),  # 0 by 0
     ],
+    "11-3": [
+        lambda a, b, n: ((b - a) / n, math.sqrt(a + b) / n),  # the sign
+        lambda a, b, n: ((a - b) / n, math.sqrt(a + b) / (a + b)),  # divided by the wrong number
+        _unpaired,
+        lambda a, b, n: (a - b, math.sqrt(a + b)),  # counts
+        lambda a, b, n: ((a - b) / n, math.sqrt(a + b) / 2 / n),  # of one count
+        lambda a, b, n: (a - b) / n,
+    ],
     "11-4": [
+        lambda probs, labels, k: _top(probs, labels, k).mean(),  # the right ones
+        lambda probs, labels, k: 1 - _top(probs, labels, k).mean(),  # ties by the order of classes
+        lambda probs, labels, k: ((probs > _right(probs, labels)).sum(1) >= k).float().mean(),
+        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) >= k).float().mean(),
+        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).sum(),  # no share
+        lambda probs, labels, k: ((probs >= _right(probs, labels)).sum(1) > k).float().mean(),
+        lambda probs, labels, k: (probs.argmax(1) != labels).float().mean(),  # k forgotten
+    ],
+    "11-5": [
         lambda sure, right, bins: (lambda g: sum(abs(d) for _, d in g) / len(g))(
             list(_bins(sure, right, bins))),  # bins not weighted
         lambda sure, right, bins: sum(n * d for n, d in _bins(sure, right, bins)) / len(sure),
@@ -70,13 +78,5 @@ WRONG = {
         lambda sure, right, bins: sum(n * abs(d) for n, d in _bins(sure, right, bins)),
         lambda sure, right, bins: abs(sum(sure) - sum(right)) / len(sure),  # without bins
         lambda sure, right, bins: sum(abs(s - r) for s, r in zip(sure, right)) / len(sure),  # noqa: B905
-    ],
-    "11-5": [
-        lambda a, b, n: ((b - a) / n, math.sqrt(a + b) / n),  # the sign
-        lambda a, b, n: ((a - b) / n, math.sqrt(a + b) / (a + b)),  # divided by the wrong number
-        _unpaired,
-        lambda a, b, n: (a - b, math.sqrt(a + b)),  # counts
-        lambda a, b, n: ((a - b) / n, math.sqrt(a + b) / 2 / n),  # of one count
-        lambda a, b, n: (a - b) / n,
     ],
 }
