@@ -166,12 +166,12 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
     good = run.path.read_bytes()
     with torch.no_grad():
         run.model.classifier.fc8.bias.fill_(bad)
-    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint: .*last.safetensors"):
+    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint, for --start: .*last.safetensors"):
         run.save()
     run.train_step()
     with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: begin again "
                                        "with a lower --lr and another --out; "
-                                       "last good checkpoint: "):
+                                       "last good checkpoint, for --start: "):
         run.save()
     assert run.path.read_bytes() == good
 
