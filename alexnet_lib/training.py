@@ -347,8 +347,11 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
         except KeyboardInterrupt:
             if len(asked) < 2:
                 run.save()
-                say(f"interrupted at step {run.step}"
-                    + (f", saved in {run.path}" if run.path else ""))
+                if run.path:
+                    say(f"interrupted at step {run.step}, saved in {run.path}")
+                else:  # in a notebook, whose next cells would use an earlier net
+                    print(f"interrupted at step {run.step}, and not kept: run the cell again, or "
+                          "give the configuration a folder (out)", file=sys.stderr)
             raise
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -156,6 +157,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
         with contextlib.suppress(Diverged):
             run.collect()
     assert len(run.losses) == len(run.mistakes) == 1
+
+
+def test_an_interrupted_run_without_a_folder_says_so(data, capsys):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(TrainConfig(**TINY), data, progress=False,
+                  on_step=lambda run: run.step == 2 and os.kill(os.getpid(), signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "interrupted at step 2, and not kept: run the cell again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
