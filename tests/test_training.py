@@ -178,7 +178,8 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
     good = run.path.read_bytes()
     with torch.no_grad():
         run.model.classifier.fc8.bias.fill_(bad)
-    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint, for --start: .*last.safetensors"):
+    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint, for --start: "
+                                       ".*last.safetensors"):
         run.save()
     run.train_step()
     with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: begin again "
