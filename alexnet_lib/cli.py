@@ -32,6 +32,9 @@ def main(args: list[str] | None = None) -> None:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         complain(message)
         sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):  # a RuntimeError, so before the next
+        complain("interrupted")
+        sys.exit(130)
     except (MemoryError, RuntimeError) as error:
         from alexnet_lib.memory import too_little
         if debug or not too_little(error):
@@ -39,9 +42,6 @@ def main(args: list[str] | None = None) -> None:
         complain(f"there is not enough memory for this ({error}): choose smaller images or a "
                  "smaller net (--input-size, --width)")
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        complain("interrupted")
-        sys.exit(130)
     sys.exit(0)
 
 
