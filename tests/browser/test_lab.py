@@ -199,7 +199,7 @@ def test_the_dashboard_stops_and_goes_on(open_notebook):
     run(page, "run-all-above")
     run(page, "run-cell")
     train, stop = (area.locator("button", has_text=text) for text in ("Train", "Stop"))
-    status = area.locator(".widget-label").last
+    status = area.locator("div.widget-label").last
     train.press("Enter")
     expect(status).to_contain_text("training ·")
     stop.press("Enter")
