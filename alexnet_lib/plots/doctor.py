@@ -51,20 +51,20 @@ def inside(nets: dict[str, list[dict]]) -> Figure:
     Args:
         nets: rows of `doctor.layers`, by name.
     """
-    figure, (size, left, right) = plt.subplots(1, 3, figsize=(13, 4.3))
+    figure, (size, share, gradient) = plt.subplots(1, 3, figsize=(13, 4.3))
     for (name, rows), colour, line, mark in zip(nets.items(), CYCLE, LINES, MARKS):  # noqa: B905
         names = [row["name"] for row in rows]
         look = {"color": colour, "ls": line, "marker": mark, "lw": 2, "markersize": 6}
         size.semilogy(names, [row["size"] for row in rows], **look)
-        left.semilogy(names, [row["share"] for row in rows], label=name, **look)
-        right.semilogy(names, [row["grad"] / row["weight"] for row in rows], **look)
+        share.semilogy(names, [row["share"] for row in rows], label=name, **look)
+        gradient.semilogy(names, [row["grad"] / row["weight"] for row in rows], **look)
     size.set(ylabel="size of the output\n(root mean square)", xlabel="layer",
              title="Forward: the size")
-    left.set(ylabel="share of the output that\ndiffers from image to image", xlabel="layer",
-             title="Forward: the image")
-    right.set(ylabel="gradient, as a share of\nthe weights it belongs to", xlabel="layer",
-              title="Backward: the gradient")
-    for axes in (size, left, right):
+    share.set(ylabel="share of the output that\ndiffers from image to image", xlabel="layer",
+              title="Forward: the image")
+    gradient.set(ylabel="gradient, as a share of\nthe weights it belongs to", xlabel="layer",
+                 title="Backward: the gradient")
+    for axes in (size, share, gradient):
         axes.tick_params(axis="x", labelrotation=45)
     figure.legend(loc="outside lower center", ncols=2, fontsize=10)
     return figure
