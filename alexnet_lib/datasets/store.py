@@ -147,9 +147,7 @@ def check_store(folder: Path, progress: bool = True) -> int:
                    meta["classes"]) != meta["fingerprint"]:
         raise UserError(f"labels or class names of the packed store {folder} were altered: "
                         "delete it, and it is made again")
-    train = splits["train"][0]
-    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
-    found = statistics(train[at:at + CHUNK] for at in starts)
+    found = _statistics(splits["train"][0], progress)
     kept = mean, meta["colour_values"], meta["colour_vectors"]
     if not all(np.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(found, kept, strict=True)):
         raise UserError(f"the mean image or the colours of the packed store {folder} were "
@@ -198,9 +196,7 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
         if count == 0:
             which = "training" if name == "train" else name
             raise UserError(f"every {which} image is broken: check the folder")
-    train = np.load(part / "train.npy", mmap_mode="r")
-    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
-    mean, values, vectors = statistics(train[at:at + CHUNK] for at in starts)
+    mean, values, vectors = _statistics(np.load(part / "train.npy", mmap_mode="r"), progress)
     np.save(part / "mean.npy", mean)
     meta |= {"colour_values": values.tolist(), "colour_vectors": vectors.tolist(),
              "fingerprint": fingerprint(sum(meta["chunks"].values(), []),
@@ -210,6 +206,12 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     (part / "meta.json").write_text(json.dumps(meta, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
+
+
+def _statistics(train: np.ndarray, progress: bool) -> tuple:
+    """`statistics` of the stored training images, chunk by chunk, under a bar."""
+    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
+    return statistics(train[at:at + CHUNK] for at in starts)
 
 
 def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[list[int], list[str]]:
