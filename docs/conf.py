@@ -22,6 +22,8 @@ suppress_warnings = ["mystnb.unknown_mime_type", "myst.header"]
 html_theme = "sphinx_book_theme"
 html_title = "AlexNet, the course"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
 html_extra_path = ["_extra"]  # the front page's address without docs/
 html_theme_options = {
     "repository_url": "https://github.com/alexnet-course/alexnet-course",

@@ -42,6 +42,10 @@ def topk_error(answer):
     expect(abs(first - 2 / 3) < 1e-6, "With k = 1, two of the three examples are wrong: 2/3.")
     expect(abs(error(3) - 1 / 3) < 1e-6, "With k = 3, only the second example is wrong: its label "
            "has the fifth place. Sort by falling score, and give a fraction.")
+    expect(abs(error(2) - 2 / 3) < 1e-6, "With k = 2 the third example is still wrong: its label "
+           "has the third place.")
+    expect(abs(error(4) - 1 / 3) < 1e-6, "With k = 4 the second example is still wrong: its label "
+           "has the fifth place.")
     expect(abs(error(5)) < 1e-6, "With k = 5 all three labels are among the best five.")
     expect(abs(error(1, scores - 3.6) - 2 / 3) < 1e-6,
            "Scores may be negative: only their order counts.")

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from alexnet_lib.exercises import exercise, expect, number
 
@@ -39,6 +40,14 @@ def paddings(answer):
     return "So did run #147: 55, 28, 26, 13, 13, 13, 11, 6."
 
 
+def _in_order(convolutions, x):
+    """What these five give for x with the paper's ReLUs and poolings between them."""
+    for place, convolution in enumerate(convolutions, 1):
+        x = convolution(x).relu()
+        x = functional.max_pool2d(x, 3, 2) if place in (1, 2, 5) else x
+    return x
+
+
 @exercise("02-4", "Begin with nn.Conv2d(3, 96, 11, stride=4), nn.ReLU(), nn.MaxPool2d(3, 2).")
 def features(answer):
     expect(isinstance(answer, nn.Module), "An nn.Sequential is asked for.")
@@ -52,11 +61,15 @@ def features(answer):
            "The windows are 11, 5, 3, 3, 3 pixels wide.")
     expect([m.groups for m in kinds] == [1, 2, 1, 2, 2],
            "conv2, conv4 and conv5 hear their own column only: groups=2; the others hear all.")
-    expect(sum(isinstance(m, nn.ReLU) for m in answer.modules()) >= 5,
-           "A ReLU follows each of the five convolutions.")
     pools = [m for m in answer.modules() if isinstance(m, nn.MaxPool2d)]
     expect(len(pools) == 3 and all(m.kernel_size in (3, (3, 3)) for m in pools),
            "There are three poolings of 3 x 3 pixels.")
     count = sum(p.numel() for p in answer.parameters())
     expect(count == 2_334_080, f"It should have 2,334,080 parameters, this has {count:,}.")
+    x = torch.randn(1, 3, 227, 227, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        given, right = answer(x), _in_order(kinds, x)
+    expect(torch.allclose(given, right, rtol=1e-3, atol=1e-3 * float(right.abs().max())),
+           "The sizes are right, but not the numbers. A ReLU follows each of the five convolutions; "
+           "a pooling follows conv1, conv2 and conv5.")
     return "2,334,080 parameters: all of the paper's convolutions."

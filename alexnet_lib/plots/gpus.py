@@ -87,7 +87,7 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
                       va="center", fontsize=9.5, fontweight="bold",
                       bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": PINK})
     total = sum(row["values"] for row in exchanges)
-    for y, colour, name in zip(levels, (BLUE, ORANGE), ("GPU 0", "GPU 1")):  # noqa: B905
+    for y, colour, name in zip(levels, (BLUE, ORANGE), ("GPU 1", "GPU 2")):  # noqa: B905
         axes.text(-step + 0.4, y, name, ha="center", va="center",
                   bbox={"boxstyle": "round", "fc": colour, "alpha": 0.3, "lw": 0})
     axes.set_title(f"{images} image{'s' * (images > 1)}, one way: {total * images:,} numbers = "

@@ -34,6 +34,7 @@ WRONG = {
         lambda s, y, k: float((s.argmax(1) != y).mean()),  # k ignored
         lambda s, y, k: 100 * (1 - _among(s, y, k, lambda s: (-s).argsort(1))),  # per cent
         lambda s, y, k: 1 - _among(s, y, k, lambda s: (-np.abs(s)).argsort(1)),  # by size
+        lambda s, y, k: 1 - _among(s, y, k + (k > 1), lambda s: (-s).argsort(1)),  # one too many
     ],
     "01-4": [
         lambda p: _pca(p, centre=False),  # mean not removed

@@ -16,6 +16,12 @@ def _features(groups=(1, 2, 1, 2, 2), kernel=3, maps=96, last_relu=True):
     return nn.Sequential(*layers)
 
 
+def _moved(order):
+    """The right layers, in another order."""
+    layers = list(_features())
+    return nn.Sequential(*[layers[i] for i in order])
+
+
 WRONG = {
     "02-1": [
         lambda n, k, s, p=0: (n + 2 * p - k) // s + 1,  # rounded down
@@ -36,5 +42,8 @@ WRONG = {
         _features(kernel=2),  # pooling does not overlap
         _features(maps=64),  # torchvision's conv1
         _features(last_relu=False),
+        _moved([0, 1, 2, 3, 4, 6, 7, 5, 8, 9, 10, 11, 12]),  # pool2 behind conv3
+        _moved([0, 1, 3, 4, 2, 5, 6, 7, 8, 9, 10, 11, 12]),  # pool1 behind conv2
+        _moved([0, 2, 3, 5, 6, 8, 10, 1, 4, 7, 9, 11, 12]),  # all ReLUs at the end
     ],
 }
