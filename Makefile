@@ -50,6 +50,7 @@ bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="-
 site: $(STAMP)  ## make the course a static site, in build/site
 	@PYTHON="$(PYTHON)" EXTRA=,site sh .ci/env $(VENV) $(VENV)/.site
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -b html . build/site
+	$(BIN)/python .ci/links build/site
 
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .

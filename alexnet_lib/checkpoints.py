@@ -16,12 +16,26 @@ FORMAT = 1  # of the descriptions that `training` writes and `weights` reads
 STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside the weights
 
 
+def check_place(path: str | Path) -> None:
+    """UserError if no file can be written there: before the hours of work, not after them."""
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the name of a file in it")
+    if not path.parent.is_dir():
+        raise UserError(f"could not write {path}: there is no folder {path.parent}; make it, or "
+                        "choose another place")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"could not write {path}: the folder {path.parent} is not writable; make "
+                        "it so, or choose another place")
+
+
 def write_atomically(path: Path, write: Callable[[Path], object], shared: bool = False) -> None:
     """Let `write` make a file beside `path`, then put it in its place in one step.
 
     shared: processes may do so at the same time, so each has a file of its own beside. (Else the
     one that a killed process left is simply written over.)
     """
+    check_place(path)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
     try:
         write(beside)
@@ -30,7 +44,8 @@ def write_atomically(path: Path, write: Callable[[Path], object], shared: bool =
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:
         beside.unlink(missing_ok=True)
-        raise UserError(f"could not write {path}: {error}; the earlier file is intact") from None
+        kept = "; the earlier file is intact" if path.exists() else ""
+        raise UserError(f"could not write {path}: {error}{kept}") from None
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:

@@ -13,7 +13,17 @@ from alexnet_lib.errors import UserError
 
 DEVICE = click.option("--device", default="auto", show_default=True,
                       help="auto, cpu, cuda or mps")
-AS_JSON = click.option("--json", "json_file", metavar="FILE",
+
+
+def _writable(context, option, path: str | None) -> str | None:
+    """Told before the work begins."""
+    if path not in (None, "-"):
+        from alexnet_lib.checkpoints import check_place
+        check_place(path)
+    return path
+
+
+AS_JSON = click.option("--json", "json_file", metavar="FILE", callback=_writable,
                        help="write the result as JSON too; - is stdout")
 KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Path),
                        default=Path(__file__).parents[1] / "data" / "results",
@@ -64,11 +74,8 @@ def deliver(result: dict, json_file: str | None) -> None:
     if json_file == "-":
         click.echo(text)
         return
-    try:
-        Path(json_file).write_text(text + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {json_file}: {error.strerror}; "
-                        "choose another file for --json") from None
+    from alexnet_lib.checkpoints import write_atomically
+    write_atomically(Path(json_file), lambda path: path.write_text(text + "\n"))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]},
@@ -325,7 +332,7 @@ def _loaded(checkpoint: str, device: str):
 @click.option("--data", required=True, metavar="NAME")
 @click.option("--split", default="val", show_default=True)
 @click.option("--views", default=1, show_default=True, help="1 or 10")
-@click.option("--predictions", metavar="FILE",
+@click.option("--predictions", metavar="FILE", callback=_writable,
               help="keep the probabilities of every image, as safetensors")
 @SKIP
 @DEVICE
@@ -366,7 +373,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
 
 @cli.command()
 @click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--out", required=True, metavar="FILE")
+@click.option("--out", required=True, metavar="FILE", callback=_writable)
 @click.option("--features", is_flag=True, help="the convolutions alone")
 def export(checkpoint, out, features):
     """Write a checkpoint's net in half precision, without what only training needs.

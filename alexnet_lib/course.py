@@ -329,9 +329,9 @@ def predictions(name: str):
 
 
 def trained(name: str = "imagenette"):
-    """A recorded net from data/weights, ready to be asked: `weights.Loaded`, on the CPU."""
+    """A recorded net from data/weights, ready to be asked: `weights.Loaded`, CPU and fp32."""
     from alexnet_lib.weights import load_model
-    return load_model(ROOT / "data" / "weights" / f"{name}.safetensors", "cpu")
+    return load_model(ROOT / "data" / "weights" / f"{name}.safetensors", "cpu", "fp32")
 
 
 def photographs(size: int) -> dict:

@@ -24,6 +24,8 @@ from alexnet_lib.training import Trainer, begin, current_rate, go_on
 
 try:
     import ipywidgets
+
+    from alexnet_lib.widgets import Controls
 except ImportError:
     class Unseen:
         """In place of every widget: keeps what it is told and shows nothing."""
@@ -42,7 +44,8 @@ except ImportError:
 
     ipywidgets = SimpleNamespace(**dict.fromkeys((
         "BoundedFloatText", "BoundedIntText", "Button", "Dropdown", "HBox", "HTML", "IntProgress",
-        "Label", "Layout", "Text", "VBox"), Unseen))
+        "Label", "Layout", "Text"), Unseen))
+    Controls = Unseen
 
 EVERY = 2.0  # seconds between two pictures
 POLL = 0.5  # seconds between two looks of `wait` at the run
@@ -60,7 +63,7 @@ def in_words(message: str) -> str:
                   lambda option: WORDS.get(option[1], option[1].replace("-", "_")), message)
 
 
-class Dashboard(ipywidgets.VBox):
+class Dashboard(Controls):
     """Trains a net as `config` says, when its button is pressed or `wait` is called.
 
     Args:
@@ -72,6 +75,8 @@ class Dashboard(ipywidgets.VBox):
 
     Display it as the last expression of a cell. `run` is the `training.Trainer`, once it is there.
     """
+
+    words = "Buttons and a picture stand here once this cell has run."
 
     def __init__(self, config: TrainConfig, dataset: datasets.Dataset | None = None,
                  adjust: bool = True):
@@ -163,12 +168,13 @@ class Dashboard(ipywidgets.VBox):
         self._thread.start()
 
     def wait(self) -> Trainer:
-        """Start the run if nobody has, wait until it ends or is stopped, and return it.
+        """Wait until the run ends or is stopped, and return it.
 
-        Shows a progress bar on stderr. Interrupting the cell stops the run, as the button does;
-        where buttons are only heard between cells (Colab), it is the way. Raises the run's error.
+        It is started here if nobody has, or again if an error ended it. Shows a progress bar on
+        stderr. Interrupting the cell stops the run, as the button does; where buttons are only
+        heard between cells (Colab), it is the way. Raises the run's error.
         """
-        if not self._thread:
+        if self._thread is None or self._error:
             self.begin()
         try:
             self._watch()

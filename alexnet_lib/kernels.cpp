@@ -1,5 +1,5 @@
-// The parts of a training step that PyTorch does slowly on a CPU: response normalisation, cutting
-// a batch out of stored images, and the paper's update rule. Compiled at first use by kernels.py.
+// The parts of a training step that PyTorch does slowly on a CPU: response normalisation, max
+// pooling, cutting a batch out of stored images, and the paper's update rule. Compiled at first use by kernels.py.
 
 #include <algorithm>
 #include <cmath>

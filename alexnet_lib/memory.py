@@ -54,8 +54,9 @@ def too_little(error: Exception) -> bool:
     """Whether the error says that there was not enough memory."""
     # torch.OutOfMemoryError is a RuntimeError; the CPU's has no type of its own.
     return isinstance(error, MemoryError) or any(
-        words in str(error) for words in ("out of memory", "can't allocate memory",
-                                          "Storage size calculation overflowed"))
+        words in str(error) for words in (
+            "out of memory", "can't allocate memory", "not enough memory",  # the last: Windows
+            "CUBLAS_STATUS_ALLOC_FAILED", "Storage size calculation overflowed"))
 
 
 def _glibc() -> ctypes.CDLL | None:

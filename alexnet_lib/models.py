@@ -127,63 +127,70 @@ class AlexNet(nn.Module):
         self.variant, self.columns, self.input_size = variant, columns, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
         maps = [_scaled(n, width, columns) for n in maps]
-        hidden = _scaled(hidden, width, columns)
-        act, less = ACTIVATIONS[activation], pool == (2, 2)
+        hidden, act = _scaled(hidden, width, columns), ACTIVATIONS[activation]
+        self.features = self._convolutions(maps, act, pool, lrn, without, talk)
+        last = pooled(alexnet_sizes(input_size, pool)["conv4" if without == "conv5" else "conv5"],
+                      pool)
+        channels = maps[3] if without == "conv5" else maps[4]
+        self.classifier = self._full_layers(channels * last * last, hidden, act, dropout, talk)
+        initialise(self, init or variant, hidden_bias)
 
-        def norm(i: int) -> list[tuple[str, nn.Module]]:
-            if not lrn or without == f"norm{i}":
-                return []
-            alpha = 1e-4 if variant == "paper" else 1e-4 / 5
-            layers = [(f"lrn{i}", LocalResponseNorm(maps[i - 1], 5, alpha, columns=columns))]
-            return layers + ([("spatial2", SpatialResponseNorm())] if variant == "2012" and i == 2
-                             else [])
-
-        def pooling(i: int) -> tuple[str, nn.Module]:
-            return f"pool{i}", MaxPool(*pool)
-
+    def _convolutions(self, maps, act, pool, lrn, without, talk) -> nn.Sequential:
+        """conv1 to pool3, with what stands between them."""
+        less, columns = pool == (2, 2), self.columns
+        norm1, norm2 = (self._norm(i, maps[i - 1]) if lrn and without != f"norm{i}" else []
+                        for i in (1, 2))
+        pool1 = ("pool1", MaxPool(*pool))
         # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
-        first = ([*norm(1), pooling(1), ("act1", act())] if variant == "2012"
-                 else [("act1", act()), *norm(1), pooling(1)])
-        features = OrderedDict([
-            ("pad", Pad(input_size, 11, 4)),
-            ("conv1", nn.Conv2d(in_channels, maps[0], 11, 4)),
+        first = ([*norm1, pool1, ("act1", act())] if self.variant == "2012"
+                 else [("act1", act()), *norm1, pool1])
+        layers = [
+            ("pad", Pad(self.input_size, 11, 4)),
+            ("conv1", nn.Conv2d(self.in_channels, maps[0], 11, 4)),
             *first,
             ("conv2", nn.Conv2d(maps[0], maps[1], 5, padding=2 - less, groups=columns)),
             ("act2", act()),
-            *norm(2),
-            pooling(2),
-        ])
+            *norm2,
+            ("pool2", MaxPool(*pool)),
+        ]
         channels = maps[1]
-        apart = 1 if talk else columns
-        for name, out, padding, groups in (("conv3", maps[2], 1, apart),
-                                           ("conv4", maps[3], 1, columns),
-                                           ("conv5", maps[4], 1 - less, columns)):
-            if name != without:
-                features[name] = nn.Conv2d(channels, out, 3, padding=padding, groups=groups)
-                features[f"act{name[-1]}"] = act()
-                channels = out
-        self.features = nn.Sequential(features | OrderedDict([pooling(3)]))
-        sizes = alexnet_sizes(input_size, pool)
-        last = pooled(sizes["conv4" if without == "conv5" else "conv5"], pool)
-        self.classifier = nn.Sequential(OrderedDict([
+        for i, padding, groups in ((3, 1, 1 if talk else columns), (4, 1, columns),
+                                   (5, 1 - less, columns)):
+            if without != f"conv{i}":
+                layers += [(f"conv{i}", nn.Conv2d(channels, maps[i - 1], 3, padding=padding,
+                                                  groups=groups)),
+                           (f"act{i}", act())]
+                channels = maps[i - 1]
+        return nn.Sequential(OrderedDict([*layers, ("pool3", MaxPool(*pool))]))
+
+    def _norm(self, place: int, maps: int) -> list[tuple[str, nn.Module]]:
+        """Across maps after conv1 and conv2; in 2012, after conv2 within each map as well."""
+        alpha = 1e-4 if self.variant == "paper" else 1e-4 / 5
+        layers = [(f"lrn{place}", LocalResponseNorm(maps, 5, alpha, columns=self.columns))]
+        if self.variant == "2012" and place == 2:
+            layers.append(("spatial2", SpatialResponseNorm()))
+        return layers
+
+    def _full_layers(self, inputs, hidden, act, dropout, talk) -> nn.Sequential:
+        """fc6 to fc8; only fc8 sees both columns where they never talk."""
+        groups = 1 if talk else self.columns
+        return nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()),
-            ("fc6", _full(channels * last * last, hidden, apart)),
+            ("fc6", _full(inputs, hidden, groups)),
             ("act6", act()),
             ("drop6", Dropout(dropout)),
-            ("fc7", _full(hidden, hidden, apart)),
+            ("fc7", _full(hidden, hidden, groups)),
             ("act7", act()),
             ("drop7", Dropout(dropout)),
-            ("fc8", nn.Linear(hidden, num_classes)),
+            ("fc8", nn.Linear(hidden, self.num_classes)),
         ]))
-        initialise(self, init or variant, hidden_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, input_size, input_size), 0-255 less the mean -> (batch, classes).
 
         The results are logits: softmax is part of the loss.
         """
-        _check_input(self, x)
-        return self.classifier(self.features(x))
+        return self.classifier(self.features(_checked_input(self, x)))
 
 
 class CifarNet(nn.Module):
@@ -257,8 +264,7 @@ class CifarNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, input_size, input_size), 0-255 less the mean -> (batch, classes)."""
-        _check_input(self, x)
-        return self.classifier(self.features(x))
+        return self.classifier(self.features(_checked_input(self, x)))
 
 
 def initialise(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
@@ -357,8 +363,13 @@ def _check_choices(variant, activation, init, columns, num_classes, in_channels,
         raise UserError(f"dropout must be in [0, 1), not {dropout}")
 
 
-def _check_input(model: nn.Module, x: Tensor) -> None:
+def _checked_input(model: nn.Module, x: Tensor) -> Tensor:
+    """x, in the precision of the weights where no autocast sees to that."""
     expected = (model.in_channels, model.input_size, model.input_size)
     if x.dim() != 4 or tuple(x.shape[1:]) != expected:
         raise UserError(f"the net takes (batch, {', '.join(map(str, expected))}), but got "
                         f"{tuple(x.shape)}: crop or resize, or build it with another input_size")
+    own = model.features.conv1.weight.dtype
+    if x.dtype == own or not x.is_floating_point() or torch.is_autocast_enabled(x.device.type):
+        return x
+    return x.to(own)

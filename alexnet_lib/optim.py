@@ -38,21 +38,24 @@ class PaperSGD(torch.optim.Optimizer):
         """Update every parameter that has a gradient; returns the closure's loss, if any."""
         with torch.enable_grad():
             loss = closure() if closure else None
+        together = {}
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.grad is not None]
-            if not weights or group["lr"] == 0:
-                continue
-            velocities = [self._velocity(p) for p in weights]
-            if all(map(_one_pass, weights, velocities)):
-                for p, velocity in zip(weights, velocities, strict=True):
-                    kernels.paper_sgd(p, velocity, p.grad, group["momentum"],
-                                      group["weight_decay"], group["lr"])
-                continue
-            # All tensors of a group in one call: on a GPU, one kernel instead of dozens.
-            torch._foreach_mul_(velocities, group["momentum"])
-            if group["weight_decay"]:
-                torch._foreach_add_(velocities, weights, alpha=-group["lr"] * group["weight_decay"])
-            torch._foreach_add_(velocities, [p.grad for p in weights], alpha=-group["lr"])
+            settings = group["momentum"], group["weight_decay"], group["lr"]
+            for p in group["params"]:
+                if p.grad is None or group["lr"] == 0:
+                    continue
+                velocity = self._velocity(p)
+                if _one_pass(p, velocity):
+                    kernels.paper_sgd(p, velocity, p.grad, *settings)
+                else:
+                    together.setdefault(settings, []).append((p, velocity))
+        # Tensors of the same settings in one call: on a GPU, a few kernels instead of dozens.
+        for (momentum, weight_decay, lr), pairs in together.items():
+            weights, velocities = zip(*pairs, strict=True)
+            torch._foreach_mul_(velocities, momentum)
+            if weight_decay:
+                torch._foreach_add_(velocities, weights, alpha=-lr * weight_decay)
+            torch._foreach_add_(velocities, [p.grad for p in weights], alpha=-lr)
             torch._foreach_add_(weights, velocities)
         return loss
 

@@ -26,12 +26,13 @@ class Loaded:
     meta: dict
 
 
-def load_model(path: str | Path, device: str = "auto") -> Loaded:
+def load_model(path: str | Path, device: str = "auto", precision: str = "auto") -> Loaded:
     """The net of a checkpoint or of an exported file, on `device`, ready to be evaluated.
 
-    Raises UserError.
+    precision: "fp32" or "bf16", of its inputs and of the library's evaluations; the weights are
+    in fp32. Raises UserError.
     """
-    tensors, net = _described(path, device)
+    tensors, net = _described(path, device, precision)
     return _filled(net, net.model, part(tensors, "model."), path)
 
 
@@ -40,7 +41,7 @@ def load_features(path: str | Path, device: str = "auto") -> Loaded:
 
     Raises UserError.
     """
-    tensors, net = _described(path, device)
+    tensors, net = _described(path, device, "auto")
     return _filled(net, net.model.features, part(tensors, "model.features."), path)
 
 
@@ -92,13 +93,13 @@ def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) 
     model.load_state_dict(own | given)
 
 
-def _described(path: str | Path, device: str) -> tuple[dict, Loaded]:
+def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loaded]:
     """(tensors, the net that the file describes, with fresh weights)."""
     tensors, meta = read_checkpoint(path)
     _check_format(meta, path)
     config = TrainConfig(**meta["config"])
     config.device = pick_device(device)
-    config.precision = pick_precision("auto", config.device)
+    config.precision = pick_precision(precision, config.device)
     augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
     return tensors, Loaded(build_model(config), config, tuple(meta["classes"]), augment, meta)
 

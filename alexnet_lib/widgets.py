@@ -1,6 +1,7 @@
 """Things to move with the mouse or the keyboard: thin wrappers of ipywidgets over `plots`.
 
-A rendered page shows no widget, so every notebook draws the same picture once without it.
+A rendered page shows no widget, so every notebook draws the same picture once without it, and
+words stand where the controls would.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,17 @@ from matplotlib.figure import Figure
 from alexnet_lib.plots import as_html
 
 
+class Controls(ipywidgets.VBox):
+    """A column of controls; its words are shown where no kernel is: before a run, on the site."""
+
+    words = "Controls stand here once this cell has run. They begin with the picture above."
+
+    def __repr__(self) -> str:
+        return self.words  # which ipywidgets stores as the plain text beside the widget
+
+
 def explore(draw: Callable[..., Figure], text: str,
-            most: dict[str, Callable[..., int]] | None = None, **controls) -> ipywidgets.VBox:
+            most: dict[str, Callable[..., int]] | None = None, **controls) -> Controls:
     """A picture with a control for each of its arguments, drawn again when one is moved.
 
     Args:
@@ -38,7 +48,7 @@ def explore(draw: Callable[..., Figure], text: str,
     for control in made.values():
         control.observe(show, "value")
     show()
-    return ipywidgets.VBox([*made.values(), picture])
+    return Controls([*made.values(), picture])
 
 
 def limit(made: dict[str, ipywidgets.Widget], most: dict[str, Callable[..., int]]) -> None:

@@ -16,7 +16,8 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = True
-# Widgets are not drawn without a kernel: each has a static picture beside it.
+# Widgets are not drawn without a kernel: each has a static picture above it, and words in its place.
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 suppress_warnings = ["mystnb.unknown_mime_type", "myst.header"]
 
 html_theme = "sphinx_book_theme"

@@ -270,7 +270,9 @@ BAD = {
     "info unknown model": (lambda t, c, p: ["info", "--model", "vgg"], "alexnet or cifar"),
     "unwritable output": (lambda t, c, p: ["train", "--data", "shapes", "--out",
                                            f"{__file__}/run"], "cannot write"),
-    "unwritable json": (lambda t, c, p: ["info", "--json", t / "no" / "x.json"], "cannot write"),
+    "unwritable json": (lambda t, c, p: ["info", "--json", t / "no" / "x.json"],
+                        "there is no folder"),
+    "json is a folder": (lambda t, c, p: ["info", "--json", t], "is a folder: give the name"),
     "nothing to resume": (lambda t, c, p: ["train", "--out", t / "o", "--resume"],
                           "nothing to resume"),
     "would overwrite": (lambda t, c, p: ["train", "--out", c.parent], "exists already"),
@@ -318,8 +320,8 @@ BAD |= {
         ("--momentum", 2, "momentum"))},
     # The other commands.
     "predictions nowhere": (lambda t, c, p: [
-        "evaluate", "--checkpoint", c, "--data", f"folder:{p}", "--predictions", t / "no" / "x"],
-        "could not write"),
+        "evaluate", "--checkpoint", t / "none", "--data", f"folder:{p}", "--predictions",
+        t / "no" / "x"], "there is no folder"),  # told before the checkpoint is looked at
     "evaluate unknown data": (lambda t, c, p: ["evaluate", "--checkpoint", c, "--data", "mnist"],
                               "unknown data"),
     "top 0": (lambda t, c, p: ["predict", "--checkpoint", c, "--top", 0,
@@ -370,7 +372,9 @@ BAD |= {
     "export of no checkpoint": (lambda t, c, p: ["export", "--checkpoint", t / "no", "--out",
                                                  t / "net"], "no checkpoint"),
     "export nowhere": (lambda t, c, p: ["export", "--checkpoint", c, "--out", t / "no" / "net"],
-                       "could not write"),
+                       "there is no folder"),
+    "export to a folder": (lambda t, c, p: ["export", "--checkpoint", c, "--out", t],
+                           "is a folder: give the name"),
     "ledger nowhere": (lambda t, c, p: ["ledger", "--results", t / "no"], "could not write"),
     "a list of what": (lambda t, c, p: ["data", "list", "mnist"], "unexpected extra argument"),
     "start of another kind": (lambda t, c, p: [

@@ -70,7 +70,7 @@ def faults(notebook, number, wrong):
     cells = notebook.cells
     asked = [i for i, c in enumerate(cells)
              if c.cell_type == "code" and "course.check(" in c.source]
-    names = []
+    names, solved = [], {}
     for k, i in enumerate(asked, 1):
         name = f"{number}-{k}"
         names.append(name)
@@ -98,12 +98,15 @@ def faults(notebook, number, wrong):
         if code is None:
             yield f"{name} has no folded solution with one python block"
         else:
-            read, made = read_and_made(code)
+            read, made_here = read_and_made(code)
+            made = set(made_here)
             for above in cells[:i]:
                 made |= read_and_made(above.source)[1] if above.cell_type == "code" else set()
             if unknown := read - made - set(dir(builtins)):
                 yield f"{name}: the solution needs {unknown}, which no cell above has made"
-            right, words = course.verdict(name, answer(code, expression))
+            needed = [above for above, makes in solved.items() if makes & read]
+            solved[code] = made_here
+            right, words = course.verdict(name, answer("\n".join([*needed, code]), expression))
             if not right:
                 yield f"{name}: the folded solution is refused: {words}"
         mistakes = wrong.get(name, [])

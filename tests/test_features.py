@@ -357,6 +357,8 @@ def test_a_widget_has_labels_a_text_and_limits(picture):
     board = widgets.explore(draw, 'What "excites" a map', layer=(["conv1", "conv2"], "conv2"),
                             unit=(0, 9, 1, 7),
                             most={"unit": lambda layer: {"conv1": 3, "conv2": 9}[layer]})
+    shown = board._repr_mimebundle_()  # by a page that has a kernel, and by one that has none
+    assert len(shown) == 2 and shown["text/plain"] == widgets.Controls.words
     layer, unit, image = board.children
     assert [layer.description, unit.description] == ["layer", "unit"]
     assert 'alt="What &quot;excites&quot; a map: layer conv2, unit 7"' in image.value

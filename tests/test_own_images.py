@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet_lib import course, datasets, training, widgets
+from alexnet_lib import config, course, datasets, devices, training, weights, widgets
 from alexnet_lib.datasets import shapes
 
 CHAINS = {
@@ -83,6 +83,18 @@ def test_live_cells_take_a_flat_folder(number, own, monkeypatch):
     monkeypatch.setattr(course, "data", name)
     monkeypatch.setenv("ALEXNET_DATA_ROOT", str(root))
     run(number, CHAINS[number])
+
+
+@pytest.mark.parametrize("number, names", [
+    ("10", "race left stuck-run hook hook-share inside modes"),
+    ("12", "load photographs looks-ask looks-both looks-picture"),
+])
+def test_live_cells_where_bf16_is_the_usual_precision(number, names, monkeypatch):
+    monkeypatch.setattr(devices, "pick_precision", bf16 := lambda name, device:
+                        "bf16" if name == "auto" else name)
+    monkeypatch.setattr(config, "pick_precision", bf16)
+    monkeypatch.setattr(weights, "pick_precision", bf16)
+    run(number, names)
 
 
 def by_class(name, size=64, counts=None):

@@ -156,7 +156,9 @@ def test_a_disk_that_fills_while_packing(tmp_path, photos):
 # Memory.
 
 @pytest.mark.parametrize("words", ["CUDA out of memory. Tried to allocate", "DefaultCPUAllocator: "
-                                   "can't allocate memory: you tried to allocate"])
+                                   "can't allocate memory: you tried to allocate",
+                                   "DefaultCPUAllocator: not enough memory: you tried to allocate",
+                                   "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
 def test_too_little_memory_names_a_batch_that_fits(words):
     """A net that refuses more than 20 images at once, as an allocator would."""
     run = Trainer(TrainConfig(**TINY | {"batch_size": 64}), data(), progress=False)

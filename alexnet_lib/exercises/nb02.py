@@ -70,6 +70,6 @@ def features(answer):
     with torch.no_grad():
         given, right = answer(x), _in_order(kinds, x)
     expect(torch.allclose(given, right, rtol=1e-3, atol=1e-3 * float(right.abs().max())),
-           "The sizes are right, but not the numbers. A ReLU follows each of the five convolutions; "
-           "a pooling follows conv1, conv2 and conv5.")
+           "The sizes are right, but not the numbers. A ReLU follows each of the five "
+           "convolutions; a pooling follows conv1, conv2 and conv5.")
     return "2,334,080 parameters: all of the paper's convolutions."

@@ -1,6 +1,10 @@
 """Exercises of notebook 08, dropout."""
 
+import copy
+
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from alexnet_lib.exercises import exercise, expect, number, tensor
 
@@ -92,3 +96,84 @@ def converted(answer):
     new, same = map(tensor, answer(weight.clone(), bias.clone(), 0.2))
     expect(torch.allclose(new, 0.8 * weight), "For p = 0.2 torch divides by 0.8.")
     return "Weights that were trained in 2012's way work in a net of today."
+
+
+class _Coins(nn.Dropout):
+    """Dropout whose coins are tossed outside, for two nets alike."""
+
+    def __init__(self, p: float):
+        super().__init__(p)
+        self.scale, self.mask = 1.0, None
+
+    def forward(self, x):
+        return x * self.mask * self.scale
+
+
+def _twins(p: float):
+    """A net of 2012, and the one of today that is the same function under every mask."""
+    torch.manual_seed(6)
+    old = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), _Coins(p), nn.Linear(12, 12), nn.ReLU(),
+                        _Coins(p), nn.Linear(12, 3)).double()
+    new = copy.deepcopy(old)
+    for k in (2, 5):
+        new[k].scale = 1 / (1 - p)
+        new[k + 1].weight.data *= 1 - p
+    return old, new
+
+
+def _moves(nets, rules, p: float) -> list[tuple]:
+    """One step of both: (layer, weight or bias, how far it moved, how far it should have)."""
+    x, y = torch.randn(16, 5, dtype=torch.float64), torch.randint(3, (16,))
+    for k in (2, 5):
+        nets[0][k].mask = nets[1][k].mask = torch.empty(16, 12).bernoulli_(1 - p).double()
+    before = copy.deepcopy(nets)
+    for net, rule in zip(nets, rules, strict=True):
+        rule.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        rule.step()
+    found = []
+    for k in (0, 3, 6):
+        for kind in ("weight", "bias"):
+            should, did = ((getattr(net[k], kind) - getattr(was[k], kind)).detach()
+                           for net, was in zip(nets, before, strict=True))
+            smaller = 1 - p if k and kind == "weight" else 1
+            found.append((k, kind, did, should * smaller))
+    return found
+
+
+def _step_hint(k: int, kind: str, p: float, decay: float, times: float) -> str:
+    if decay:
+        return ("The biases of 2012 are not decayed." if kind == "bias" else
+                f"Without decay the steps are right, with decay those of net[{k}].weight are not. "
+                "The pull is rate times decay times weight: what has become of the rate?")
+    told = f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it should. "
+    if kind == "bias":
+        return told + "A bias reads no unit: its gradient is that of 2012."
+    if k == 0:
+        return told + "The first layer reads the picture, of which nothing is dropped."
+    return told + ("Its inputs are 1 / (1 - p) times those of 2012, and so is its gradient; it is "
+                   "itself 1 - p times as large, and so should be its step.")
+
+
+@exercise("08-6", "Take a weight behind dropout, in both nets: how many times as large as in 2012 "
+                  "is it itself, its input, its gradient?")
+def same_steps(answer):
+    for p, decay in ((0.5, 0.0), (0.2, 0.0), (0.5, 0.2), (0.2, 0.2)):
+        old, new = _twins(p)
+        weights, biases = ([getattr(old[k], kind) for k in (0, 3, 6)] for kind in ("weight", "bias"))
+        theirs = torch.optim.SGD([{"params": weights, "weight_decay": decay}, {"params": biases}],
+                                 lr=0.1, momentum=0.9)
+        mine = answer(new, 0.1, decay, p)
+        expect(isinstance(mine, torch.optim.Optimizer),
+               "Return an optimiser: torch.optim.SGD(groups, lr=rate, momentum=0.9).")
+        held = {id(q) for group in mine.param_groups for q in group["params"]}
+        expect(all(id(q) in held for q in new.parameters()),
+               "Some of the net's weights or biases are in none of the groups: they stand still.")
+        for step in range(3):
+            for k, kind, did, should in _moves((old, new), (theirs, mine), p):
+                right = torch.allclose(did, should, rtol=1e-4, atol=1e-9)
+                expect(right or not step, "The first step is that of 2012, the next one is not: "
+                       "what is the momentum?")
+                expect(right, _step_hint(k, kind, p, decay, float(did.norm() / should.norm())))
+    return ("A quarter of the rate and four times the decay, for the weights behind dropout alone: "
+            "so a recipe of 2012 can be followed with a layer of today.")

@@ -208,3 +208,30 @@ def the_ten_views(answer):
            "Corners, centre, mirrors: ten views, and the mean of their probabilities, not of "
            "their logits.")
     return "As in section 4.1, and as in src/layer.cu:1810-1821."
+
+
+@exercise("14-6", "my_alexnet(10), first weights that let the images through to fc8, and your "
+                  "training of 14-4.")
+def learned(answer):
+    from alexnet_lib.datasets import shapes
+    images, labels = shapes.render(0, 8, 227)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    x, y = (x - x.mean((0, 2, 3), keepdim=True)) / 58, torch.as_tensor(labels).long()
+    torch.manual_seed(0)
+    found = answer(x.clone(), y.clone())
+    expect(isinstance(found, (tuple, list)) and len(found) == 2, "Return two things: net, losses.")
+    net, losses = found
+    convs, fulls = _layers(net)
+    count = sum(p.numel() for p in net.parameters())
+    expect(len(convs) == 5 and len(fulls) == 3 and count == 56_909_194,
+           f"The net of 14-1 with ten classes has 56,909,194 parameters; this one has {count:,}.")
+    losses = [number(loss) for loss in losses]
+    expect(len(losses) == 50, f"50 steps, 50 losses; there are {len(losses)}.")
+    expect(np.isfinite(losses).all(), "The loss became infinite: the steps are too long. Lower "
+           "the rate.")
+    with torch.no_grad():
+        loss = float(functional.cross_entropy(net.eval()(x), y))
+    expect(loss < np.log(10) / 2, f"Asked once more, your net has a loss of {loss:.2f} on "
+           "the eight pictures; a guess has 2.30. How large are the numbers that reach fc8, and "
+           "how much do they differ from image to image?")
+    return f"From {losses[0]:.2f} to {loss:.2f} in 50 steps: your AlexNet learns."

@@ -3,7 +3,7 @@
 import time
 from statistics import median
 
-from alexnet_lib import datasets
+from alexnet_lib import datasets, memory
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.experiments import UNSURE, Claim
 from alexnet_lib.models import AlexNet, layer_table
@@ -25,11 +25,12 @@ def measure(seed: int) -> dict:
     run = Trainer(TrainConfig(**NET, seed=seed), data, progress=False)
     run.start_epoch()
     seconds = []
-    for _ in range(WARM + STEPS):
-        started = time.perf_counter()
-        run.train_step()
-        run.collect()  # waits for the device
-        seconds.append(time.perf_counter() - started)
+    with memory.kept():  # as `train` does
+        for _ in range(WARM + STEPS):
+            started = time.perf_counter()
+            run.train_step()
+            run.collect()  # waits for the device
+            seconds.append(time.perf_counter() - started)
     rate = run.config.batch_size / median(seconds[WARM:])
     flops = 6 * sum(row["macs"] for row in layer_table(AlexNet()))  # forth, and twice back
     busy = flops * IMAGES / (5.5 * 86400) / (2 * GTX_580)

@@ -84,12 +84,13 @@ def run_processes(count: int, function: Callable, *args, timeout: float = 120.0,
         timeout: seconds for all of it. threads: of each process.
 
     Raises UserError, with the process's own message, if one of them raises, dies, or does not end
-    in time; the others are stopped then. With a GPU for each process they use these, else the CPU.
+    in time; the others are stopped then. With two GPUs or more, and one for each process, they use
+    these; else the CPU, and a single process as well, so that one can be compared with two.
     """
     if count < 1:
         raise UserError(f"processes must be 1 or more, not {count}")
     payload = _packed(function, args)
-    enough = torch.cuda.is_available() and torch.cuda.device_count() >= count
+    enough = torch.cuda.is_available() and torch.cuda.device_count() >= max(count, 2)
     # A server that has imported torch (and what its optimisers import) once, and forks from there,
     # where that is safe: seconds less for each process.
     kind = "forkserver" if sys.platform == "linux" else "spawn"

@@ -179,7 +179,7 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
     for axes, picture, t, g, p in zip(places[:len(images)], images, truth, guess, probability,
                                       strict=True):
         axes.imshow(picture)
-        axes.set_title(f"{classes[g]} {p:.0%}" if t == g else f"{classes[g]}, not {classes[t]}",
+        axes.set_title(f"{classes[g]} {p:.0%}" if t == g else f"✗ {classes[g]}, not {classes[t]}",
                        fontsize=10, color="black" if t == g else RED)
     return figure
 
@@ -468,27 +468,4 @@ def speed(curves: dict) -> Figure:
             panel.set_xticks(curve["x"], curve["x"], rotation=45)
         panel.minorticks_off()
         panel.legend(loc="lower right")
-    return figure
-
-
-def precisions(record: dict) -> Figure:
-    """Training in bf16 and in fp32: each seed a thin line, the means thick.
-
-    Args:
-        record: what `benchmarks/precision.py` writes.
-    """
-    figure, panels = plt.subplots(1, 2, figsize=(11, 4))
-    for panel, name, label, factor in zip(
-            panels, ("train_loss", "val_error"), ("training loss, nats", "validation error, %"),
-            (1, 100), strict=True):
-        for precision, colour, dashes in (("fp32", ORANGE, "--"), ("bf16", BLUE, "-")):
-            runs = np.array([run[name] for run in record["runs"]
-                             if run["precision"] == precision]) * factor
-            epochs = np.arange(1, runs.shape[1] + 1)
-            panel.plot(epochs, runs.T, color=colour, lw=0.7, alpha=0.5)
-            panel.plot(epochs, runs.mean(0), color=colour, lw=2.5, ls=dashes,
-                       label=f"{precision}, mean of {len(runs)} seeds")
-        panel.set(xlabel="epoch", ylabel=label, yscale="log")
-        panel.xaxis.get_major_locator().set_params(integer=True)
-        panel.legend()
     return figure

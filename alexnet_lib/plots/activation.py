@@ -39,11 +39,11 @@ def bends(x, outputs: dict) -> Figure:
     return figure
 
 
-def saturation(at: float, layers: int) -> Figure:
+def saturation(input_x: float, layers: int) -> Figure:
     """Three activations, their slopes, and what a chain of layers leaves of a gradient.
 
     Args:
-        at: the input of every unit of the chain, marked in the first two panels.
+        input_x: the input of every unit of the chain, marked in the first two panels.
         layers: units in the chain.
     """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.7))
@@ -51,22 +51,22 @@ def saturation(at: float, layers: int) -> Figure:
     for name, (function, slope) in FUNCTIONS.items():
         look, mark = style(name), STYLES[name][2]
         left.plot(x, function(x), label=name, lw=2, **look)
-        left.plot(at, function(at), mark, color=look["color"], ms=8, mec="black")
+        left.plot(input_x, function(input_x), mark, color=look["color"], ms=8, mec="black")
         middle.plot(x, slope(x), lw=2, **look)
-        middle.plot(at, slope(at), mark, color=look["color"], ms=8, mec="black")
-        left_over = float(slope(at)) ** np.arange(layers + 1)
+        middle.plot(input_x, slope(input_x), mark, color=look["color"], ms=8, mec="black")
+        left_over = float(slope(input_x)) ** np.arange(layers + 1)
         shown = np.maximum(left_over, 1e-12)
         right.semilogy(range(layers + 1), shown, marker=mark, lw=2, **look)
     for axes in (left, middle):
-        axes.axvline(at, color=GREY, lw=1)
+        axes.axvline(input_x, color=GREY, lw=1)
     left.set(xlabel="input x of a unit", ylabel="its output f(x)", ylim=(-1.2, 3))
     left.legend(loc="upper left")
     middle.set(xlabel="input x of a unit", ylabel="slope f'(x)", ylim=(-0.05, 1.1),
-               title=f"at x = {at:g}: tanh {FUNCTIONS['tanh'][1](at):.2g}, "
-                     f"ReLU {FUNCTIONS['ReLU'][1](at):g}")
+               title=f"at x = {input_x:g}: tanh {FUNCTIONS['tanh'][1](input_x):.2g}, "
+                     f"ReLU {FUNCTIONS['ReLU'][1](input_x):g}")
     right.set(xlabel="units passed on the way back", ylabel="share of the gradient left",
               ylim=(3e-13, 3), xticks=range(0, layers + 1, 1 if layers < 10 else 5))
-    if at <= 0:
+    if input_x <= 0:
         right.text(0.97, 0.04, "on the lower edge: nothing is left", color=GREY, ha="right",
                    transform=right.transAxes, fontsize=9)
     middle.title.set_fontsize(10.5)

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from alexnet_lib.experiments.metrics import epochs_until
@@ -141,12 +142,13 @@ def borders(points, labels, moved, maps: dict, reach) -> Figure:
         points: (N, 2). labels: (N,) 0 or 1, as the nets were told. moved: (N,) bool, told wrongly.
         maps: by title, (H, W) probability of class 1. reach: (left, right, bottom, top).
     """
+    sides = LinearSegmentedColormap.from_list("sides", (BLUE, "white", ORANGE))
     figure, panels = plt.subplots(1, len(maps), figsize=(5.2 * len(maps) + 0.8, 4), sharey=True)
     for axes, (title, values) in zip(panels, maps.items(), strict=True):
-        shown = axes.imshow(100 * values, origin="lower", extent=reach, cmap="PuOr_r", vmin=0,
-                            vmax=100, interpolation="bilinear", aspect="auto", alpha=0.85)
+        shown = axes.imshow(100 * values, origin="lower", extent=reach, cmap=sides, vmin=0,
+                            vmax=100, interpolation="bilinear", aspect="auto", alpha=0.6)
         axes.contour(values, [0.5], extent=reach, colors="black", linewidths=2)
-        for kind, mark, colour in ((0, "o", "#5E3C99"), (1, "s", ORANGE)):
+        for kind, mark, colour in ((0, "o", BLUE), (1, "s", ORANGE)):
             for wrong, size, edge in ((False, 40, "white"), (True, 110, "black")):
                 chosen = (labels == kind) & (moved == wrong)
                 axes.scatter(*points[chosen].T, marker=mark, c=colour, s=size, ec=edge,

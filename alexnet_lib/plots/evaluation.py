@@ -109,7 +109,7 @@ def confusion(matrix, classes) -> Figure:
     share = 100 * matrix / matrix.sum(1, keepdims=True).clip(1)
     wrong = np.where(np.eye(count, dtype=bool), np.nan, share)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2), width_ratios=(1.5, 1))
-    left.set_facecolor("#d9d9d9")  # shows where there is no number: the diagonal
+    left.set_facecolor("lightgrey")  # shows where there is no number: the diagonal
     shown = left.imshow(wrong, cmap="Blues", vmin=0)
     figure.colorbar(shown, ax=left, shrink=0.85, label="share of the row, %: only mistakes")
     middle = np.nanmax(wrong) / 2

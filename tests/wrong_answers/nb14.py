@@ -140,4 +140,11 @@ WRONG = {
         _views(logits=True),
         _views(rounds=2),  # divided by twice as many
     ],
+    "14-6": [
+        lambda x, y: _net()(10),  # without the losses
+        lambda x, y: (_net()(10), [1.0] * 10),
+        lambda x, y: (_net()(1000), [1.0] * 50),
+        lambda x, y: (_net()(10), [2.0] * 30 + [float("nan")] * 20),
+        lambda x, y: (_net()(10), [2.3 / (1 + step) for step in range(50)]),  # made up
+    ],
 }
