@@ -55,8 +55,8 @@ EVERYWHERE = (
         (LRN + " channels_last=1 dtype=bfloat16", "ours", 1e3),
         (LRN + " channels_last=1 dtype=bfloat16", "torch", 1e3), True),
     Row("step_vs_plain", "training step, batch 128, from stored images, in bf16 where the machine "
-        "has it, against the plain build in fp32", "images/s", (OURS, "images_per_s", 1), (PLAIN, "images_per_s", 1), False,
-        ">= 6"),
+        "has it, against the plain build in fp32", "images/s", (OURS, "images_per_s", 1),
+        (PLAIN, "images_per_s", 1), False, ">= 6"),
     Row("step_fp32_vs_plain", "the same step in fp32, too", "images/s",
         (OURS + " precision=fp32", "images_per_s", 1), (PLAIN, "images_per_s", 1), False, ">= 2"),
     Row("step_vs_no_lrn", "the step in bf16 against itself without LRN", "images/s",

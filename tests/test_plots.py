@@ -1,4 +1,8 @@
-"""Figures that are drawn of whatever a run has, also of a short one."""
+"""Figures that are drawn of whatever a run has, in colours that nearly everybody tells apart."""
+
+import itertools
+import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,6 +10,8 @@ import pytest
 
 from alexnet_lib import plots
 
+PALETTE = {name: value for name, value in vars(plots).items()
+           if isinstance(value, str) and value.startswith("#")}
 HISTORY = [{"epoch": 1, "train_error": 0.8, "val_error": 0.7}]
 
 
@@ -18,3 +24,50 @@ def test_a_first_run_may_be_short(steps, count):
     assert len(pictures) == count and not any(axes.axison for axes in figure.axes[2:])
     assert len(figure.axes[0].lines) == (3 if steps > 30 else 2)  # with the mean, or without
     plt.close(figure)
+
+
+def test_a_mistake_has_a_sign_beside_its_colour():
+    images, guess = np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 0])
+    figure = plots.first_run([2.0], HISTORY, images, np.array([0, 1]), guess, np.ones(2), "ab")
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert titles == ["a 100%", "✗ a, not b"]
+    plt.close(figure)
+
+
+def strangers(source: str) -> list[str]:
+    """Colours in a source that are none of the palette's: in hexadecimal, or matplotlib's own."""
+    found = re.findall(r"""["'](#[0-9A-Fa-f]{3,8}|tab:\w+|C\d)["']""", source)
+    return [colour for colour in found if colour not in PALETTE.values()]
+
+
+def test_figures_have_no_colours_but_the_palettes():
+    folder = Path(plots.__file__).parent
+    assert [name for path in folder.glob("*.py") for name in strangers(path.read_text())] == []
+    assert len(PALETTE) == 8
+    assert strangers("""c="#5E3C99", d="tab:red", e='C1', f="#0072B2" """) == [
+        "#5E3C99", "tab:red", "C1"]
+
+
+def nearest(colours, sight) -> float:
+    """How near the two most alike of the colours are, to one who sees so: a distance in CIELAB."""
+    srgb = np.array([[int(c[i:i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+    light = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(light @ np.transpose(sight), 0, 1)
+    xyz = seen @ np.transpose([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722],
+                               [0.0177, 0.1095, 0.8728]])  # of D65's white
+    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    lab = root @ np.transpose([[0, 116, 0], [500, -500, 0], [0, 200, -200]])
+    return min(np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2))
+
+
+@pytest.mark.parametrize("sight, mixed_up", [
+    (np.eye(3), ("#0072B2", "#0080B2")),
+    ([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+      [-0.003882, -0.048116, 1.051998]], ("#1F77B4", "#9467BD")),  # blue and purple
+    ([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+      [-0.011820, 0.042940, 0.968881]], ("#D62728", "#2CA02C")),  # red and green
+], ids=["all", "protanopia", "deuteranopia"])
+def test_the_palettes_colours_stay_apart_for_the_colour_blind(sight, mixed_up):
+    """Simulated as Machado, Oliveira and Fernandes (2009), severity 1. A distance of 2.3 can just
+    be seen side by side; 15 is plain. Lines have marks or dashes besides."""
+    assert nearest(PALETTE.values(), sight) > 15 > nearest(mixed_up, sight)

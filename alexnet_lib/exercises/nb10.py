@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import nn
 
 from alexnet_lib.exercises import exercise, expect, number, tensor
 
@@ -77,3 +78,76 @@ def kept(answer):
     expect(_near(number(answer([(0.03, 2304), (0.03, 1728), (0.03, 1728)])), 27 * small),
            "0.03 in three layers must give 3 * 3 * 3 times as much.")
     return "0.083 against 2.24: a factor of 27, from one digit in a file."
+
+
+def _pictures():
+    """32 pictures of 59 pixels, 0-255 less the mean, and their labels."""
+    from alexnet_lib.datasets import shapes
+    images, labels = shapes.render(0, 32, 59)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    return x - x.mean(0), torch.as_tensor(labels).long()
+
+
+def _net(change=lambda net: None, variant="2012"):
+    from alexnet_lib.models import AlexNet
+    torch.manual_seed(0)
+    net = AlexNet(10, input_size=59, width=0.25, variant=variant)
+    with torch.no_grad():
+        change(net)
+    return net
+
+
+def _own(silent: int, *end) -> nn.Module:
+    """A net of another making, of whose second layer so many units of 40 are off."""
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 8, 11, 4), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Flatten(),
+                        nn.Linear(8 * 6 * 6, 40), nn.ReLU(), nn.Dropout(), nn.Linear(40, 10), *end)
+    with torch.no_grad():
+        net[4].bias[:silent] = -1e5
+    return net
+
+
+def _patients():
+    """(net, what its inputs are divided by, what it suffers from, what to say if it is missed)."""
+    yield _net(), 1, "not the net", "the net of 2012, fresh, with pixels of 0 to 255"
+    yield _net(variant="paper"), 58, "faded", "the paper's weights with divided inputs"
+    yield (nn.Sequential(_net(lambda net: net.classifier.fc8.weight.mul_(0.03)), nn.Softmax(1)), 1,
+           "two softmaxes", "the net of 2012 with a softmax behind it, which makes the differences "
+           "between its outputs small, too")
+    yield (_net(lambda net: net.classifier.fc7.bias.fill_(-1e5)), 1, "dead",
+           "the net of 2012, all of whose fc7 is below zero for every image")
+    yield (_net(lambda net: net.features.conv4.bias.fill_(-1e5)), 1, "dead",
+           "the net of 2012, all of whose conv4 is below zero for every image")
+    yield _own(40), 1, "dead", "a net of three layers, the second of which is off"
+    yield _own(25), 1, "not the net", "a net of three layers, with 25 of 40 units off: that is " \
+        "much, but 15 are alive"
+    yield _own(0, nn.Softmax(1)), 1, "two softmaxes", "a net of three layers that ends in a softmax"
+    yield _own(0, nn.LogSoftmax(1)), 1, "not the net", "a net that ends in a log-softmax: that " \
+        "one is harmless"
+
+
+@exercise("10-5", "Begin with what is surest: do the outputs sum to 1? Then look inside, as in the "
+                  "sections above: is a layer off, how much of the image arrives?")
+def diagnosis(answer):
+    names = ("two softmaxes", "dead", "faded", "not the net")
+    pictures, labels = _pictures()
+    for net, divide, illness, told in _patients():
+        net.train()
+        found = answer(net, pictures / divide, labels)
+        expect(found in names, f"Return one of {', '.join(map(repr, names))}.")
+        expect(found == illness, f"{told[0].upper()}{told[1:]}: that is {illness!r}; you say "
+               f"{found!r}." + _advice(illness, found))
+    return "Four nets that look alike from outside, told apart in one pass each."
+
+
+def _advice(illness: str, found: str) -> str:
+    """Why one takes the one for the other."""
+    return {("faded", "not the net"): " The net comes in training mode: dropout makes its outputs "
+                                      "differ, whatever the image. And ask how they differ from "
+                                      "image to image, not from class to class.",
+            ("two softmaxes", "faded"): " Look at what the net puts out before you look inside.",
+            ("dead", "faded"): " In a faded net a little of the image arrives; here a layer is "
+                               "zero for every image.",
+            ("faded", "dead"): " Its units are on, for every image alike.",
+            ("dead", "not the net"): " Look at every hidden layer, of whatever kind."
+            }.get((illness, found), "")
