@@ -291,7 +291,7 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     """
     from alexnet_lib import datasets
     from alexnet_lib import doctor as checks
-    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.config import TrainConfig, resolve
     from alexnet_lib.weights import load_model
     given = {name: value for name, value in choices.items() if value is not None}
     net = dataset = None
@@ -304,11 +304,13 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
         dataset = datasets.load(data or net.config.data, net.config.stored_size,
                                 skip_broken=skip_broken)
     config = TrainConfig(data=data or "shapes", device=device, skip_broken=skip_broken, **given)
+    if json_file != "-":  # at once: it is what a report needs first
+        about = checks.environment(net.config if net else resolve(config))
+        click.echo(tabulate(about.numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")
     found = checks.examine(config, dataset, net, say)
     deliver({"findings": checks.as_json(found), "summary": checks.summary(found)}, json_file)
     if json_file == "-":
         return
-    click.echo(tabulate(found[0].numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")
     told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.words)
             for f in found]
     click.echo(tabulate(told, tablefmt="plain", maxcolwidths=[None, None, 72]) + "\n")

@@ -42,7 +42,8 @@ Call `course.seed()` in each cell that draws random numbers.
 
 3. The checker, in `alexnet_lib/exercises/nbNN.py`::
 
-       from alexnet_lib.exercises import exercise, expect
+       from alexnet_lib.exercises import contextlib
+import exercise, expect
 
        @exercise("02-1", "Count the places where the kernel fits, first without padding.")
        def conv_size(answer):
@@ -63,6 +64,7 @@ The tests prove that the stub is not yet, the solution is correct, each wrong an
 with a hint of its checker.
 '''
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -127,7 +129,11 @@ def _brought(installed: list[str]) -> str:
     """What the set-up cell had to bring, as sentences; empty where all was there."""
     said = []
     if Path("alexnet-course").resolve() == ROOT:  # where the cell puts it
-        said.append("Course: fetched into alexnet-course. ")
+        seen = ROOT / ".git" / "seen-by-setup"
+        said.append("Course: found in alexnet-course. " if seen.exists()
+                    else "Course: fetched into alexnet-course. ")
+        with contextlib.suppress(OSError):
+            seen.touch()
     if installed:
         said.append(f"Installed: {', '.join(installed)}. ")
     return "".join(said)

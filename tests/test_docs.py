@@ -20,6 +20,11 @@ EVERYDAY = {"00-setup-words": "error restarts", "00-predict": "units", "01-squar
             "01-exercises": "gap", "06-average-words": "mix"}
 
 
+def markdown(notebook: str) -> str:
+    cells = json.loads((ROOT / "notebooks" / notebook).read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def cells(notebook: str) -> dict[str, str]:
     """The markdown cells by their ids, without blocks of code."""
     found = json.loads((ROOT / "notebooks" / notebook).read_text())["cells"]
@@ -97,6 +102,54 @@ def test_no_word_of_the_glossary_is_used_before_it_is_explained_or_linked():
 def test_a_word_before_its_explanation_is_found(text, faults):
     assert unexplained(paragraphs({"02-title": "Say what a stride is.", "02-a": text}),
                        ["stride"]) == faults
+
+
+REPOSITORY = re.escape(course.REPOSITORY)
+OWNER = re.escape(course.REPOSITORY.removeprefix("https://github.com/"))
+OURS = re.compile(rf"(?:{REPOSITORY}/(?:blob|tree|raw)/main|https://raw\.githubusercontent\.com/"
+                  rf"{OWNER}/main|https://colab\.research\.google\.com/github/{OWNER}/blob/main)/?")
+
+
+def links(text: str) -> list[str]:
+    """Where a page leads to: links and pictures of Markdown, also by reference, and of HTML."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    named = dict(re.findall(r"^ {0,3}\[([^\]]+)\]:\s*<?([^\s>]+)", text, re.MULTILINE))
+    asked = [name or words for words, name in re.findall(r"\[([^][]+)\]\[([^][]*)\]", text)]
+    return [*re.findall(r"\]\(<?([^)\s>]+)", text), *named.values(),
+            *(f"no [{name}] below" for name in asked if name not in named),
+            *re.findall(r"""<[^>]*\b(?:href|src)=["']([^"']+)["']""", text)]
+
+
+def anchors(page: Path) -> set[str]:
+    """What may follow # in a link to a page: names in HTML, and headings as GitHub and the site
+    make names of them. (JupyterLab leaves capital letters: there a link to a heading in another
+    notebook opens the notebook, and the reader scrolls.)"""
+    text = markdown(page.name) if page.suffix == ".ipynb" else page.read_text()
+    found = set(re.findall(r"""\b(?:id|name)=["']([^"']+)["']""", text))
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for heading in re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(next(name for name in (slug, *(f"{slug}-{k}" for k in range(1, 99)))
+                       if name not in found))
+    return found
+
+
+def dead(page: Path, text: str) -> list[str]:
+    """Of the links in the text of a page, those within the course that lead nowhere."""
+    wrong = []
+    for link in links(text):
+        place, _, name = OURS.sub(f"{ROOT}/", link).partition("#")
+        if re.match(r"(?:[a-z]+:|//)", place):
+            continue
+        target = page.parent / place if place else page
+        if not target.exists() or \
+                name and target.suffix in (".md", ".ipynb") and name not in anchors(target):
+            wrong.append(link)
+    return wrong
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("data/*.md"),
+                *ROOT.glob("notebooks/*.ipynb")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

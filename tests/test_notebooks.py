@@ -437,11 +437,11 @@ def test_setup_cell_works_from_an_empty_folder(tmp_path):
     source = "\n".join([
         "import google.colab", course.SETUP_CELL, "course.recorded('photographs-colours')",
         "from alexnet_lib import kernels", "print(kernels.SOURCE, kernels.SOURCE.is_file())"])
-    for _ in ("first", "again"):
+    for done in ("fetched into", "found in"):
         run = subprocess.run([sys.executable, "-S", "-c", source], cwd=empty, env=env, text=True,
                              capture_output=True)
         assert run.returncode == 0, run.stderr
         ready, recorded, kernels = run.stdout.splitlines()
-        assert ready.startswith("Ready. Course: fetched into alexnet-course. Data: shapes")
+        assert ready.startswith(f"Ready. Course: {done} alexnet-course. Data: shapes")
         assert recorded.startswith("Recorded: alexnet data pack")
         assert kernels == f"{empty / 'alexnet-course' / 'alexnet_lib' / 'kernels.cpp'} True"
