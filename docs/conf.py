@@ -11,12 +11,13 @@ root_doc = "docs/index"
 include_patterns = ["docs/*.md", "notebooks/*.ipynb", "ERRATA.md", "data/README.md"]
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # for CommonMark, tables among the outputs are no tables
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = True
-# Widgets are not drawn without a kernel: each has a static picture above it, and words in its place.
+# Widgets need a kernel: each has a static picture above it, and words in its place.
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 suppress_warnings = ["mystnb.unknown_mime_type", "myst.header"]
 

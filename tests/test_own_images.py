@@ -18,6 +18,7 @@ from alexnet_lib import config, course, datasets, devices, training, weights, wi
 from alexnet_lib.datasets import shapes
 
 CHAINS = {
+    "00": "data data-picture config train says picture",
     "01": "load classes look",
     "03": "start-data start-look start-run race-net race-run race-data race-search race-2012",
     "04": "train terms maps",
@@ -27,6 +28,9 @@ CHAINS = {
           "batch-draw views-net views-picture views-all",
     "08": "live-config live-learn live-run committee-ask committee-draw committee-picture "
           "committee-widget",
+    "09": "dashboard-make dashboard-show dashboard-run dashboard-picture dashboard-verdict "
+          "resume-run resume-equal",
+    "10": "race left stuck-run stuck-picture hook hook-share inside labels heart heart-picture",
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "
           "rare-run views-ways",
     "12": "alike-train alike-measure alike-find alike-picture plane",
@@ -39,8 +43,8 @@ def short(monkeypatch):
     """Two epochs, two steps of a race, and all as it was afterwards."""
     threads, train = torch.get_num_threads(), training.train
     monkeypatch.setattr(course, "pick", lambda quick, whole: min(quick, 2))
-    monkeypatch.setattr(training, "train", lambda config, data: train(
-        dataclasses.replace(config, epochs=2), data, progress=False))
+    monkeypatch.setattr(training, "train", lambda config, data, **how: train(
+        dataclasses.replace(config, epochs=2), data, progress=False, **how))
     yield
     plt.close("all")
     torch.set_num_threads(threads)

@@ -77,53 +77,54 @@ def kept(answer):
            f"0.083, not {small:.3f}.")
     expect(_near(number(answer([(0.03, 2304), (0.03, 1728), (0.03, 1728)])), 27 * small),
            "0.03 in three layers must give 3 * 3 * 3 times as much.")
+    expect(_near(number(answer([(0.01, 2304), (0.03, 1728)])), 0.48 * 0.03 * 1728 ** 0.5),
+           "Each layer has a std of its own: 0.01 and then 0.03 make 0.48 * 1.247 = 0.60.")
     return "0.083 against 2.24: a factor of 27, from one digit in a file."
 
 
 def _pictures():
-    """32 pictures of 59 pixels, 0-255 less the mean, and their labels."""
+    """16 pictures of 59 pixels, 0-255 less the mean, and their labels."""
     from alexnet_lib.datasets import shapes
-    images, labels = shapes.render(0, 32, 59)
+    images, labels = shapes.render(0, 16, 59)
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     return x - x.mean(0), torch.as_tensor(labels).long()
 
 
-def _net(change=lambda net: None, variant="2012"):
+def _net(variant="2012", silent=None):
     from alexnet_lib.models import AlexNet
     torch.manual_seed(0)
-    net = AlexNet(10, input_size=59, width=0.25, variant=variant)
-    with torch.no_grad():
-        change(net)
+    net = AlexNet(10, input_size=59, width=0.1, variant=variant)
+    if silent:
+        net.features.get_submodule(silent).bias.data.fill_(-1e5)
     return net
 
 
-def _own(silent: int, *end) -> nn.Module:
-    """A net of another making, of whose second layer so many units of 40 are off."""
+def _own(silent: int, *end, last=1.0, lift=0.0) -> nn.Module:
+    """A net of another making: of 40 units so many are off, the last weights times `last`, the
+    outputs `lift` higher."""
     torch.manual_seed(1)
     net = nn.Sequential(nn.Conv2d(3, 8, 11, 4), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Flatten(),
                         nn.Linear(8 * 6 * 6, 40), nn.ReLU(), nn.Dropout(), nn.Linear(40, 10), *end)
-    with torch.no_grad():
-        net[4].bias[:silent] = -1e5
+    net[4].bias.data[:silent] = -1e5
+    net[7].weight.data *= last
+    net[7].bias.data += lift
     return net
 
 
 def _patients():
     """(net, what its inputs are divided by, what it suffers from, what to say if it is missed)."""
-    yield _net(), 1, "not the net", "the net of 2012, fresh, with pixels of 0 to 255"
-    yield _net(variant="paper"), 58, "faded", "the paper's weights with divided inputs"
-    yield (nn.Sequential(_net(lambda net: net.classifier.fc8.weight.mul_(0.03)), nn.Softmax(1)), 1,
-           "two softmaxes", "the net of 2012 with a softmax behind it, which makes the differences "
-           "between its outputs small, too")
-    yield (_net(lambda net: net.classifier.fc7.bias.fill_(-1e5)), 1, "dead",
-           "the net of 2012, all of whose fc7 is below zero for every image")
-    yield (_net(lambda net: net.features.conv4.bias.fill_(-1e5)), 1, "dead",
-           "the net of 2012, all of whose conv4 is below zero for every image")
-    yield _own(40), 1, "dead", "a net of three layers, the second of which is off"
-    yield _own(25), 1, "not the net", "a net of three layers, with 25 of 40 units off: that is " \
-        "much, but 15 are alive"
-    yield _own(0, nn.Softmax(1)), 1, "two softmaxes", "a net of three layers that ends in a softmax"
-    yield _own(0, nn.LogSoftmax(1)), 1, "not the net", "a net that ends in a log-softmax: that " \
-        "one is harmless"
+    yield _own(25), 1, "not the net", "A net with 25 of 40 units off: that is much, but 15 are alive"
+    yield _own(40), 1, "dead", "A net with all 40 units of its hidden full layer off"
+    yield (_own(0, nn.Softmax(1), last=0.001), 1, "two softmaxes", "A net that ends in a softmax, "
+           "which makes small differences between the images still smaller")
+    yield _own(0, nn.Softmax(1)), 1, "two softmaxes", "A net that ends in a softmax"
+    yield (_own(0, nn.LogSoftmax(1)), 1, "not the net", "A net that ends in a log-softmax, which "
+           "is harmless")
+    yield (_own(0, lift=60), 1, "not the net", "A net whose outputs are all above 0, but do not "
+           "sum to 1")
+    yield _net(), 1, "not the net", "The net of 2012, fresh, with pixels of 0 to 255"
+    yield _net("paper"), 58, "faded", "The paper's weights with divided inputs"
+    yield _net(silent="conv4"), 1, "dead", "The net of 2012, all of whose conv4 is off"
 
 
 @exercise("10-5", "Begin with what is surest: do the outputs sum to 1? Then look inside, as in the "
@@ -135,8 +136,8 @@ def diagnosis(answer):
         net.train()
         found = answer(net, pictures / divide, labels)
         expect(found in names, f"Return one of {', '.join(map(repr, names))}.")
-        expect(found == illness, f"{told[0].upper()}{told[1:]}: that is {illness!r}; you say "
-               f"{found!r}." + _advice(illness, found))
+        expect(found == illness, f"{told}: this is {illness!r}; you say {found!r}."
+               + _advice(illness, found))
     return "Four nets that look alike from outside, told apart in one pass each."
 
 

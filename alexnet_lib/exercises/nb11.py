@@ -103,4 +103,7 @@ def calibration_error(answer):
     expect(abs(value - 0.35) > 1e-4, "Gaps do not cancel: take the size of each, without its sign.")
     expect(abs(value - 0.575) < 1e-4, "Three answers of 95 %, one of them right, and one of 55 %, "
            "which is right: with ten bins 0.575.")
+    for hit in (True, False):
+        expect(abs(number(answer([1.0], [hit], 4)) - (not hit)) < 1e-4, "An answer of 100 % "
+               "belongs to the last bin.")
     return "It is small if the net means what it says, and says nothing of how often it is right."

@@ -1,5 +1,7 @@
 """Exercises of notebook 14: AlexNet from an empty cell."""
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -85,9 +87,35 @@ def _columns_norms_dropout(net, convs, fulls, x) -> None:
         convs[0].weight[48:] /= 3
     expect(torch.allclose(_outputs(net, [convs[1]], x)[-1], last, atol=1e-2),
            "In evaluation mode the same image must give the same answer.")
-    net.train()
-    expect(not torch.allclose(net(x), net(x)), "In training mode, dropout makes each pass another.")
+    _dropout(net, fulls, x)
     _as_printed(net, convs, fulls, x)
+
+
+def _dropout(net, fulls, x) -> None:
+    """What each full layer is given in training: half of the hidden units, and all else whole."""
+    given, hooks = {}, [layer.register_forward_pre_hook(
+        lambda module, args: given.update({module: args[0].detach()})) for layer in fulls]
+    try:
+        with torch.no_grad():
+            net.eval()(x)
+            whole = given[fulls[0]]
+            out = net.train()(x)
+            expect(not torch.allclose(out, net(x)),
+                   "In training mode, dropout makes each pass another.")
+            out = net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    behind = "Dropout stands behind the ReLUs of fc6 and fc7, and nowhere else: "
+    expect(torch.equal(given[fulls[0]], whole), behind + "what fc6 is given changes in training.")
+    with torch.no_grad():
+        for name, layer, after in zip(("fc7", "fc8"), fulls, fulls[1:]):  # noqa: B905
+            loud = layer(given[layer]).relu() > 0
+            share = float((given[after][loud] == 0).float().mean())
+            expect(0.4 < share < 0.6, behind + f"of the units that {name} could hear, {share:.0%} "
+                   "are silent in training; it should be half.")
+        expect(torch.allclose(out, fulls[2](given[fulls[2]]), atol=1e-4),
+               behind + "what fc8 gives is the result.")
 
 
 def _as_printed(net, convs, fulls, x) -> None:
@@ -164,6 +192,18 @@ def the_step(answer):
     return "The rule of section 5, to the last digit."
 
 
+def _by_the_rule(net, x, y, steps) -> list[float]:
+    """The losses of the first steps by the library's update."""
+    optimizer, losses = PaperSGD(net.parameters(), lr=0.01), []
+    for _ in range(steps):
+        loss = functional.cross_entropy(net.train()(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
 @exercise("14-4", "For each of the steps: the net in training mode, logits, loss, gradients to "
                   "zero, backward, a step of your rule for each parameter; keep the loss.")
 def the_training(answer):
@@ -174,6 +214,7 @@ def the_training(answer):
     torch.manual_seed(0)
     net = AlexNet(10, input_size=36, width=0.15, dropout=0.0, variant="2012")
     before = [p.detach().clone() for p in net.parameters()]
+    theirs = _by_the_rule(copy.deepcopy(net), x, y, 5)
     found = answer(net, x, y, 50)
     expect(isinstance(found, (list, tuple)), "A list is asked for: the loss of each step.")
     losses = [number(loss) for loss in found]
@@ -182,6 +223,9 @@ def the_training(answer):
            "about ln 10: take it before the update.")
     expect(any(not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True)),
            "The weights have not changed.")
+    expect(np.allclose(losses[1:5], theirs[1:], rtol=0.01), "The loss moves, but not as by the "
+           "rule of 14-3: momentum 0.9, decay 0.0005, the rate of 0.01 inside of v, and a v for "
+           "each parameter that begins at zero.")
     expect(losses[-1] < 0.7 * losses[0],
            f"16 images, 50 steps, and the loss went from {losses[0]:.2f} to {losses[-1]:.2f}. Are "
            "the gradients set to zero before each step? Does each parameter keep its own v?")

@@ -132,7 +132,9 @@ def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit
     if interval:
         axes.axvspan(*interval, color=SKY, alpha=0.35, lw=0, label="95 % interval of the mean")
         axes.axvline(np.mean(list(effects.values())), color=BLUE, lw=2, label="mean")
-    axes.plot(list(effects.values()), [0] * len(effects), "o", color=BLUE, label="one seed each")
+    # Each at a height of its own: seeds may agree to the last digit.
+    axes.plot(list(effects.values()), np.linspace(0.4, -0.4, len(effects)), "o", color=BLUE,
+              label="one seed each")
     if not effects:
         axes.text(0.5, 0.5, "not run yet", ha="center", va="center", transform=axes.transAxes)
     if paper is not None:

@@ -103,9 +103,13 @@ def committee(image, probabilities, halved, classes, truth: int) -> Figure:
     middle.xaxis.get_major_locator().set_params(integer=True)
     middle.grid(False)
     at = np.arange(len(classes))
-    right.barh(at - 0.2, 100 * np.mean(probabilities, 0), 0.4, color=BLUE, hatch="///", ec="white",
-               lw=0, label=f"mean of {len(probabilities)}")
-    right.barh(at + 0.2, 100 * np.asarray(halved), 0.4, color=ORANGE, label="whole net, halved")
+    geometric = np.exp(np.log(np.asarray(probabilities) + 1e-12).mean(0))
+    for place, values, colour, hatch, name in (
+            (-0.27, np.mean(probabilities, 0), BLUE, "///", f"mean of {len(probabilities)}"),
+            (0, geometric / geometric.sum(), GREEN, "...", "geometric mean"),
+            (0.27, np.asarray(halved), ORANGE, "", "whole net, halved")):
+        right.barh(at + place, 100 * values, 0.27, color=colour, hatch=hatch, ec="white", lw=0,
+                   label=name)
     right.set(yticks=at, yticklabels=[], xlim=(0, 105), xlabel="probability, %",
               ylim=(len(classes) - 0.4, -0.6))
     right.legend(loc="lower right", fontsize=9, frameon=True)

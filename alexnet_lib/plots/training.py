@@ -45,7 +45,8 @@ def progress(losses, history: list[dict], steps: int, epochs: int, classes: int,
         panel.set(xlabel="epoch", xlim=(0, epochs))
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)
-        panel.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper right")
+        panel.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=3,
+                     fontsize=8.5, columnspacing=1, handlelength=1.6)  # nothing may hide a peak
     return figure
 
 

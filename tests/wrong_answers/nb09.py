@@ -27,7 +27,8 @@ WRONG = {
                                               m * v - d * w - lr * g),
         lambda w, v, g, lr, m=0.9, d=0.0005: (w + _step(w, v, g, lr), _step(w, v, g, lr)),  # fixed
     ],
-    "09-2": [lambda m: 1 + m, lambda m: 1 / m, lambda m: 10, lambda m: 1 - m],
+    "09-2": [lambda m: 1 + m, lambda m: 1 / m, lambda m: 10, lambda m: 1 - m,
+             lambda m: sum(m ** k for k in range(100))],
     "09-3": [
         lambda images, cycles, speed: images / speed / 86400,  # one cycle
         lambda images, cycles, speed: images * cycles / speed / 3600,  # hours

@@ -63,6 +63,7 @@ WRONG = {
         lambda layers: math.prod(std * math.sqrt(n / 2) for std, n in layers),  # half of them off
         lambda layers: math.prod(std * std * n for std, n in layers),  # variances
         lambda layers: layers[-1][0] * math.sqrt(layers[-1][1]),  # only the last
+        lambda layers: math.prod(layers[0][0] * math.sqrt(n) for _, n in layers),  # the first std
     ],
     "10-5": [
         lambda net, x, y: "faded",  # by the loss alone

@@ -77,6 +77,9 @@ WRONG = {
         lambda sure, right, bins: max(abs(d) for _, d in _bins(sure, right, bins)),
         lambda sure, right, bins: sum(n * abs(d) for n, d in _bins(sure, right, bins)),
         lambda sure, right, bins: abs(sum(sure) - sum(right)) / len(sure),  # without bins
+        lambda sure, right, bins: sum(
+            abs(sum(s - r for s, r in zip(sure, right) if int(s * bins) == b))  # noqa: B905
+            for b in range(bins)) / len(sure),  # 100 % lies in no bin
         lambda sure, right, bins: sum(abs(s - r) for s, r in zip(sure, right)) / len(sure),  # noqa: B905
     ],
 }

@@ -22,11 +22,14 @@ class _Cut(_Norm):
 
 
 def _net(groups=(2, 1, 2, 2), norm=_Norm, padding=2, dropout=0.5, last=(), maps=256, late=nn.ReLU,
-         pool=lambda: nn.MaxPool2d(3, 2), early=lambda norm: (nn.ReLU(), norm())):
+         pool=lambda: nn.MaxPool2d(3, 2), drops=(0, 1, 1, 0),
+         early=lambda norm: (nn.ReLU(), norm())):
     """my_alexnet with one choice wrong."""
     def made(classes):
         g2, g3, g4, g5 = groups
         side = 6 if padding == 2 else 5
+        drop6, drop7, drop8, drop9 = (nn.Dropout(dropout) if there else nn.Identity()
+                                      for there in drops)
         return nn.Sequential(
             nn.Conv2d(3, 96, 11, stride=4), *early(norm), pool(),
             nn.Conv2d(96, 256, 5, padding=padding, groups=g2), nn.ReLU(), norm(),
@@ -34,8 +37,8 @@ def _net(groups=(2, 1, 2, 2), norm=_Norm, padding=2, dropout=0.5, last=(), maps=
             nn.Conv2d(256, 384, 3, padding=1, groups=g3), late(),
             nn.Conv2d(384, 384, 3, padding=1, groups=g4), late(),
             nn.Conv2d(384, maps, 3, padding=1, groups=g5), late(), pool(),
-            nn.Flatten(), nn.Linear(maps * side * side, 4096), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4096, classes), *last)
+            nn.Flatten(), drop6, nn.Linear(maps * side * side, 4096), nn.ReLU(), drop7,
+            nn.Linear(4096, 4096), nn.ReLU(), drop8, nn.Linear(4096, classes), drop9, *last)
     return made
 
 
@@ -71,6 +74,19 @@ def _old_velocity(w, v, g, rate):
 def _strong_decay(w, v, g, rate):  # the decay without the rate
     v = 0.9 * v - 0.0005 * w - rate * g
     return w + v, v
+
+
+def _sgd(**settings):
+    def training(net, x, y, steps):
+        optimizer, losses = torch.optim.SGD(net.parameters(), **settings), []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+    return training
 
 
 def _train(steps_lost=0, sign=1, change=True, shared=False, late=False):
@@ -117,6 +133,10 @@ WRONG = {
         _net(late=nn.Identity),  # no ReLU behind conv3
         _net(dropout=0.0),
         _net(dropout=0.1),
+        _net(drops=(1, 1, 0, 0)),  # before fc6 and fc7, as in torchvision
+        _net(drops=(0, 1, 0, 0)),
+        _net(drops=(0, 0, 0, 1)),  # on the logits
+        _net(drops=(1, 0, 0, 0)),  # on the maps
         _net(maps=384),  # 384 kernels in conv5
         _net(last=(nn.Softmax(1),)),  # probabilities
         _net(norm=_Cut),  # right, but it cannot learn
@@ -133,6 +153,8 @@ WRONG = {
         _train(sign=-1),  # uphill
         _train(change=False),
         _train(late=True),  # the last loss alone
+        _sgd(lr=0.05),  # without momentum
+        _sgd(lr=0.001, momentum=0.99),
     ],
     "14-5": [
         _views(mirrored=False),
