@@ -13,7 +13,7 @@ ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-oldest env outputs results bench site lint colab clean
+.PHONY: help lab test test-browser test-site test-oldest env outputs results bench site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -28,7 +28,11 @@ test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
-	$(PYTEST) -o addopts=--durations=0 tests/browser $(ARGS)
+	$(PYTEST) -o addopts=--durations=0 tests/browser/test_lab.py $(ARGS)
+
+test-site: site  ## make the site, and look at it in Chromium as on a phone and on a desk
+	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
+	$(BIN)/python -m pytest -o addopts= tests/browser/test_site.py $(ARGS)
 
 test-oldest:  ## test the library with the oldest versions that it takes, in .venv-oldest
 	@PYTHON="$(PYTHON)" UV_RESOLUTION=lowest-direct sh .ci/env .venv-oldest .venv-oldest/.ready

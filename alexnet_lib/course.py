@@ -42,8 +42,7 @@ Call `course.seed()` in each cell that draws random numbers.
 
 3. The checker, in `alexnet_lib/exercises/nbNN.py`::
 
-       from alexnet_lib.exercises import contextlib
-import exercise, expect
+       from alexnet_lib.exercises import exercise, expect
 
        @exercise("02-1", "Count the places where the kernel fits, first without padding.")
        def conv_size(answer):

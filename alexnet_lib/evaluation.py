@@ -160,6 +160,15 @@ def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: 
     return predictions(net, dataset, split, views, progress).scores()
 
 
+def calibration_by_chance(probs: Tensor, classes: tuple[str, ...], draws: int = 20) -> list[float]:
+    """Calibration errors, 0-1, of a net that means exactly what it says: what chance alone makes.
+
+    probs: (N, K). Its labels are drawn from them, `draws` times, by torch's generator.
+    """
+    return [scores(probs, labels, classes)["calibration_error"]
+            for labels in torch.multinomial(probs, draws, replacement=True).T]
+
+
 def part_of(dataset: datasets.Dataset, split: str) -> datasets.Split:
     """The split of that name. Raises UserError if there is none."""
     if split not in dataset.splits:

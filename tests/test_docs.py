@@ -340,7 +340,7 @@ def misspelt(words: set[str]) -> set[str]:
                     reason="needs hunspell and hunspell-en-gb")
 def test_the_prose_is_spelt_as_in_britain():
     """tests/words.txt has the words of the field that Hunspell's British dictionary lacks."""
-    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml").read_text()
+    form = prose(ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml")
     texts = re.findall(r"(?:name|label|description): (.*)", form) + [prose(page) for page in PAGES]
     texts += [spoken(path) for path in [
         *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("alexnet_lib/exercises/*.py"),

@@ -115,12 +115,17 @@ def prediction(notebook, number):
 
 
 def short_cells(notebook, number):
-    """Half of the code cells have at most 5 lines, all at most 25."""
-    counts = [len(lines(cell)) for cell in code_cells(notebook)]
-    if statistics.median(counts) > 5:
-        yield f"the median code cell has {statistics.median(counts)} lines"
-    if max(counts) > 25:
-        yield f"a code cell has {max(counts)} lines"
+    """Half of the code cells have at most 5 lines that are not blank. No cell, whatever its kind,
+    has more than 25 lines, all counted, and no line of code has more than 100 characters."""
+    median = statistics.median(len(lines(cell)) for cell in code_cells(notebook))
+    if median > 5:
+        yield f"the median code cell has {median} lines"
+    for cell in notebook.cells:
+        written = cell.source.splitlines()
+        if len(written) > 25:
+            yield f"{cell.id} has {len(written)} lines"
+        if cell.cell_type == "code" and max(map(len, written), default=0) > 100:
+            yield f"{cell.id} has a line of {max(map(len, written))} characters"
 
 
 def one_run_in_order(notebook, number):
@@ -131,7 +136,8 @@ def one_run_in_order(notebook, number):
 
 
 def clean_outputs(notebook, number):
-    """No error, no stderr, no SVG among the outputs; a widget only where nbval ignores it."""
+    """No error, no stderr, no SVG among the outputs; a widget only where nbval ignores it, and with
+    words beside it for pages without a kernel, not with what Python calls it."""
     for cell in code_cells(notebook):
         if any(out.output_type == "error" for out in cell.outputs):
             yield f"{cell.id} stopped with an error"
@@ -141,6 +147,10 @@ def clean_outputs(notebook, number):
             yield f"{cell.id} stores an SVG"
         if WIDGET in mimes(cell) and not IGNORED & set(cell.metadata.get("tags", [])):
             yield f"{cell.id} stores a widget (a progress bar?): it cannot be compared"
+        for out in cell.outputs:
+            data = out.get("data", {})
+            if WIDGET in data and re.match(r"\w+\(", data.get("text/plain", "f(")):
+                yield f"{cell.id} has no words for where its widget cannot be drawn"
 
 
 def no_machine_paths(notebook, number):
@@ -343,6 +353,9 @@ SPOILERS = [
     (exercise_count, swap("ex-2", "course.check", "print")),
     (prediction, swap("predict", "Predict", "Guess")),
     (short_cells, put("curve", source="x = 1\n" * 26)),
+    (short_cells, put("curve", source="x = 1\n\n" * 13)),
+    (short_cells, put("sol-1", source="Words.\n" * 26)),
+    (short_cells, put("curve", source=f"x = {'1' * 97}")),
     (short_cells, lambda nb: [c.update(source="x = 1\n" * 6) for c in code_cells(nb)]),
     (one_run_in_order, put("curve", execution_count=7)),
     (one_run_in_order, put("ex-3", execution_count=None)),
@@ -350,6 +363,9 @@ SPOILERS = [
     (clean_outputs, output("curve", "stream", name="stderr", text="a warning")),
     (clean_outputs, output("curve", "display_data", {"image/svg+xml": "<svg/>"})),
     (clean_outputs, output("curve", "display_data", {WIDGET: {}, "text/plain": "  0%|"})),
+    (clean_outputs, lambda nb: [
+        put("ex-1", metadata={"tags": ["nbval-ignore-output"]})(nb),
+        output("ex-1", "display_data", {WIDGET: {}, "text/plain": "VBox(children=("})(nb)]),
     (no_machine_paths, output("curve", "stream", name="stdout", text="in /home/ann/x")),
     (no_machine_paths, output("curve", "display_data", {"text/html": "<i>/Users/x</i>"})),
     (no_machine_paths, put("curve", source="open('/tmp/x')")),

@@ -2,7 +2,13 @@
 
 import numpy as np
 
+import torch
+import torch.nn.functional as F
+from torch import nn
+
 from alexnet_lib.exercises import exercise, expect, number
+from alexnet_lib.layers import Dropout
+from alexnet_lib.optim import PaperSGD
 
 
 def _close(a, b) -> bool:
@@ -74,3 +80,77 @@ def factor(answer):
            "multiplied by 10.")
     expect(_close(answer(0.02, 0.005), 4), "From 0.02 to 0.005: by 4.")
     return "One multiplication, and the two rules walk together again."
+
+
+def _begun(seed: int, p: float = 0.5):
+    """A small net and the paper's rule for it."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), Dropout(p), nn.Linear(24, 4))
+    return net, PaperSGD(net.parameters(), lr=0.05)
+
+
+def _now(net, rule):
+    """Copies of weights and velocities, and the rate."""
+    return ([q.detach().clone() for q in net.parameters()],
+            [rule.state[q]["velocity"].clone() if "velocity" in rule.state[q] else None
+             for q in net.parameters()], rule.param_groups[0]["lr"])
+
+
+def _same(a, b) -> bool:
+    return all(q is not None and r is not None and torch.equal(q, r)
+               for q, r in zip(a, b, strict=True))
+
+
+def _half_a_run(answer, x, y):
+    """Six steps, of which two at a lower rate: net, rule, and what the answer has saved."""
+    net, rule = _begun(0)
+    torch.manual_seed(1)
+    answer(net, rule, x, y, 4)
+    rule.param_groups[0]["lr"] = 0.005
+    return net, rule, answer(net, rule, x, y, 2)
+
+
+@exercise("09-6", "First the loop alone, without `saved`. Then ask of everything that the next step "
+                  "reads: would a fresh net and a fresh rule have it?")
+def go_on(answer):
+    generator = torch.Generator().manual_seed(9)
+    x, y = torch.randn(12, 6, generator=generator), torch.arange(12) % 4
+    _steps_are_taken(answer, x, y)
+    whole, rule, _ = _half_a_run(answer, x, y)
+    answer(whole, rule, x, y, 5)
+
+    net, rule, saved = _half_a_run(answer, x, y)
+    weights, velocities, rate = _now(net, rule)
+    answer(net, rule, x, y, 3)                        # some steps more, before it is killed
+    moved, sped, _ = _now(net, rule)
+    torch.manual_seed(99)
+    back, rule = _begun(5)
+    answer(back, rule, x, y, 0, saved)
+    w, v, r = _now(back, rule)
+    expect(not _same(w, moved) and not _same(v, sped), "What you saved went on with the run: "
+           "`state_dict()` holds the tensors themselves, not copies of them. See copy.deepcopy.")
+    expect(_same(w, weights), "After `saved` is put back, the weights are not those of the stop.")
+    expect(_same(v, velocities), "The weights are back, the velocities are not: nine tenths of "
+           "the next step are in them. The rule has a state_dict, too.")
+    expect(r == rate, f"The rate had been lowered to {rate:g} before the stop; after it, it is "
+           f"{r:g} again.")
+    torch.manual_seed(99)
+    answer(back, rule, x, y, 5, saved)
+    expect(_same(_now(back, rule)[0], _now(whole, rule)[0]), "Weights, velocities and rate are "
+           "back, and the next five steps are still not those of the undisturbed run. What else "
+           "is drawn in a step? Where do the coins of dropout come from?")
+    return "Six days may be interrupted as often as it pleases the power company."
+
+
+def _steps_are_taken(answer, x, y) -> None:
+    """Without dropout, three steps are three steps of the rule."""
+    (net, rule), (known, plain) = _begun(3, 0.0), _begun(3, 0.0)
+    answer(net, rule, x, y, 3)
+    for _ in range(3):
+        plain.zero_grad()
+        F.cross_entropy(known(x), y).backward()
+        plain.step()
+    for mine, right in zip(net.parameters(), known.parameters(), strict=True):
+        expect(torch.allclose(mine, right, atol=1e-6), "Without `saved`: three steps do not lead "
+               "where three steps of the rule lead. In each of them: gradients to zero, "
+               "F.cross_entropy of net(x) and y, backward, rule.step().")

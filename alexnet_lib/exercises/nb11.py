@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from alexnet_lib.exercises import exercise, expect, number
+from alexnet_lib.exercises import exercise, expect, number, tensor
 
 
 def _near(value, right: float, tolerance: float = 1e-4) -> bool:
@@ -107,3 +107,52 @@ def calibration_error(answer):
         expect(abs(number(answer([1.0], [hit], 4)) - (not hit)) < 1e-4, "An answer of 100 % "
                "belongs to the last bin.")
     return "It is small if the net means what it says, and says nothing of how often it is right."
+
+
+def _asked(scale: float):
+    """Logits `scale` times as large as the labels deserve: (logits, labels)."""
+    generator = torch.Generator().manual_seed(11)
+    honest = 2 * torch.randn(500, 6, generator=generator) + 1
+    labels = torch.multinomial(honest.softmax(1), 1, generator=generator)[:, 0]
+    return scale * honest, labels
+
+
+def _lowest(logits, labels) -> float:
+    """The temperature with the lowest loss: a valley, halved until it is found."""
+    def slope(log_t):  # of the loss by 1 / T
+        p = (logits.double() / math.exp(log_t)).softmax(1)
+        return float((logits * p).sum(1).mean() - logits.gather(1, labels[:, None]).mean())
+
+    low, high = math.log(1e-3), math.log(1e3)
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return math.exp(low)
+
+
+@exercise("11-6", "Three steps: the loss at a temperature, the temperature with the lowest loss, the "
+                  "probabilities of `new` at it.")
+def mended(answer):
+    for scale, told in ((1.7, "A net that is too sure"), (0.6, "A net that is not sure enough"),
+                        (40.0, "A net of logits 40 times too large"),
+                        (0.02, "A net of logits 50 times too small")):
+        logits, labels = _asked(scale)
+        best = _lowest(logits, labels)
+        new = best * torch.tensor([[2.0, 0, 0, 0, 0, 0], [0, 1, 3, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+        probs = tensor(answer(logits.clone(), labels.clone(), new.clone()))
+        expect(probs.shape == new.shape, f"The probabilities of `new` are asked for, "
+               f"{tuple(new.shape)}; these are {tuple(probs.shape)}.")
+        expect(bool(probs.isfinite().all()), f"{told}: your probabilities are not finite. A "
+               "softmax can come to 0, and its logarithm is infinite: take log_softmax.")
+        expect(torch.allclose(probs.sum(1), torch.ones(3), atol=1e-4), "Each row of probabilities "
+               "sums to 1: softmax over the classes, after the division.")
+        ratio = float((probs[0, 0] / probs[0, 1]).log())
+        found = float(new[0, 0]) / ratio if ratio else math.inf
+        expect(abs(found * best - 1) > 0.02 or abs(best - 1) < 0.05,
+               "The other way round: logits are divided by T.")
+        expect(abs(found / best - 1) < 0.02, f"{told}: the loss is lowest at T = {best:.3g}, and "
+               f"you took {found:.3g}. It may lie anywhere between 0.01 and 100, and it is the "
+               "loss that chooses: the mean of -ln p of the right class, on all of the images.")
+        expect(torch.allclose(probs, (new / found).softmax(1), atol=1e-3),
+               "One temperature for all images.")
+    return "And not one answer has changed: only how sure they are."

@@ -1,7 +1,8 @@
 """The course as a reader has it: JupyterLab in Chromium, started by `make lab`.
 
 Each notebook opens and runs to its end, every control that is moved changes its picture, and the
-dashboard stops and goes on. What it looked like is kept in build/browser.
+dashboard stops and goes on. What it looked like is kept in build/browser: before the run, with
+each control moved, and the whole notebook at the end.
 """
 
 import os
@@ -156,6 +157,20 @@ def move_everything(area: Locator, where: str) -> int:
     return moved
 
 
+def whole(page: Page, path: Path) -> None:
+    """A picture of the whole notebook, in a window that is as high (as high as Chromium paints)."""
+    height = page.evaluate("""async () => {
+        const content = window.jupyterapp.shell.currentWidget.content;
+        content.notebookConfig = { ...content.notebookConfig, windowingMode: 'none' };
+        await new Promise(done => setTimeout(done, 2000));  // all cells get into the page
+        content.scrollToItem(0);
+        return content.node.querySelector('.jp-WindowedPanel-inner')?.scrollHeight
+            ?? content.node.scrollHeight; }""")
+    page.set_viewport_size({"width": 1280, "height": min(height + 200, 16000)})
+    page.wait_for_timeout(1000)
+    page.screenshot(path=path)
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
     page = open_notebook(name)
@@ -179,6 +194,7 @@ def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
             area.locator("img").last.wait_for()
             assert move_everything(area, c["id"])
             page.screenshot(path=SHOTS / f"{c['id']}.png")
+    whole(page, SHOTS / f"{name[:2]}-run.png")
 
 
 def test_a_notebook_runs_twice_in_one_kernel(open_notebook):

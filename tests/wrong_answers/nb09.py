@@ -1,5 +1,10 @@
 """Common mistakes in the exercises of notebook 09."""
 
+import copy
+
+import torch
+import torch.nn.functional as F
+
 
 def _step(w, v, g, lr, momentum=0.9, decay=0.0005):
     return momentum * v - decay * lr * w - lr * g
@@ -14,6 +19,39 @@ def _plateau(errors, patience, drops=3, first=1, again=True, most=True):
             found.append(epoch)
             waited = 0 if again else waited
     return found
+
+
+def _go_on(keep=("net", "rule", "random"), copied=True, zero=True, more=0):
+    """A run that saves and takes back only these things (09-6)."""
+    def run(net, rule, x, y, steps, saved=None):
+        if saved is not None:
+            if "net" in keep:
+                net.load_state_dict(saved["net"])
+            if "rule" in keep:
+                rule.load_state_dict(saved["rule"])
+            if "rate" in keep:
+                rule.param_groups[0]["lr"] = saved["rule"]["param_groups"][0]["lr"]
+            if "velocity" in keep:
+                rate = rule.param_groups[0]["lr"]
+                rule.load_state_dict(saved["rule"])
+                rule.param_groups[0]["lr"] = rate
+            if "random" in keep:
+                torch.set_rng_state(saved["random"])
+        for _ in range(steps + more):
+            if zero:
+                rule.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            rule.step()
+        made = {"net": net.state_dict(), "rule": rule.state_dict(),
+                "random": torch.get_rng_state()}
+        return copy.deepcopy(made) if copied else made
+    return run
+
+
+def _dict_of_net(net, rule, x, y, steps, saved=None):
+    """Copies the dicts, but not the tensors in them."""
+    made = _go_on(copied=False)(net, rule, x, y, steps, saved)
+    return {name: dict(part) if isinstance(part, dict) else part for name, part in made.items()}
 
 
 WRONG = {
@@ -47,4 +85,16 @@ WRONG = {
     ],
     "09-5": [lambda old, new: new / old, lambda old, new: 10, lambda old, new: old - new,
              lambda old, new: 1],
+    "09-6": [
+        _go_on(keep=()),  # begins anew
+        _go_on(keep=("net", "random")),  # the weights alone
+        _go_on(keep=("net", "rate", "random")),  # no velocities
+        _go_on(keep=("net", "velocity", "random")),  # the first rate again
+        _go_on(keep=("net", "rule")),  # other coins
+        _go_on(keep=("rule", "random")),  # not the weights
+        _go_on(copied=False),  # what is saved goes on with the run
+        _dict_of_net,
+        _go_on(zero=False),  # gradients pile up
+        _go_on(more=1),  # a step too many
+    ],
 }
