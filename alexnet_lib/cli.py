@@ -204,6 +204,24 @@ def data_check(source, size):
     click.echo(tabulate(datasets.check(source, size).items(), tablefmt="plain"))
 
 
+@data.command("clean")
+@click.option("--yes", is_flag=True, help="remove them, not only show them")
+def data_clean(yes):
+    """Find packed stores that nothing reads any more: unfinished, or of a source that changed."""
+    import shutil
+
+    from alexnet_lib import datasets
+    found = datasets.leftovers()
+    for folder, size, why in found:
+        if yes:
+            shutil.rmtree(folder)
+        click.echo(f"{'removed' if yes else 'left over'}: {folder} ({size / 1e6:,.1f} MB, {why})")
+    if not found:
+        click.echo("nothing is left over")
+    elif not yes:
+        click.echo("add --yes to remove them")
+
+
 def train_options(command):
     """An option for each choice of `TrainConfig` that people change."""
     texts = {

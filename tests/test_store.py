@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torchvision.transforms.functional as tvf
 from PIL import Image
 
-from alexnet_lib import datasets
+from alexnet_lib import cli, datasets
 from alexnet_lib.datasets import BrokenImage, prepare_image, store
 from alexnet_lib.errors import UserError
 
@@ -425,6 +426,41 @@ def test_all_broken(folder):
         path.write_bytes(b"")
     with pytest.raises(UserError, match="every training image is broken"):
         load(folder, skip_broken=True)
+
+
+# What is left over.
+
+def test_leftovers_are_what_nothing_reads(folder, tmp_path):
+    root = tmp_path / "root"
+    assert store.leftovers(root) == []
+    first = Path(load(folder, root=root).splits["train"].images.filename).parent
+    assert store.leftovers(root) == []
+    extra = next(folder.rglob("*.png"))
+    shutil.copy(extra, extra.with_name("more.png"))
+    second = Path(load(folder, root=root).splits["train"].images.filename).parent
+    assert second != first
+    part = second.with_name("photos-64-0123.part")
+    part.mkdir()
+    (part / "train.npy").write_bytes(bytes(8192))
+    found = store.leftovers(root)
+    assert [(path, why) for path, _, why in found] == [
+        (part, "unfinished"), (first, "its source has changed since")]
+    assert found[0][1] == 8192 and found[1][1] > 0
+    with store._alone(part.with_suffix(".lock")):  # some process is packing there
+        assert [path for path, *_ in store.leftovers(root)] == [first]
+
+
+def test_clean_shows_and_removes(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path))
+    kept = Path(load(folder, root=tmp_path).splits["train"].images.filename).parent
+    part = tmp_path / "packed" / "photos-64-0123.part"
+    part.mkdir()
+    for args, words in ((), f"left over: {part}"), (("--yes",), f"removed: {part}"), (
+            (), "nothing is left over"):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(["data", "clean", *args])
+        assert words in capsys.readouterr().out
+    assert kept.is_dir() and not part.exists()
 
 
 # The disk.

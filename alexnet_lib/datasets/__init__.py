@@ -19,8 +19,8 @@ from . import shapes as _shapes
 from . import store as _store
 from .images import BrokenImage, prepare_image
 
-__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "load", "native_size",
-           "prepare_image", "sources"]
+__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "leftovers", "load",
+           "native_size", "prepare_image", "sources"]
 
 NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
@@ -195,6 +195,11 @@ def check(name: str, size: int | None = None, *, root: str | Path | None = None,
         checked = f"{_store.check_store(file.parent, progress):,} images, SHA-256"
     return {"name": name, "images": sum(map(len, found.splits.values())),
             "classes": len(found.classes), "fingerprint": found.fingerprint, "checked": checked}
+
+
+def leftovers(root: str | Path | None = None) -> list[tuple[Path, int, str]]:
+    """(folder, bytes, why) of packed stores that nothing reads any more (`alexnet data clean`)."""
+    return _store.leftovers(Path(root) if root else data_root())
 
 
 def _load_shapes(size: int, seed: int, counts: dict[str, int] | None) -> Dataset:

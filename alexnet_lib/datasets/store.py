@@ -155,6 +155,39 @@ def check_store(folder: Path, progress: bool = True) -> int:
     return sum(meta["images"].values())
 
 
+def leftovers(root: Path) -> list[tuple[Path, int, str]]:
+    """(folder, bytes, why) of what lies in `root` packed, and that nothing will read any more.
+
+    Unfinished stores that no process works on; and of the finished ones of one name and size, all
+    but the latest: their source has changed since, or they hold what another was called like.
+    """
+    unfinished, finished = [], {}
+    for folder in sorted(path for path in (root / "packed").glob("*") if path.is_dir()):
+        if folder.suffix == ".part":
+            unfinished += [folder] if _idle(folder.with_suffix(".lock")) else []
+        elif (folder / "meta.json").exists():
+            finished.setdefault(folder.name.rsplit("-", 1)[0], []).append(folder)
+    older = [folder for same in finished.values() for folder in
+             sorted(same, key=lambda one: (one / "meta.json").stat().st_mtime)[:-1]]
+    return [(folder, sum(file.stat().st_blocks * 512 for file in folder.iterdir()), why)
+            for folders, why in ((unfinished, "unfinished"),
+                                 (older, "its source has changed since"))
+            for folder in folders]
+
+
+def _idle(lock: Path) -> bool:
+    """Whether no process packs under this lock."""
+    try:
+        import fcntl
+        with open(lock, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows: it refuses to remove what is open
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _key(listing: Listing, size: int) -> str:
     """Changes when a file is added, removed, renamed, resized or written again."""
     whole = hashlib.sha256(f"{_VERSION} {size} {listing.classes}".encode())
