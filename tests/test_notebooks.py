@@ -22,7 +22,7 @@ from alexnet_lib import course
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
 IGNORED = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
-LEVELS = {"easy": 0, "medium": 1, "hard": 2, "harder": 2}  # of exercises
+LEVELS = {"easy": 0, "medium": 1, "hard": 2}  # of exercises
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # A path on somebody's machine: no word or dot before it, so that web addresses pass. Everybody's
 # Google Drive is at the same place in Colab.
@@ -217,7 +217,10 @@ def data_of_choice(notebook, number):
 
 
 def rising(notebook, number):
-    """No exercise is easier than the one before it; the capstone follows the parts of the net."""
+    """No exercise is easier than the one before it, and from notebook 01 on the last one is hard.
+
+    The capstone follows the parts of the net.
+    """
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     labels = re.findall(r"^\*\*Exercise \S+\*\* \(\d+ minutes?, (\w+)\)", text, flags=re.MULTILINE)
     count = sum("course.check(" in cell.source for cell in code_cells(notebook))
@@ -225,6 +228,8 @@ def rising(notebook, number):
         yield f"of {count} exercises {labels} have minutes and one of {', '.join(LEVELS)}"
     elif number != "14" and labels != sorted(labels, key=LEVELS.get):
         yield f"the exercises are {', '.join(labels)}: the easy ones come first"
+    elif number != "00" and labels[-1] != "hard":
+        yield f"the last exercise is {labels[-1]}, not hard"
 
 
 def no_habits(notebook, number):
@@ -286,7 +291,7 @@ def good():
 **Paper** Section 3.
 
 **Time** 2 min on a 2-core CPU."""
-    stubs = [cell for k, level in enumerate(("easy", "medium", "harder"), 1) for cell in (
+    stubs = [cell for k, level in enumerate(("easy", "medium", "hard"), 1) for cell in (
         new_markdown_cell(f"**Exercise 07-{k}** (5 minutes, {level}). Find x.",
                           id=f"07-ex-{k}-text"),
         new_code_cell(f"x = ...\n\ncourse.check('07-{k}', x)", id=f"07-ex-{k}"),
@@ -382,7 +387,9 @@ SPOILERS = [
     (figures_in_metadata, lambda nb: cell(nb, "curve").outputs[0].update(metadata={})),
     (data_of_choice, put("curve", source='data = datasets.load("shapes", 64)')),
     (data_of_choice, put("curve", source='TrainConfig(data="shapes", epochs=2)')),
-    (rising, swap("ex-3-text", "harder", "easy")),
+    (rising, swap("ex-3-text", "hard", "easy")),
+    (rising, swap("ex-3-text", "hard", "medium")),
+    (rising, swap("ex-3-text", "hard", "harder")),
     (rising, swap("ex-2-text", "medium", "middling")),
     (rising, swap("ex-2-text", " (5 minutes, medium)", "")),
     (no_habits, put("curve", source="plt.plot(x);")),

@@ -35,7 +35,36 @@ def one_matrix(answer):
     return "Twenty such layers are still one matrix. The activation is what makes a net of them."
 
 
-@exercise("03-3", "The first layer has two units: let one see a - b and the other b - a.")
+@exercise("03-3", "Each net may choose its own rate: the best of each, then divide.")
+def speedup(answer):
+    inf = math.inf
+    relu, tanh = {0.01: 40, 0.02: 25, 0.04: inf}, {0.01: 200, 0.02: 150, 0.04: 100}
+    got = number(answer(relu, tanh))
+    expect(got != 6, "That compares at one rate, the best of ReLU. tanh may choose another.")
+    expect(abs(got - 1 / 4) > 1e-9, "The other way round: how many times as long does tanh take?")
+    expect(abs(got - 4) < 1e-9, "ReLU's best is 25 steps, tanh's best is 100: four times.")
+    expect(abs(number(answer({1: 50, 2: inf}, {1: 100, 2: 90, 4: 120})) - 1.8) < 1e-9,
+           "The two may have been tried at different rates: 90 / 50 = 1.8.")
+    expect(number(answer({1: 50}, {1: inf})) == inf,
+           "If tanh never comes in, at any rate, the answer is infinite.")
+    return "The paper's words are that the rates were chosen independently."
+
+
+@exercise("03-4", "A map is dead if it is zero for every image and everywhere; count those.")
+def dead(answer):
+    maps = torch.zeros(4, 7, 2, 2)
+    maps[0, 0, 1, 1], maps[3, 2, 0, 0], maps[1, 5, 0, 1], maps[:, 4] = 2.0, 0.1, 3.0, 1.0
+    got = number(answer(maps))
+    expect(got != 93, "That counts zeros. A unit that is silent for some images is not dead.")
+    expect(got != 4, "Those are the living ones.")
+    expect(got != 21, "That counts pairs of image and map; no image at all may wake a dead one.")
+    expect(got != 5, "That looks at the first image only.")
+    expect(got == 3, "Of these seven maps three are zero everywhere, for all four images.")
+    expect(number(answer(maps[:1])) == 5, "For the first image alone, five of seven are silent.")
+    return "A dead map gets no gradient: it cannot wake by itself."
+
+
+@exercise("03-5", "The first layer has two units: let one see a - b and the other b - a.")
 def exclusive_or(answer):
     expect(isinstance(answer, torch.nn.Module), "An nn.Sequential is asked for.")
     kinds = [type(m).__name__ for m in answer.modules() if not list(m.children())]
@@ -51,32 +80,3 @@ def exclusive_or(answer):
            f"The four answers should be 0, 1, 1, 0; they are "
            f"{', '.join(f'{value:.3g}' for value in out)}.")
     return "relu(a - b) + relu(b - a) = |a - b|: two kinks make what no matrix can."
-
-
-@exercise("03-4", "Each net may choose its own rate: the best of each, then divide.")
-def speedup(answer):
-    inf = math.inf
-    relu, tanh = {0.01: 40, 0.02: 25, 0.04: inf}, {0.01: 200, 0.02: 150, 0.04: 100}
-    got = number(answer(relu, tanh))
-    expect(got != 6, "That compares at one rate, the best of ReLU. tanh may choose another.")
-    expect(abs(got - 1 / 4) > 1e-9, "The other way round: how many times as long does tanh take?")
-    expect(abs(got - 4) < 1e-9, "ReLU's best is 25 steps, tanh's best is 100: four times.")
-    expect(abs(number(answer({1: 50, 2: inf}, {1: 100, 2: 90, 4: 120})) - 1.8) < 1e-9,
-           "The two may have been tried at different rates: 90 / 50 = 1.8.")
-    expect(number(answer({1: 50}, {1: inf})) == inf,
-           "If tanh never comes in, at any rate, the answer is infinite.")
-    return "The paper's words are that the rates were chosen independently."
-
-
-@exercise("03-5", "A map is dead if it is zero for every image and everywhere; count those.")
-def dead(answer):
-    maps = torch.zeros(4, 7, 2, 2)
-    maps[0, 0, 1, 1], maps[3, 2, 0, 0], maps[1, 5, 0, 1], maps[:, 4] = 2.0, 0.1, 3.0, 1.0
-    got = number(answer(maps))
-    expect(got != 93, "That counts zeros. A unit that is silent for some images is not dead.")
-    expect(got != 4, "Those are the living ones.")
-    expect(got != 21, "That counts pairs of image and map; no image at all may wake a dead one.")
-    expect(got != 5, "That looks at the first image only.")
-    expect(got == 3, "Of these seven maps three are zero everywhere, for all four images.")
-    expect(number(answer(maps[:1])) == 5, "For the first image alone, five of seven are silent.")
-    return "A dead map gets no gradient: it cannot wake by itself."

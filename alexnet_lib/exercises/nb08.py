@@ -146,7 +146,8 @@ def _step_hint(k: int, kind: str, p: float, decay: float, times: float) -> str:
         return ("The biases of 2012 are not decayed." if kind == "bias" else
                 f"Without decay the steps are right, with decay those of net[{k}].weight are not. "
                 "The pull is rate times decay times weight: what has become of the rate?")
-    told = f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it should. "
+    told = (f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it "
+            "should. ")
     if kind == "bias":
         return told + "A bias reads no unit: its gradient is that of 2012."
     if k == 0:
@@ -160,7 +161,8 @@ def _step_hint(k: int, kind: str, p: float, decay: float, times: float) -> str:
 def same_steps(answer):
     for p, decay in ((0.5, 0.0), (0.2, 0.0), (0.5, 0.2), (0.2, 0.2)):
         old, new = _twins(p)
-        weights, biases = ([getattr(old[k], kind) for k in (0, 3, 6)] for kind in ("weight", "bias"))
+        weights, biases = ([getattr(old[k], kind) for k in (0, 3, 6)]
+                           for kind in ("weight", "bias"))
         theirs = torch.optim.SGD([{"params": weights, "weight_decay": decay}, {"params": biases}],
                                  lr=0.1, momentum=0.9)
         mine = answer(new, 0.1, decay, p)

@@ -1,7 +1,6 @@
 """Exercises of notebook 09, training the full network."""
 
 import numpy as np
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -110,8 +109,8 @@ def _half_a_run(answer, x, y):
     return net, rule, answer(net, rule, x, y, 2)
 
 
-@exercise("09-6", "First the loop alone, without `saved`. Then ask of everything that the next step "
-                  "reads: would a fresh net and a fresh rule have it?")
+@exercise("09-6", "First the loop alone, without `saved`. Then ask of everything that the next "
+                  "step reads: would a fresh net and a fresh rule have it?")
 def go_on(answer):
     generator = torch.Generator().manual_seed(9)
     x, y = torch.randn(12, 6, generator=generator), torch.arange(12) % 4

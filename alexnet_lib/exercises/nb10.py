@@ -113,7 +113,8 @@ def _own(silent: int, *end, last=1.0, lift=0.0) -> nn.Module:
 
 def _patients():
     """(net, what its inputs are divided by, what it suffers from, what to say if it is missed)."""
-    yield _own(25), 1, "not the net", "A net with 25 of 40 units off: that is much, but 15 are alive"
+    yield (_own(25), 1, "not the net", "A net with 25 of 40 units off: that is much, but 15 are "
+           "alive")
     yield _own(40), 1, "dead", "A net with all 40 units of its hidden full layer off"
     yield (_own(0, nn.Softmax(1), last=0.001), 1, "two softmaxes", "A net that ends in a softmax, "
            "which makes small differences between the images still smaller")

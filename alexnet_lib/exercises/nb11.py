@@ -130,8 +130,8 @@ def _lowest(logits, labels) -> float:
     return math.exp(low)
 
 
-@exercise("11-6", "Three steps: the loss at a temperature, the temperature with the lowest loss, the "
-                  "probabilities of `new` at it.")
+@exercise("11-6", "Three steps: the loss at a temperature, the temperature with the lowest loss, "
+                  "the probabilities of `new` at it.")
 def mended(answer):
     for scale, told in ((1.7, "A net that is too sure"), (0.6, "A net that is not sure enough"),
                         (40.0, "A net of logits 40 times too large"),

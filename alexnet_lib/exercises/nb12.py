@@ -1,6 +1,7 @@
 """Exercises of notebook 12: filters and features."""
 
 import torch
+import torch.nn.functional as F
 
 from alexnet_lib.exercises import exercise, expect, number, tensor
 from alexnet_lib.features import colour_selectivity
@@ -61,3 +62,63 @@ def occlusion(answer):
     even = tensor(answer(lambda batch: batch.sum(), torch.ones(1, 1, 6, 6), 3))
     expect(torch.equal(even, torch.full((2, 2), 9.0)), "Uncover each square before the next one.")
     return "An ordinary picture needs some hundred questions, and no gradient."
+
+
+def _seen(steps, side: int, row: int, column: int) -> tuple:
+    """The pixels that one unit sees, by the gradient of a net whose weights are all 1."""
+    x = torch.zeros(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+    out = x
+    for kernel, stride, padding in steps:
+        ones = torch.ones(1, 1, kernel, kernel, dtype=torch.float64)
+        out = F.conv2d(out, ones, stride=stride, padding=padding)
+    grad, = torch.autograd.grad(out[0, 0, row, column], x)
+    ys, xs = (grad[0, 0].sum(1 - k).nonzero().flatten().tolist() for k in (0, 1))
+    return ys[0], xs[0], ys[-1] + 1, xs[-1] + 1
+
+
+@exercise("12-5", "The highest answer of each picture and where it stands; the k highest of those; "
+                  "then from the place in the map back to pixels.")
+def strongest(answer):
+    def asked(maps, steps, side, k):
+        found = answer(maps, steps, side, k)
+        expect(isinstance(found, (list, tuple)) and all(
+            isinstance(row, (list, tuple)) and len(row) == 5 for row in found),
+            "A list of (picture, top, left, bottom, right) is asked for.")
+        return [tuple(int(number(value)) for value in row) for row in found]
+
+    maps = torch.full((4, 5, 5), -3.0)
+    maps[0, 1, 3], maps[0, 0, 0], maps[1, 2, 2], maps[3, 4, 1] = 7.0, 6.0, 1.0, 9.0
+    found = asked(maps, [(3, 1, 0)], 7, 3)
+    expect(len(found) == 3, f"k is 3, and there are {len(found)}.")
+    expect([row[0] for row in found] != [3, 0, 0], "Each picture may be there once, with its "
+           "highest place.")
+    expect([row[0] for row in found] == [3, 0, 1], "Highest answers of 9 in picture 3, 7 in "
+           f"picture 0, 1 in picture 1: strongest first. You have {[row[0] for row in found]}.")
+    expect(found[0][1:] != (1, 4, 4, 7), "Rows and columns are exchanged: maps are (pictures, "
+           "rows, columns).")
+    _expect_box(found[0][1:], [(3, 1, 0)], 7, 4, 1)
+    conv1 = [(11, 4, 0)]
+    for steps, side in ((conv1, 227), ([*conv1, (3, 2, 0)], 227), ([(3, 1, 1)], 8),
+                        ([(5, 2, 2), (3, 2, 1)], 21),
+                        ([*conv1, (3, 2, 0), (5, 1, 2)], 227),
+                        ([*conv1, (3, 2, 0), (5, 1, 2), (3, 2, 0), (3, 1, 1)], 227)):
+        places = side
+        for kernel, stride, padding in steps:
+            places = (places + 2 * padding - kernel) // stride + 1
+        for row, column in ((places // 2, places // 2 - 1), (0, places - 1), (places - 1, 1)):
+            maps = torch.zeros(2, places, places)
+            maps[1, row, column] = 1
+            (found,) = asked(maps, steps, side, 1)
+            _expect_box(found[1:], steps, side, row, column)
+    return "Cut out, these are the rows of pieces above, for a unit of any layer."
+
+
+def _expect_box(found: tuple, steps, side: int, row: int, column: int) -> None:
+    """Refuse another box than the unit's, and say of what kind the mistake is."""
+    right = _seen(steps, side, row, column)
+    told = f"Steps {steps}, the unit in row {row}, column {column} of the map: "
+    expect(found[2] - found[0] == right[2] - right[0] or found[0] >= 0 and found[2] <= side,
+           f"{told}there are no pixels outside of 0 to {side}: cut the frame off at the border.")
+    expect(found == right, f"{told}it sees {right} (top, left, bottom, right; the last two "
+           f"not included), and you have {found}. The first unit begins at the pixel 0 less the "
+           "padding of every layer, times the jump before it.")

@@ -83,7 +83,27 @@ def ceil_conv(answer):
     return "With 224, 11 and 4 this is the 55 that nobody could explain."
 
 
-@exercise("13-4", "Squares of the signed responses, windows of five within each column, divide; "
+@exercise("13-4", "Count the classes above the right one, and those equal to it.")
+def top1_error(answer):
+    probs = torch.tensor([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2]])
+    first = number(answer(probs[:1], torch.tensor([0])))
+    expect(abs(first) < 1e-6, "One image, the right class in front: an error of 0.")
+    for label in (0, 1):
+        expect(abs(number(answer(probs[1:2], torch.tensor([label]))) - 0.5) < 1e-6,
+               "Two classes in front, one of them right: half an error, whichever it is.")
+    expect(abs(number(answer(probs[1:2], torch.tensor([2]))) - 1) < 1e-6,
+           "If another class is above the right one, it is wrong.")
+    low = torch.tensor([[0.6, 0.2, 0.2]])
+    expect(abs(number(answer(low, torch.tensor([1]))) - 1) < 1e-6,
+           "A tie behind the first place is no merit.")
+    expect(abs(number(answer(torch.full((20, 10), 0.1), torch.zeros(20, dtype=torch.long))) - 0.9)
+           < 1e-6, "A net that says the same of ten classes is wrong in 90 %, whatever the labels.")
+    mixed = number(answer(probs, torch.tensor([1, 0, 1, 2])))
+    expect(abs(mixed - 0.75) < 1e-6, "The mean over the images: 1, 0.5, 0.5 and 1 make 0.75.")
+    return "Now a dead net is as bad as it is."
+
+
+@exercise("13-5", "Squares of the signed responses, windows of five within each column, divide; "
                   "the ReLU last.")
 def first_norm(answer):
     a = torch.randn(2, 96, 3, 4, generator=torch.Generator().manual_seed(0)) * 300
@@ -105,23 +125,3 @@ def first_norm(answer):
     expect(same(), "The numbers are not right. In the bracket: k = 2, and 1e-4 / 5 times the sum "
            "of five squares; its power is 0.75.")
     return "Layer 1 of the net that won."
-
-
-@exercise("13-5", "Count the classes above the right one, and those equal to it.")
-def top1_error(answer):
-    probs = torch.tensor([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2]])
-    first = number(answer(probs[:1], torch.tensor([0])))
-    expect(abs(first) < 1e-6, "One image, the right class in front: an error of 0.")
-    for label in (0, 1):
-        expect(abs(number(answer(probs[1:2], torch.tensor([label]))) - 0.5) < 1e-6,
-               "Two classes in front, one of them right: half an error, whichever it is.")
-    expect(abs(number(answer(probs[1:2], torch.tensor([2]))) - 1) < 1e-6,
-           "If another class is above the right one, it is wrong.")
-    low = torch.tensor([[0.6, 0.2, 0.2]])
-    expect(abs(number(answer(low, torch.tensor([1]))) - 1) < 1e-6,
-           "A tie behind the first place is no merit.")
-    expect(abs(number(answer(torch.full((20, 10), 0.1), torch.zeros(20, dtype=torch.long))) - 0.9)
-           < 1e-6, "A net that says the same of ten classes is wrong in 90 %, whatever the labels.")
-    mixed = number(answer(probs, torch.tensor([1, 0, 1, 2])))
-    expect(abs(mixed - 0.75) < 1e-6, "The mean over the images: 1, 0.5, 0.5 and 1 make 0.75.")
-    return "Now a dead net is as bad as it is."

@@ -158,16 +158,19 @@ def move_everything(area: Locator, where: str) -> int:
 
 
 def whole(page: Page, path: Path) -> None:
-    """A picture of the whole notebook, in a window that is as high (as high as Chromium paints)."""
-    height = page.evaluate("""async () => {
+    """A picture of the notebook from its head, in a window as high as it: Chromium paints 16,000
+    pixels, which is all of most notebooks."""
+    page.evaluate("""() => {
         const content = window.jupyterapp.shell.currentWidget.content;
-        content.notebookConfig = { ...content.notebookConfig, windowingMode: 'none' };
-        await new Promise(done => setTimeout(done, 2000));  // all cells get into the page
-        content.scrollToItem(0);
-        return content.node.querySelector('.jp-WindowedPanel-inner')?.scrollHeight
-            ?? content.node.scrollHeight; }""")
-    page.set_viewport_size({"width": 1280, "height": min(height + 200, 16000)})
-    page.wait_for_timeout(1000)
+        content.notebookConfig = { ...content.notebookConfig, windowingMode: 'none' }; }""")
+    height, before = 1, 0
+    while before < height < 16000:  # cells get into the page little by little
+        page.wait_for_timeout(1500)
+        before, height = height, page.evaluate("""() => 200 + Math.max(0, ...[
+            ...document.querySelectorAll('.jp-WindowedPanel-outer')].map(e => e.scrollHeight))""")
+        page.set_viewport_size({"width": 1280, "height": min(height, 16000)})
+    page.locator(".jp-WindowedPanel-outer").first.evaluate("e => { e.scrollTop = 0; }")
+    page.wait_for_timeout(500)
     page.screenshot(path=path)
 
 

@@ -31,22 +31,22 @@ WRONG = {
         lambda w1, b1, w2, b2: w2 @ w1,  # the biases left out
     ],
     "03-3": [
-        _net([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [1.0, -1.0], 0.0),  # a - b
-        _net([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0], 0.0),  # a + b
-        _net([[1.0, 1.0], [1.0, 1.0]], [0.0, 0.0], [1.0, -1.0], 0.0),  # always 0
-        _net([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [1.0, 1.0], 0.0, nn.Tanh),
-    ],
-    "03-4": [
         lambda relu, tanh: tanh[min(relu, key=relu.get)] / min(relu.values()),  # at ReLU's rate
         lambda relu, tanh: min(relu.values()) / min(tanh.values()),  # upside down
         lambda relu, tanh: tanh[min(tanh)] / relu[min(relu)],  # at the lowest rate
         lambda relu, tanh: max(tanh[r] / relu[r] for r in relu),  # the most flattering rate
     ],
-    "03-5": [
+    "03-4": [
         lambda maps: (maps == 0).sum(),  # zeros, not units
         lambda maps: (maps.amax((0, 2, 3)) > 0).sum(),  # the living
         lambda maps: (maps.amax((2, 3)) == 0).sum(),  # for each image anew
         lambda maps: (maps.amin((0, 2, 3)) == 0).sum(),  # silent once is not dead
         lambda maps: (maps[0].amax((1, 2)) == 0).sum(),  # the first image only
+    ],
+    "03-5": [
+        _net([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [1.0, -1.0], 0.0),  # a - b
+        _net([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0], 0.0),  # a + b
+        _net([[1.0, 1.0], [1.0, 1.0]], [0.0, 0.0], [1.0, -1.0], 0.0),  # always 0
+        _net([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [1.0, 1.0], 0.0, nn.Tanh),
     ],
 }

@@ -38,7 +38,7 @@ def _unpaired(a, b, n, both=100):
     return (a - b) / n, math.sqrt((p * (1 - p) + q * (1 - q)) / n)
 
 
-def _mended(low=0.005, high=200.0, count=2000, loss=lambda z, y: F.cross_entropy(z, y),
+def _mended(low=0.005, high=200.0, count=300, loss=lambda z, y: F.cross_entropy(z, y),
             first=1, use=lambda new, t: (new / t).softmax(1), log=True):
     """What 11-6 asks for, with a mistake."""
     def mend(logits, labels, new):
@@ -101,7 +101,7 @@ WRONG = {
         _mended(1.0, 10.0, 500),  # a net may be not sure enough, too
         _mended(0.4, 3.0, 130),  # the range of the notebook
         _mended(count=20),  # too coarse
-        _mended(0.01, 100.0, 1000, log=False),  # in equal steps: too coarse below
+        _mended(0.01, 100.0, 600, log=False),  # in equal steps: too coarse below
         _mended(use=lambda new, t: (new * t).softmax(1)),  # multiplied
         _mended(use=lambda new, t: new / t),  # no probabilities
         _mended(use=lambda new, t: t),  # the temperature itself

@@ -39,6 +39,35 @@ def _nearest(known, asked, k, largest=False):
     return torch.cdist(asked, known).topk(k, largest=largest).indices
 
 
+def _strongest(padded=True, late=False, clip=True, wide=0, swap=False, low=False, again=False,
+               order=True, start=0):
+    """What 12-5 asks for, with a mistake."""
+    def find(maps, steps, side, k):
+        field, jump, begin = 1, 1, start
+        for kernel, stride, padding in steps:
+            field += (kernel - 1) * jump
+            jump *= stride if late else 1
+            begin -= padding * jump if padded else 0
+            jump *= 1 if late else stride
+        best = maps.flatten(1).amin(1) if low else maps.flatten(1).amax(1)
+        if again:
+            which = maps.flatten().topk(k).indices.tolist()
+            which = [(i // maps[0].numel(), i % maps[0].numel()) for i in which]
+        else:
+            chosen = best.topk(k).indices.tolist() if order else list(range(k))
+            which = [(i, int(maps[i].argmax())) for i in chosen]
+        rows = []
+        for i, at in which:
+            row, column = divmod(at, maps.shape[2])
+            if swap:
+                row, column = column, row
+            top, left = begin + row * jump, begin + column * jump
+            box = top, left, top + field + wide, left + field + wide
+            rows.append((i, *(min(max(v, 0), side) if clip else v for v in box)))
+        return rows
+    return find
+
+
 WRONG = {
     "12-1": [
         lambda w: 3 * w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # the grey share
@@ -70,5 +99,17 @@ WRONG = {
         lambda ask, x, size: _covered(ask, x, size, fill=1.0),  # covered with ones
         lambda ask, x, size: _covered(ask, x, size, channels=slice(1)),  # one channel alone
         lambda ask, x, size: _covered(ask, x, size).T,  # rows and columns swapped
+    ],
+    "12-5": [
+        _strongest(padded=False),  # the padding forgotten
+        _strongest(late=True),  # padding times the jump behind it
+        _strongest(clip=False),  # beyond the picture
+        _strongest(wide=-1),  # the last pixel left out
+        _strongest(swap=True),  # rows for columns
+        _strongest(low=True),  # by the lowest answer
+        _strongest(again=True),  # one picture several times
+        _strongest(order=False),  # the first pictures, not the strongest
+        _strongest(start=1),  # one pixel too far
+        lambda maps, steps, side, k: maps.flatten(1).amax(1).topk(k).indices.tolist(),  # no frames
     ],
 }

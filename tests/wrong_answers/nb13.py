@@ -70,16 +70,6 @@ WRONG = {
         lambda x, weight, stride: F.conv2d(x, weight, stride=1)[..., ::stride, ::stride],
     ],
     "13-4": [
-        lambda a: local_response_norm(a, columns=2).relu(),  # as printed
-        lambda a: local_response_norm(a.relu(), alpha=2e-5, columns=2),  # the paper's order
-        lambda a: local_response_norm(a, alpha=2e-5).relu(),  # one column
-        lambda a: local_response_norm(a, alpha=2e-5, columns=2),  # no ReLU
-        lambda a: torch.nn.LocalResponseNorm(5, 2e-5, k=2)(a).relu(),  # divided twice
-        lambda a: local_response_norm(a, alpha=2e-5, k=1, columns=2).relu(),
-        lambda a: torch.nn.LocalResponseNorm(5, 4e-6, k=2)(a.unflatten(1, (2, 48)).flatten(0, 1))
-        .view_as(a).relu(),
-    ],
-    "13-5": [
         lambda probs, labels: (probs.argmax(1) != labels).float().mean(),
         lambda probs, labels: _credit(probs, labels, lambda above, equal: above == 0),
         lambda probs, labels: _credit(probs, labels, lambda above, equal: (above == 0)
@@ -88,5 +78,15 @@ WRONG = {
         lambda probs, labels: 1 - _credit(probs, labels, lambda above, equal: (above == 0) / equal),
         lambda probs, labels: _credit(probs, labels, lambda above, equal: 1 / (above + equal)),
         lambda probs, labels: "90 %",
+    ],
+    "13-5": [
+        lambda a: local_response_norm(a, columns=2).relu(),  # as printed
+        lambda a: local_response_norm(a.relu(), alpha=2e-5, columns=2),  # the paper's order
+        lambda a: local_response_norm(a, alpha=2e-5).relu(),  # one column
+        lambda a: local_response_norm(a, alpha=2e-5, columns=2),  # no ReLU
+        lambda a: torch.nn.LocalResponseNorm(5, 2e-5, k=2)(a).relu(),  # divided twice
+        lambda a: local_response_norm(a, alpha=2e-5, k=1, columns=2).relu(),
+        lambda a: torch.nn.LocalResponseNorm(5, 4e-6, k=2)(a.unflatten(1, (2, 48)).flatten(0, 1))
+        .view_as(a).relu(),
     ],
 }
