@@ -216,6 +216,13 @@ def data_of_choice(notebook, number):
             yield f"{cell.id} takes shapes whatever is chosen: say course.data"
 
 
+def precision_told(notebook, number):
+    """A live run says its precision: what "auto" takes differs, and so would what comes out."""
+    for cell in code_cells(notebook):
+        if re.search(r"TrainConfig\((?!\*\*)", cell.source) and "precision" not in cell.source:
+            yield f"{cell.id} leaves the precision to the machine: say precision=\"fp32\""
+
+
 def rising(notebook, number):
     """No exercise is easier than the one before it, and from notebook 01 on the last one is hard.
 
@@ -243,7 +250,8 @@ def no_habits(notebook, number):
 
 RULES = [head, badge, setup_cell, tail, exercise_count, prediction, short_cells,
          one_run_in_order, clean_outputs, no_machine_paths, names_as_ids, compared,
-         figures_in_words, figures_in_metadata, data_of_choice, rising, no_habits]
+         figures_in_words, figures_in_metadata, data_of_choice, precision_told,
+         rising, no_habits]
 
 
 def faults(rule, notebook, file):
@@ -387,6 +395,7 @@ SPOILERS = [
     (figures_in_metadata, lambda nb: cell(nb, "curve").outputs[0].update(metadata={})),
     (data_of_choice, put("curve", source='data = datasets.load("shapes", 64)')),
     (data_of_choice, put("curve", source='TrainConfig(data="shapes", epochs=2)')),
+    (precision_told, put("curve", source="TrainConfig(data=course.data, epochs=2)")),
     (rising, swap("ex-3-text", "hard", "easy")),
     (rising, swap("ex-3-text", "hard", "medium")),
     (rising, swap("ex-3-text", "hard", "harder")),
