@@ -57,6 +57,7 @@ def claims() -> str:
 
 # Logs of recorded runs, each with its evaluations on the test images.
 NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
+        "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
         "imagenette-paper": ("imagenette-paper-views-1", "imagenette-paper-views-10"),
         "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
 
