@@ -247,6 +247,7 @@ def torchrun(device: str) -> Iterator[Group]:
         group = Group(rank, size, _take_gpu() if device.startswith("cuda") else "cpu")
         _connect(group.device, timeout=timedelta(hours=12))  # ImageNet takes hours to pack
         yield group
+        group.wait()  # as above: one that leaves early has been seen to abort
         dist.destroy_process_group()
     except (UserError, RuntimeError) as error:
         who = f"process {rank} of {size}: " if rank else ""
