@@ -208,6 +208,17 @@ def test_what_goes_wrong_is_told(data):
     assert board.status.value.startswith("⚠ unknown data") and not board.start.disabled
 
 
+def test_what_was_wrong_may_be_mended_before_it_waits_again(data, undisturbed, monkeypatch):
+    def missing(*args, **options):
+        raise UserError("no folder")
+
+    board = Dashboard(CONFIG, data)
+    with monkeypatch.context() as broken, pytest.raises(UserError, match="^no folder$"):
+        broken.setattr(dashboard, "begin", missing)
+        board.wait()
+    assert same(board.wait(), undisturbed)
+
+
 def test_after_a_rate_that_was_too_high_it_begins_anew(data, undisturbed):
     board = Dashboard(CONFIG, data)
     board.fields["lr"].value = 10.0

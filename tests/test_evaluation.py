@@ -12,6 +12,7 @@ from alexnet_lib.checkpoints import write_checkpoint
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import (
+    calibration_by_chance,
     evaluate,
     predictions,
     probabilities,
@@ -83,6 +84,17 @@ def test_scores_by_counting():
     gaps = [chosen.mean() * abs(sure[chosen].mean() - right[chosen].mean())
             for chosen in bins if chosen.any()]
     assert found["calibration_error"] == pytest.approx(sum(gaps), rel=1e-4)
+
+
+def test_chance_alone_makes_a_calibration_error():
+    sure = torch.eye(6)[torch.arange(60) % 6]
+    assert calibration_by_chance(sure, CLASSES, 3) == [0, 0, 0]  # where nothing is left to chance
+    torch.manual_seed(0)
+    probs = torch.tensor([0.6, 0.4, 0, 0, 0, 0])
+    few, many = (np.mean(calibration_by_chance(probs.expand(n, 6), CLASSES)) for n in (50, 5000))
+    # One bin: the mean of |share - 0.6| over draws of n labels, sqrt(2 / pi) of its std.
+    assert few == pytest.approx((0.24 / 50) ** 0.5 * 0.798, rel=0.5)
+    assert many == pytest.approx((0.24 / 5000) ** 0.5 * 0.798, rel=0.5)
 
 
 def test_a_class_that_neither_occurs_nor_is_predicted_does_not_count():

@@ -196,6 +196,17 @@ def add_up(group, value):
     return group.sum(torch.tensor([value + group.rank])).item(), torch.get_num_threads()
 
 
+def device_of(group):
+    return group.device
+
+
+def test_one_gpu_is_not_raced_against_two_processors(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert run_processes(1, device_of) == ["cpu"]
+    assert run_processes(2, device_of) == ["cpu", "cpu"]
+
+
 def test_results_come_in_order_and_chatter_stays_off_stdout(capfd):
     assert run_processes(3, add_up, 10) == [(33, 1)] * 3
     assert run_processes(1, add_up, 10) == [(10, 1)]

@@ -159,7 +159,8 @@ def leftovers(root: Path) -> list[tuple[Path, int, str]]:
     """(folder, bytes, why) of what lies in `root` packed, and that nothing will read any more.
 
     Unfinished stores that no process works on; and of the finished ones of one name and size, all
-    but the latest: their source has changed since, or they hold what another was called like.
+    but the latest, since whose packing the source has changed. (Folders whose names end in the
+    same 40 characters count as one; what is removed by mistake is packed again when it is needed.)
     """
     unfinished, finished = [], {}
     for folder in sorted(path for path in (root / "packed").glob("*") if path.is_dir()):
