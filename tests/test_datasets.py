@@ -26,7 +26,7 @@ from trouble import full_disk, read_only
 
 from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig
-from alexnet_lib.datasets import listing, store
+from alexnet_lib.datasets import folders, listing, store
 from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Trainer
@@ -186,7 +186,7 @@ def test_held_out_images_are_a_different_set_for_each_seed():
     items = np.arange(100)
     held = []
     for seed in range(5):
-        splits = listing.hold_out({"train": (items, labels)}, 0.10, seed, ("a", "b", "c"))
+        splits = folders.hold_out({"train": (items, labels)}, 0.10, seed, ("a", "b", "c"))
         (train, its), (val, theirs) = splits["train"], splits["val"]
         assert sorted([*train, *val]) == items.tolist()
         assert np.array_equal(its, labels[train]) and np.array_equal(theirs, labels[val])
@@ -292,8 +292,16 @@ def test_empty_class(tmp_path):
 
 
 def test_class_folders_that_differ(tmp_path):
+    x = make(tmp_path / "x", {"train/a": 1, "train/b": 1, "val/a": 1, "val/b": 1, "val/kiwi": 1})
+    refused(r"val has classes that train has not \(kiwi\): give them", load, x)
+
+
+def test_a_class_without_validation_images_is_told(tmp_path):
     x = make(tmp_path / "x", {"train/a": 1, "train/b": 1, "train/kiwi": 1, "val/a": 1, "val/b": 1})
-    refused(r"train and val .* differ \(kiwi\): give every split the same", load, x)
+    (x / "val/kiwi").mkdir()
+    data = load(x)
+    assert data.classes == ("a", "b", "kiwi") and data.splits["val"].labels.tolist() == [0, 1]
+    assert "val has no images of kiwi" in data.notes
 
 
 def test_no_train_folder(tmp_path):
@@ -302,7 +310,7 @@ def test_no_train_folder(tmp_path):
 
 def test_two_validation_folders(tmp_path):
     places = {f"{s}/{c}": 1 for s in ("train", "val", "validation") for c in "ab"}
-    refused("has both val and validation: keep one", load, make(tmp_path / "x", places))
+    refused("has both val and validation for val: keep one", load, make(tmp_path / "x", places))
 
 
 def test_a_class_of_one_image_cannot_be_split(tmp_path):
@@ -532,7 +540,7 @@ def test_imagenet_says_what_to_put_where(tmp_path):
 def test_imagenette(tmp_path, monkeypatch):
     (tmp_path / "imagenette2-320").mkdir()  # unpacking was stopped at once
     refused("holds 0 of 13,394 images: delete it", datasets.load, "imagenette", root=tmp_path)
-    places = {f"{split}/{number}": count for number in listing.IMAGENETTE
+    places = {f"{split}/{number}": count for number in folders.IMAGENETTE
               for split, count in (("train", 10), ("val", 2))}
     make(tmp_path / "imagenette2-320", places)
     refused("holds 120 of 13,394 images: delete it", datasets.load, "imagenette", 32,
@@ -547,7 +555,7 @@ def test_imagenette(tmp_path, monkeypatch):
 def true_imagenette(tmp_path, monkeypatch):
     """A server of an Imagenette of 100 + 20 images, for torchvision's own loader: its archive."""
     source = tmp_path / "source"
-    make(source / "imagenette2-320", {f"{split}/{number}": count for number in listing.IMAGENETTE
+    make(source / "imagenette2-320", {f"{split}/{number}": count for number in folders.IMAGENETTE
                                       for split, count in (("train", 10), ("val", 2))})
     for file in source.rglob("*.png"):
         file.rename(file.with_suffix(".jpeg"))  # torchvision looks for no others

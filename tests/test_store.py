@@ -439,7 +439,7 @@ def test_leftovers_are_what_nothing_reads(folder, tmp_path):
     shutil.copy(extra, extra.with_name("more.png"))
     second = Path(load(folder, root=root).splits["train"].images.filename).parent
     assert second != first
-    part = second.with_name("photos-64-0123.part")
+    part = second.with_name("photos-64-0123456789ab.part")
     part.mkdir()
     (part / "train.npy").write_bytes(bytes(8192))
     found = store.leftovers(root)
@@ -453,7 +453,7 @@ def test_leftovers_are_what_nothing_reads(folder, tmp_path):
 def test_clean_shows_and_removes(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path))
     kept = Path(load(folder, root=tmp_path).splits["train"].images.filename).parent
-    part = tmp_path / "packed" / "photos-64-0123.part"
+    part = tmp_path / "packed" / "photos-64-0123456789ab.part"
     part.mkdir()
     for args, words in ((), f"left over: {part}"), (("--yes",), f"removed: {part}"), (
             (), "nothing is left over"):
@@ -474,5 +474,5 @@ def test_unwritable_root_is_told(folder):
 def test_a_full_disk_is_told_before_packing(folder, monkeypatch):
     monkeypatch.setattr(store.shutil, "disk_usage",
                         lambda path: type("Usage", (), {"free": 1000}))
-    with pytest.raises(UserError, match=r"cannot write .* GB are needed\): free or choose"):
+    with pytest.raises(UserError, match=r"cannot write .* MB are needed, 0.0 are free\): free"):
         load(folder)

@@ -13,6 +13,7 @@ import numpy as np
 
 from alexnet_lib.errors import UserError
 
+from . import folders as _folders
 from . import images as _images
 from . import listing as _listing
 from . import shapes as _shapes
@@ -20,10 +21,11 @@ from . import store as _store
 from .images import BrokenImage, prepare_image
 
 __all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "leftovers", "load",
-           "native_size", "prepare_image", "sources"]
+           "load_split", "native_size", "prepare_image", "remove", "sources"]
 
 NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
+DARK = 32  # of 255: photographs are nowhere darker than this in the mean
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Dataset:
     mean: (S, S, 3) float32, the mean training image, 0-255. colour_values (3,), descending, and
     colour_vectors (3, 3), as columns: principal components of the training pixels' RGB values
     at 0-255. fingerprint: 16 hex digits that change with any image, label or class name.
+    notes: lines about a folder: its classes, what was guessed, which files were skipped.
     """
 
     name: str
@@ -76,11 +79,12 @@ class Dataset:
     colour_values: np.ndarray
     colour_vectors: np.ndarray
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Side of the stored images in pixels."""
-        return self.splits["train"].images.shape[1]
+        return next(iter(self.splits.values())).images.shape[1]
 
     @property
     def held_out(self) -> Split:
@@ -104,7 +108,6 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     Raises UserError, in one line, for whatever a user can mend.
     """
     kind, path = parse(name)
-    root = Path(root) if root else data_root()
     size = native_size(name) if size is None else size
     if size < 1:
         raise UserError(f"size must be 1 or more pixels, not {size}")
@@ -112,16 +115,54 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
         raise UserError(f"seed must be 0 or more, not {seed}")
     if kind == "shapes":
         return _load_shapes(size, seed, counts)
+    root = Path(root) if root else data_root()
     if kind == "cifar10":
         classes, splits = _listing.load_cifar10(root, download, seed)
         return _in_memory(name, classes, splits, size)
-    listed = (_listing.list_folder(path, seed) if kind == "folder" else
+    listed = (_folders.list_folder(path, seed) if kind == "folder" else
               _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
               _listing.list_imagenet(root))
+    return _packed(name, listed, size, root, skip_broken, progress)
+
+
+def load_split(name: str, size: int, split: str | None = None,
+               classes: tuple[str, ...] | None = None, learned: str | None = None, *,
+               root: str | Path | None = None, skip_broken: bool = False,
+               progress: bool = True) -> tuple[Dataset, str]:
+    """(data to measure a net on, the name of the split to measure).
+
+    Of a folder, all images of that split are taken as they lie there. It needs no training
+    images; some of the net's `classes`, with one image each, are enough; and the images of a flat
+    folder PATH/<class>/* are together one split, "all". Everything else is loaded as by `load`.
+
+    Args:
+        split: by default "val", or whatever a folder without train and val has.
+        classes: those of the net, which become those of a folder; by default those it has.
+        learned: the name of the data that the net was trained on. Of that very folder, "val" is
+            what training held out.
+
+    Raises UserError.
+    """
+    kind, path = parse(name)
+    if kind != "folder":
+        return load(name, size, root=root, skip_broken=skip_broken, progress=progress), (
+            split or "val")
+    same = (learned or "").startswith("folder:") and _folders.same(path, parse(learned)[1])
+    listed, split = _folders.list_to_measure(path, split, classes, same)
+    return _packed(name, listed, size, Path(root) if root else data_root(), skip_broken,
+                   progress), split
+
+
+def _packed(name: str, listed: _folders.Listing, size: int, root: Path, skip_broken: bool,
+            progress: bool) -> Dataset:
     meta, mean, splits = _store.open_store(name, listed, size, root, skip_broken, progress)
+    notes = listed.notes
+    if mean.max() < DARK:
+        notes += (f"the images are very dark (their mean stays below {DARK} of 255): files of 16 "
+                  "bits that use only 10 or 12 of them must be scaled to the full range",)
     return Dataset(name, tuple(meta["classes"]), {k: Split(*v) for k, v in splits.items()},
                    mean, np.array(meta["colour_values"]), np.array(meta["colour_vectors"]),
-                   meta["fingerprint"])
+                   meta["fingerprint"], notes)
 
 
 def parse(name: str) -> tuple[str, str | None]:
@@ -144,13 +185,13 @@ def native_size(name: str) -> int:
     """
     kind, path = parse(name)
     if kind == "folder":
-        first = _listing.first_image(path)
+        first = _folders.first_image(path)
         if first is None:
             return 256  # `load` tells what is wrong with the folder
         try:
-            with _images.Image.open(first) as picture:
+            with _images.opened(first) as picture:
                 short = min(picture.size)
-        except (OSError, _images.Image.DecompressionBombError):
+        except BrokenImage:
             return 256
         return short if short <= SMALL else 256
     return {"shapes": 64, "cifar10": 32}.get(kind, 256)
@@ -158,12 +199,14 @@ def native_size(name: str) -> int:
 
 def data_root() -> Path:
     """ALEXNET_DATA_ROOT if set, data/cache of a checkout of the course, else ~/.cache/alexnet."""
-    if os.environ.get("ALEXNET_DATA_ROOT"):
-        return Path(os.environ["ALEXNET_DATA_ROOT"]).expanduser()
+    given = os.environ.get("ALEXNET_DATA_ROOT")
     checkout = Path(__file__).parents[2]
-    if (checkout / "notebooks").is_dir() and (checkout / "data").is_dir():
+    if not given and (checkout / "notebooks").is_dir() and (checkout / "data").is_dir():
         return checkout / "data" / "cache"
-    return Path.home() / ".cache" / "alexnet"
+    root = os.path.expanduser(given or "~/.cache/alexnet")
+    if root.startswith("~"):  # a user who does not exist, or has no home
+        raise UserError(f"there is no home folder for {root}: set ALEXNET_DATA_ROOT to a folder")
+    return Path(root)
 
 
 def sources() -> list[dict]:
@@ -186,7 +229,7 @@ def check(name: str, size: int | None = None, *, root: str | Path | None = None,
           progress: bool = True) -> dict:
     """Load `name` and verify it: each chunk of a packed store against its checksum.
 
-    Returns `name`, `images`, `classes`, `fingerprint`, `checked`. Raises UserError.
+    Returns `name`, `images`, `classes`, `fingerprint`, `checked`, `notes`. Raises UserError.
     """
     found = load(name, size, root=root, progress=progress)
     checked = "drawn from its seed" if name == "shapes" else "md5 of the download"
@@ -194,12 +237,18 @@ def check(name: str, size: int | None = None, *, root: str | Path | None = None,
         file = Path(found.splits["train"].images.filename)
         checked = f"{_store.check_store(file.parent, progress):,} images, SHA-256"
     return {"name": name, "images": sum(map(len, found.splits.values())),
-            "classes": len(found.classes), "fingerprint": found.fingerprint, "checked": checked}
+            "classes": len(found.classes), "fingerprint": found.fingerprint, "checked": checked,
+            "notes": list(found.notes)}
 
 
 def leftovers(root: str | Path | None = None) -> list[tuple[Path, int, str]]:
     """(folder, bytes, why) of packed stores that nothing reads any more (`alexnet data clean`)."""
     return _store.leftovers(Path(root) if root else data_root())
+
+
+def remove(leftover: Path) -> None:
+    """Delete a folder that `leftovers` found, and nothing in it that is not a store's."""
+    _store.remove(leftover)
 
 
 def _load_shapes(size: int, seed: int, counts: dict[str, int] | None) -> Dataset:

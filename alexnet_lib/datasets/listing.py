@@ -1,136 +1,19 @@
-"""Which images there are: files, labels, splits and class names of each source of photographs."""
+"""The photographs of known data sets: files, labels, splits and class names."""
 
 import contextlib
-import os
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from alexnet_lib.errors import UserError, disk_cure
 
-from .images import SUFFIXES
+from .folders import Listing, Skipped, by_folder, hold_out, images_below, numbered
 
-# The ten classes of Imagenette, which are stored under their WordNet numbers.
-IMAGENETTE = {
-    "n01440764": "tench", "n02102040": "English springer", "n02979186": "cassette player",
-    "n03000684": "chain saw", "n03028079": "church", "n03394916": "French horn",
-    "n03417042": "garbage truck", "n03425413": "gas pump", "n03445777": "golf ball",
-    "n03888257": "parachute",
-}
 IMAGENETTE_COUNT = 13_394
 IMAGENET_COUNTS = {"train": 1_281_167, "val": 50_000}
 IMAGENET_ARCHIVES = {"devkit": "ILSVRC2012_devkit_t12.tar.gz", "train": "ILSVRC2012_img_train.tar",
                      "val": "ILSVRC2012_img_val.tar"}
-SPLIT_FOLDERS = {"train": "train", "val": "val", "validation": "val", "valid": "val",
-                 "test": "test"}
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Image files of a source: for each split, (paths, labels); and the class names."""
-
-    classes: tuple[str, ...]
-    splits: dict[str, tuple[list[Path], np.ndarray]]
-
-
-def list_folder(path: str | Path, seed: int = 0) -> Listing:
-    """The images under PATH/{train,val|validation,test}/<class>/ or PATH/<class>/.
-
-    Without a validation split, one is held out of the training images by `seed`: 15 % of a flat
-    folder, 10 % where a test split is there. Raises UserError.
-    """
-    root = Path(os.path.expanduser(path)).resolve()
-    if not root.is_dir():
-        raise UserError(f"no folder {root}: check the path after folder:")
-    folders = _subfolders(root)
-    splits = {}
-    for folder in folders:
-        split = SPLIT_FOLDERS.get(folder.name.lower())
-        if split in splits:
-            raise UserError(f"{root} has both {splits[split].name} and {folder.name}: keep one")
-        if split:
-            splits[split] = folder
-    if not splits:
-        classes, found = _class_images(root)
-        return Listing(classes, hold_out({"train": found}, 0.15, seed, classes))
-    if "train" not in splits:
-        raise UserError(f"{root} has {', '.join(splits)} but no train folder: add "
-                        f"{root / 'train'}/<class>/ with the training images")
-    listed = {name: _class_images(splits[name]) for name in ("train", "val", "test")
-              if name in splits}
-    classes = listed["train"][0]
-    for name, (others, _) in listed.items():
-        if others != classes:
-            odd = sorted(set(others) ^ set(classes))
-            raise UserError(f"the class folders of train and {name} in {root} differ "
-                            f"({', '.join(odd[:5])}): give every split the same folders")
-    found = {name: images for name, (_, images) in listed.items()}
-    return Listing(classes, found if "val" in found else hold_out(found, 0.10, seed, classes))
-
-
-def hold_out(splits: dict, share: float, seed: int, classes: tuple[str, ...]) -> dict:
-    """`splits` with a "val" taken out of "train": `share` of each class, at least one image.
-
-    The choice depends on the seed alone, and train keeps at least one image of each class.
-    """
-    items, labels = splits["train"]
-    rng, chosen = np.random.default_rng(seed), []
-    for label in np.unique(labels):
-        mine = np.flatnonzero(labels == label)
-        if len(mine) < 2:
-            raise UserError(f"the class {classes[label]!r} has a single image, which cannot be "
-                            "both trained on and validated on: add images")
-        chosen.append(rng.permutation(mine)[:max(1, round(share * len(mine)))])
-    held = np.zeros(len(labels), bool)
-    held[np.concatenate(chosen)] = True
-
-    def take(which):
-        kept = (items[which] if isinstance(items, np.ndarray)
-                else [items[i] for i in np.flatnonzero(which)])
-        return kept, labels[which]
-
-    rest = {name: split for name, split in splits.items() if name not in ("train", "val")}
-    return {"train": take(~held), "val": take(held), **rest}
-
-
-def first_image(path: str | Path) -> Path | None:
-    """Some image below a folder, or None."""
-    return next(_images_below(os.path.expanduser(path)), None)
-
-
-def _images_below(root: str | Path):
-    """The image files at any depth, folder by folder; hidden files and folders are left out."""
-    for top, folders, files in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for file in sorted(files):
-            if file.lower().endswith(SUFFIXES) and not file.startswith("."):
-                yield Path(top, file)
-
-
-def _subfolders(root: Path) -> list[Path]:
-    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
-def _class_images(root: Path) -> tuple[tuple[str, ...], tuple[list[Path], np.ndarray]]:
-    """Class names and (paths, labels) below root/<class>/; both in sorted order."""
-    folders = _subfolders(root)
-    if not folders:
-        raise UserError(f"no class folders in {root}: put the images in {root}/<class>/")
-    paths, labels = [], []
-    for label, folder in enumerate(folders):
-        found = sorted(_images_below(folder))
-        if not found:
-            raise UserError(f"no images in {folder}: add some ({', '.join(SUFFIXES[:3])}, ...), "
-                            "or remove the folder")
-        paths += found
-        labels += [label] * len(found)
-    if len(folders) < 2:
-        raise UserError(f"only one class in {root} ({folders[0].name}): a classifier needs two "
-                        "or more class folders")
-    names = tuple(IMAGENETTE.get(f.name, f.name) for f in folders)
-    return names, (paths, np.array(labels, np.int64))
 
 
 def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
@@ -140,12 +23,13 @@ def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
     if not home.is_dir():
         with downloading("imagenette", download):
             Imagenette(root, "train", "320px", download=True)
-    count = sum(1 for _ in _images_below(home))
+    count = sum(1 for _ in images_below(home))
     if count != IMAGENETTE_COUNT:  # a download that was cut short
         raise UserError(f"{home} holds {count:,} of {IMAGENETTE_COUNT:,} images: delete it, and "
                         "it is fetched again")
-    classes, train = _class_images(home / "train")
-    test = _class_images(home / "val")[1]
+    found = [by_folder(home / name, Skipped()) for name in ("train", "val")]
+    classes = tuple(found[0])
+    train, test = (numbered(images, classes) for images in found)
     return Listing(classes, hold_out({"train": train, "test": test}, 0.10, seed, classes))
 
 
@@ -155,6 +39,7 @@ def list_imagenet(root: Path) -> Listing:
     home = root / "imagenet"
     if not home.is_dir():
         raise UserError(_by_hand(home))
+    _check_meta(home)
     splits, numbers = {}, []
     for name, count in IMAGENET_COUNTS.items():
         there = (home / name).is_dir()  # then torchvision does not unpack, whole or not
@@ -180,6 +65,21 @@ def list_imagenet(root: Path) -> Listing:
                    splits)
 
 
+def _check_meta(home: Path) -> None:
+    """UserError if torchvision's list of classes is there and cannot be read."""
+    from torchvision.datasets.imagenet import load_meta_file
+    if not (home / "meta.bin").exists():
+        return
+    try:
+        names, numbers = load_meta_file(str(home))
+        whole = all(isinstance(names[n], tuple) for n in names) and isinstance(numbers, list)
+    except Exception:  # a damaged file can make torch raise almost anything
+        whole = False
+    if not whole:
+        raise UserError(f"{home / 'meta.bin'} is damaged: delete it, and it is made again of "
+                        f"{IMAGENET_ARCHIVES['devkit']}")
+
+
 def _why_no_imagenet(home: Path, name: str, there: bool, error: Exception) -> str:
     """What is wrong with the archives or with the split's folder, which was `there` before."""
     part = name if (home / "meta.bin").exists() else "devkit"  # it is made of the devkit
@@ -200,7 +100,7 @@ def _by_hand(home: Path) -> str:
 
 
 def _in_part(home: Path, name: str) -> str:
-    count = sum(path.parent != home / name for path in _images_below(home / name))
+    count = sum(path.parent != home / name for path in images_below(home / name))
     return (f"{home / name} holds {count:,} of {IMAGENET_COUNTS[name]:,} images in class folders: "
             f"delete it, and it is unpacked again from {IMAGENET_ARCHIVES[name]}")
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,13 @@ from tqdm import tqdm
 
 from alexnet_lib.errors import DISK_FULL, UserError
 
+from .folders import Listing
 from .images import BrokenImage, prepare_image
-from .listing import Listing
 
 CHUNK = 256  # images
 _VERSION = 1
+_OURS = re.compile(r".+-\d+-[0-9a-f]{12}(\.part)?")  # name, size and key of a store's folder
+_FILES = re.compile(r"meta\.json|mean\.npy|\w+(-labels|\.kept)?\.npy|\w+\.progress")  # in it
 
 
 def statistics(chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,12 +80,12 @@ def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: 
     if not done.exists():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(folder.with_name(folder.name + ".lock")):
+            with _alone(folder.with_name(folder.name + ".lock"), progress):
                 if not done.exists():  # another process may have made it meanwhile
                     _pack(listing, size, folder, skip_broken, progress)
         except OSError as error:
-            raise UserError(f"cannot write the packed store {folder} ({error.strerror}): free or "
-                            "choose another disk with ALEXNET_DATA_ROOT") from None
+            raise UserError(f"cannot write the packed store {folder} ({error.strerror or error}): "
+                            "free or choose another disk with ALEXNET_DATA_ROOT") from None
     meta, mean, splits = read_store(folder)
     _judge_broken(meta["broken"], sum(len(paths) for paths, _ in listing.splits.values()),
                   skip_broken)
@@ -90,7 +93,7 @@ def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: 
 
 
 @contextlib.contextmanager
-def _alone(file: Path):
+def _alone(file: Path, tell: bool = False):
     """Let one process pack at a time: others wait, then find the store. A kill frees the lock."""
     try:
         import fcntl
@@ -98,7 +101,12 @@ def _alone(file: Path):
         yield
         return
     with open(file, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tell:
+                print("waiting for another process, which packs the same images", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
@@ -115,20 +123,44 @@ def _judge_broken(broken: list[str], total: int, skip: bool) -> None:
 def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
     """(meta, mean image, splits) of a finished store.
 
-    Raises UserError if files are missing or cut short.
+    Raises UserError if files are missing, cut short, or hold anything that no packing writes.
     """
     try:
         meta = json.loads((folder / "meta.json").read_text())
         mean = np.load(folder / "mean.npy")
         splits = {name: (np.load(folder / f"{name}.npy", mmap_mode="r"),
                          np.load(folder / f"{name}-labels.npy")) for name in meta["chunks"]}
-        whole = all(len(images) == len(labels) == meta["images"][name]
-                    for name, (images, labels) in splits.items())
-    except (OSError, ValueError, KeyError, EOFError):
+        whole = _sound(meta, mean, splits)
+    except Exception:  # damaged files can make json and numpy raise almost anything
         whole = False
     if not whole:
         raise UserError(f"the packed store {folder} is damaged: delete it, and it is made again")
     return meta, mean, splits
+
+
+def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
+    """Whether the parts of a store have the types, shapes and ranges that packing gives them.
+
+    It may also raise, if they are of another kind altogether.
+    """
+    size, classes = meta["size"], meta["classes"]
+    colors = np.array([*meta["colour_vectors"], meta["colour_values"]], float)
+
+    def texts(given) -> bool:
+        return isinstance(given, list) and all(isinstance(one, str) for one in given)
+
+    return (type(size) is int and texts(classes) and bool(classes) and texts(meta["broken"])
+            and re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]) is not None
+            and mean.shape == (size, size, 3) and mean.dtype == np.float32
+            and mean.min() >= 0 and mean.max() <= 255  # false for what is not a number
+            and colors.shape == (4, 3) and bool(np.isfinite(colors).all()) and colors[3].min() >= 0
+            and bool(splits) and all(
+                re.fullmatch(r"\w+", name) and texts(meta["chunks"][name])
+                and images.shape == (meta["images"][name], size, size, 3)
+                and images.dtype == np.uint8 and labels.dtype == np.int64
+                and labels.shape == (len(images),) and len(labels) > 0
+                and labels.min() >= 0 and labels.max() < len(classes)
+                for name, (images, labels) in splits.items()))
 
 
 def check_store(folder: Path, progress: bool = True) -> int:
@@ -136,6 +168,9 @@ def check_store(folder: Path, progress: bool = True) -> int:
     meta, mean, splits = read_store(folder)
     for name, (images, _) in splits.items():
         starts = range(0, len(images), CHUNK)
+        if len(meta["chunks"][name]) != len(starts):
+            raise UserError(f"checksums of the packed store {folder} are missing: delete it, and "
+                            "it is made again")
         for at, expected in zip(tqdm(starts, f"check {name}", disable=not progress),
                                 meta["chunks"][name], strict=True):
             if digest(images[at:at + CHUNK]) != expected:
@@ -147,7 +182,7 @@ def check_store(folder: Path, progress: bool = True) -> int:
                    meta["classes"]) != meta["fingerprint"]:
         raise UserError(f"labels or class names of the packed store {folder} were altered: "
                         "delete it, and it is made again")
-    found = _statistics(splits["train"][0], progress)
+    found = _statistics(_learned(splits)[0], progress)
     kept = mean, meta["colour_values"], meta["colour_vectors"]
     if not all(np.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(found, kept, strict=True)):
         raise UserError(f"the mean image or the colours of the packed store {folder} were "
@@ -161,28 +196,59 @@ def leftovers(root: Path) -> list[tuple[Path, int, str]]:
     Unfinished stores that no process works on; and of the finished ones of one name and size, all
     but the latest, since whose packing the source has changed. (Folders whose names end in the
     same 40 characters count as one; what is removed by mistake is packed again when it is needed.)
+    A folder that holds anything else than a store's files is never among them.
     """
     unfinished, finished = [], {}
-    for folder in sorted(path for path in (root / "packed").glob("*") if path.is_dir()):
+    for folder in sorted(path for path in (root / "packed").glob("*") if _is_ours(path)):
         if folder.suffix == ".part":
             unfinished += [folder] if _idle(folder.with_suffix(".lock")) else []
-        elif (folder / "meta.json").exists():
+        else:
             finished.setdefault(folder.name.rsplit("-", 1)[0], []).append(folder)
     older = [folder for same in finished.values() for folder in
              sorted(same, key=lambda one: (one / "meta.json").stat().st_mtime)[:-1]]
-    return [(folder, sum(file.stat().st_blocks * 512 for file in folder.iterdir()), why)
+    return [(folder, sum(_on_disk(file) for file in folder.iterdir()), why)
             for folders, why in ((unfinished, "unfinished"),
                                  (older, "its source has changed since"))
             for folder in folders]
+
+
+def remove(folder: Path) -> None:
+    """Delete one of the `leftovers`, file by file: what has come into it since then stays."""
+    if _is_ours(folder):
+        for file in folder.iterdir():
+            if _FILES.fullmatch(file.name):
+                file.unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether this is certainly a store's folder, by its name and by each file in it."""
+    if not _OURS.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+        return False
+    if not all(_FILES.fullmatch(file.name) and file.is_file() and not file.is_symlink()
+               for file in folder.iterdir()):
+        return False
+    if folder.suffix == ".part":
+        return True
+    try:
+        return {"chunks", "fingerprint"} <= set(json.loads((folder / "meta.json").read_text()))
+    except Exception:  # as in `read_store`
+        return False
+
+
+def _on_disk(file: Path) -> int:
+    stat = file.stat()
+    return getattr(stat, "st_blocks", 0) * 512 or stat.st_size  # Windows counts no blocks
 
 
 def _idle(lock: Path) -> bool:
     """Whether no process packs under this lock."""
     try:
         import fcntl
-        with open(lock, "a") as file:
+        with open(lock) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # Windows: it refuses to remove what is open
+    except (ImportError, FileNotFoundError):  # Windows: it refuses to remove what is open
         return True
     except OSError:
         return False
@@ -205,9 +271,10 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     part = folder.with_name(folder.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
     total = sum(len(paths) for paths, _ in listing.splits.values())
-    need = total * size * size * 3 - sum(f.stat().st_blocks * 512 for f in part.glob("*.npy"))
-    if shutil.disk_usage(part).free < need:  # a full disk would kill the process later
-        raise OSError(errno.ENOSPC, f"{need / 1e9:.1f} GB are needed")
+    need = total * size * size * 3 - sum(_on_disk(file) for file in part.glob("*.npy"))
+    free = shutil.disk_usage(part).free
+    if free < need:  # a full disk would kill the process later
+        raise OSError(errno.ENOSPC, f"{need / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} are free")
     meta = {"size": size, "classes": listing.classes, "images": {}, "chunks": {}, "broken": []}
     labels_of = {}
     with (tqdm(total=total, desc="packing", unit="image", disable=not progress) as bar,
@@ -230,7 +297,8 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
         if count == 0:
             which = "training" if name == "train" else name
             raise UserError(f"every {which} image is broken: check the folder")
-    mean, values, vectors = _statistics(np.load(part / "train.npy", mmap_mode="r"), progress)
+    learned = _learned({name: part / f"{name}.npy" for name in meta["images"]})
+    mean, values, vectors = _statistics(np.load(learned, mmap_mode="r"), progress)
     np.save(part / "mean.npy", mean)
     meta |= {"colour_values": values.tolist(), "colour_vectors": vectors.tolist(),
              "fingerprint": fingerprint(sum(meta["chunks"].values(), []),
@@ -242,6 +310,11 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     os.replace(part, folder)
 
 
+def _learned(splits: dict):
+    """The training split, or the only one of images that a net is measured on."""
+    return splits.get("train", next(iter(splits.values())))
+
+
 def _statistics(train: np.ndarray, progress: bool) -> tuple:
     """`statistics` of the stored training images, chunk by chunk, under a bar."""
     starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
@@ -251,8 +324,11 @@ def _statistics(train: np.ndarray, progress: bool) -> tuple:
 def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[list[int], list[str]]:
     """Write the prepared images to `file`; which ones are broken, and why."""
     progress = file.with_suffix(".progress")
-    done = {row["at"]: row for row in _notes(progress)} if file.exists() else {}
     shape = (len(paths), size, size, 3)
+    done = {row["at"]: row for row in _notes(progress, len(paths))}
+    if not _begun(file, shape, done):
+        done = {}
+        progress.unlink(missing_ok=True)
     images = np.lib.format.open_memmap(file, "r+" if done else "w+", np.uint8, shape)
     _reserve(file)
 
@@ -290,12 +366,37 @@ def _reserve(file: Path) -> None:
                 raise
 
 
-def _notes(file: Path) -> list[dict]:
-    """The lines of a progress file, up to one that a kill cut short, which is removed."""
-    lines = file.read_text().split("\n") if file.exists() else [""]
-    whole = [json.loads(line) for line in lines[:-1]]  # what follows the last line end is torn
-    file.write_text("".join(f"{line}\n" for line in lines[:-1]))
-    return whole
+def _begun(file: Path, shape: tuple[int, ...], done: dict[int, dict]) -> bool:
+    """Whether `file` is the array that the notes speak of, perhaps without its broken images."""
+    try:
+        there = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    broken = sum(len(row["broken"]) for row in done.values())
+    lengths = {shape[0], shape[0] - broken} if CHUNK * len(done) >= shape[0] else {shape[0]}
+    return there.dtype == np.uint8 and there.shape[1:] == shape[1:] and len(there) in lengths
+
+
+def _notes(file: Path, count: int) -> list[dict]:
+    """The lines of a progress file, up to one that a kill cut short or that is no note of ours.
+
+    That one and all behind it are removed from the file.
+    """
+    lines = file.read_text(errors="replace").split("\n") if file.exists() else [""]
+    rows = []
+    for line in lines[:-1]:  # what follows the last line end is torn
+        try:
+            row = json.loads(line)
+            sound = row["at"] in range(0, count, CHUNK) and all(
+                int(i) in range(row["at"], min(row["at"] + CHUNK, count)) and isinstance(why, str)
+                for i, why in row["broken"].items())
+        except Exception:  # as in `read_store`
+            sound = False
+        if not sound:
+            break
+        rows.append(row)
+    file.write_text("".join(f"{line}\n" for line in lines[:len(rows)]))
+    return rows
 
 
 def _without(file: Path, kept: np.ndarray) -> np.ndarray:
