@@ -31,7 +31,10 @@ KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Pat
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit: 0; 2 for bad input, told in one line; 130 if interrupted."""
+    """Run the command line and exit: 0; 2 for bad input, told in one line; 130 if interrupted.
+
+    1: of several images to `predict`, some could not be read.
+    """
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     try:
@@ -188,7 +191,10 @@ def _load_command(name: str, text: str):
     @SKIP
     def command(source, size, skip_broken):
         from alexnet_lib import datasets
-        click.echo(describe_data(datasets.load(source, size, skip_broken=skip_broken)))
+        found = datasets.load(source, size, skip_broken=skip_broken)
+        for line in found.notes:
+            say(line)
+        click.echo(describe_data(found))
 
 
 _load_command("get", "Download SOURCE, check it, and pack it.")
@@ -201,20 +207,21 @@ _load_command("pack", "Prepare SOURCE as the paper did: scale, crop, store, comp
 def data_check(source, size):
     """Verify every image of SOURCE and the checksums of its packed store."""
     from alexnet_lib import datasets
-    click.echo(tabulate(datasets.check(source, size).items(), tablefmt="plain"))
+    found = datasets.check(source, size)
+    for line in found.pop("notes"):
+        say(line)
+    click.echo(tabulate(found.items(), tablefmt="plain"))
 
 
 @data.command("clean")
 @click.option("--yes", is_flag=True, help="remove them, not only show them")
 def data_clean(yes):
     """Find packed stores that nothing reads any more: unfinished, or of a source that changed."""
-    import shutil
-
     from alexnet_lib import datasets
     found = datasets.leftovers()
     for folder, size, why in found:
         if yes:
-            shutil.rmtree(folder)
+            datasets.remove(folder)
         click.echo(f"{'removed' if yes else 'left over'}: {folder} ({size / 1e6:,.1f} MB, {why})")
     if not found:
         click.echo("nothing is left over")
@@ -350,7 +357,7 @@ def _loaded(checkpoint: str, device: str):
 @cli.command()
 @click.option("--checkpoint", required=True, metavar="FILE")
 @click.option("--data", required=True, metavar="NAME")
-@click.option("--split", default="val", show_default=True)
+@click.option("--split", help="train, val, test or all [val, if there is one]")
 @click.option("--views", default=1, show_default=True, help="1 or 10")
 @click.option("--predictions", metavar="FILE", callback=_writable,
               help="keep the probabilities of every image, as safetensors")
@@ -360,35 +367,56 @@ def _loaded(checkpoint: str, device: str):
 def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, json_file):
     """Measure a checkpoint: top-1 and top-5 error, scores of each class, confusion.
 
+    Of folder:PATH with PATH/<class>/*, all images are measured, unless the net was trained on
+    that folder: then those that training held out. Some of the net's classes are enough.
+
     --checkpoint torchvision is the AlexNet that torchvision distributes, trained on ImageNet; of
     data with fewer classes, only those that ImageNet has under the same name.
     """
     from alexnet_lib import datasets, evaluation
     net = _loaded(checkpoint, device)
-    dataset = datasets.load(data, net.config.stored_size, skip_broken=skip_broken)
-    if checkpoint == "torchvision":
+    bought = checkpoint == "torchvision"
+    dataset, split = datasets.load_split(
+        data, net.config.stored_size, split, None if bought else tuple(net.classes),
+        net.config.data, skip_broken=skip_broken)
+    for line in dataset.notes:
+        say(line)
+    if bought:
         from alexnet_lib.pretrained import among
         net = among(net, dataset.classes)
     answers = evaluation.predictions(net, dataset, split, views, progress=True)
     if predictions:
         answers.save(predictions)
     found = answers.scores()
+    if len(net.classes) < 6:  # no answer could be wrong
+        del found["top5_error"]
     deliver(found, json_file)
     if json_file == "-":
         return
     click.echo(f"{dataset.name} {split}, {found['images']:,} images, {views} "
                f"view{'s' if views > 1 else ''}")
-    click.echo(f"top-1 error {found['top1_error']:.2%}   top-5 error {found['top5_error']:.2%}   "
+    top5 = f"top-5 error {found['top5_error']:.2%}   " if "top5_error" in found else ""
+    click.echo(f"top-1 error {found['top1_error']:.2%}   {top5}"
                f"precision {found['precision']:.3f}   recall {found['recall']:.3f}   "
                f"F1 {found['f1']:.3f}   calibration error {found['calibration_error']:.2%}\n")
-    if len(net.classes) <= 100:
-        click.echo(tabulate([(name, *row.values()) for name, row in found["per_class"].items()],
+    there = [name for name, row in found["per_class"].items() if row["images"]]
+    if len(there) <= 100:
+        click.echo(tabulate([(name, *found["per_class"][name].values()) for name in there],
                             ("class", "precision", "recall", "F1", "images"), floatfmt=".3f"))
     if len(net.classes) <= 20:
         click.echo("\nconfusion (rows: true class, columns: predicted)")
-        click.echo(tabulate([(name, *row) for name, row in
-                             zip(net.classes, found["confusion"], strict=True)],
-                            ("", *range(len(net.classes)))))
+        rows = [(name, *row) for name, row in zip(net.classes, found["confusion"], strict=True)
+                if name in there]
+        click.echo(tabulate(rows, ("", *abbreviated(net.classes)), disable_numparse=True,
+                            colalign=("left", *["right"] * len(net.classes))))
+
+
+def abbreviated(names) -> list[str]:
+    """The beginnings of the names, as short as tells them apart, of four letters or more."""
+    most = max(map(len, names))
+    length = next(n for n in range(4, most + 5)
+                  if len({name[:n] for name in names}) == len(names) or n > most)
+    return [name[:length].strip() for name in names]
 
 
 @cli.command()
@@ -414,19 +442,38 @@ def export(checkpoint, out, features):
 @DEVICE
 @AS_JSON
 def predict(checkpoint, top, images, device, json_file):
-    """Name the most probable classes of each IMAGE."""
+    """Name the most probable classes of each IMAGE, or of the images in a folder.
+
+    An image that cannot be read costs its own answer alone; the exit code is then 1.
+    """
     import numpy as np
 
     from alexnet_lib import datasets, evaluation
+    paths, notes = datasets.images_named(images)
     net = _loaded(checkpoint, device)
-    stored = np.stack([datasets.prepare_image(path, net.config.stored_size) for path in images])
-    found = dict(zip(images, evaluation.top_predictions(net, stored, top), strict=True))
+    for line in notes:
+        say(line)
+    found, broken = {}, []
+    for at in range(0, len(paths), 128):  # all at once, a large folder would fill the memory
+        stored = {}
+        for path in paths[at:at + 128]:
+            try:
+                stored[path] = datasets.prepare_image(path, net.config.stored_size)
+            except datasets.BrokenImage as error:
+                broken.append(str(error))
+        if stored:
+            answers = evaluation.top_predictions(net, np.stack([*stored.values()]), top)
+            found |= dict(zip(stored, answers, strict=True))
+    for line in broken if found else broken[:-1]:
+        complain(line)
+    if not found:
+        raise UserError(broken[-1])
     deliver(found, json_file)
-    if json_file == "-":
-        return
-    for path, best in found.items():
+    for path, best in found.items() if json_file != "-" else ():
         click.echo(path)
         click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
+    if broken:
+        sys.exit(1)
 
 
 @cli.command()

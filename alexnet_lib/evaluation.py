@@ -70,8 +70,9 @@ def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
     mean negative log-likelihood, in nats), `calibration_error` (the expected one, 15 bins),
     `per_class` (a dict by name, with `precision`, `recall`, `f1`, `images`) and `confusion`
     (rows: the true class, columns: the predicted one). All but the loss and the counts are
-    fractions. A class that was never predicted has precision 0; one that neither occurs nor was
-    predicted does not count in the averages. Raises UserError if there are no images.
+    fractions. A class that was never predicted has precision 0. The averages are over the classes
+    that occur; of fewer than six classes, the top-5 error is 0 and says nothing. Raises UserError
+    if there are no images.
     """
     from torchmetrics.functional.classification import (  # costs seconds to import
         multiclass_accuracy,
@@ -94,10 +95,11 @@ def scores(probs: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict:
     by_class = {name: measure(probs, labels, k, average="none").tolist()
                 for name, measure in measures.items()}
     counts = torch.bincount(labels, minlength=k).tolist()
+    occurring = [i for i, count in enumerate(counts) if count]
     return {
         "images": len(labels), "top1_error": error(1), "top5_error": error(5),
-        **{name: float(measure(probs, labels, k, average="macro"))
-           for name, measure in measures.items()},
+        **{name: float(np.mean([values[i] for i in occurring]))
+           for name, values in by_class.items()},
         "loss": float(F.nll_loss(probs.double().clamp_min(1e-12).log(), labels)),
         "calibration_error": float(multiclass_calibration_error(probs, labels, k, n_bins=15)),
         "per_class": {label: {**{name: by_class[name][i] for name in by_class},

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _MMAP_MAX = -3, -1, -4  # of mallopt, <malloc.h>
 _depth = 0
@@ -57,6 +58,33 @@ def too_little(error: Exception) -> bool:
         words in str(error) for words in (
             "out of memory", "can't allocate memory", "not enough memory",  # the last: Windows
             "CUBLAS_STATUS_ALLOC_FAILED", "Storage size calculation overflowed"))
+
+
+def available() -> int | None:
+    """Bytes that this process can still take; None where the system does not say (not Linux)."""
+    def table(file: str) -> dict[str, int]:
+        with contextlib.suppress(OSError, ValueError):
+            rows = (line.split() for line in Path(file).read_text().splitlines())
+            return {row[0].rstrip(":"): int(row[1]) for row in rows if len(row) > 1}
+        return {}
+
+    def number(file: str) -> int | None:
+        with contextlib.suppress(OSError, ValueError):  # "max": no limit
+            return int(Path(file).read_text().split()[0])
+
+    free = []
+    if (kilobytes := table("/proc/meminfo").get("MemAvailable")) is not None:
+        free.append(1024 * kilobytes)
+    group = "/sys/fs/cgroup/memory"  # of a container; what it keeps of files can be given up
+    limit, taken = number(f"{group}.max"), number(f"{group}.current")
+    if limit is not None and taken is not None:
+        free.append(limit - taken + table(f"{group}.stat").get("file", 0))
+    if (pages := number("/proc/self/statm")) is not None:
+        import resource
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            free.append(limit - pages * resource.getpagesize())
+    return max(0, min(free)) if free else None
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -314,6 +314,8 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     run = begin(config, dataset, resume=resume, progress=progress, group=group)
     if resume:
         say(f"resumed at step {run.step} of {run.total_steps}")
+    for line in run.dataset.notes:
+        say(line)
     say(describe(run))
     go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
     return run

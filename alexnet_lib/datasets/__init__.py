@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_lib import memory
 from alexnet_lib.errors import UserError
 
 from . import folders as _folders
@@ -18,10 +19,11 @@ from . import images as _images
 from . import listing as _listing
 from . import shapes as _shapes
 from . import store as _store
+from .folders import images_named
 from .images import BrokenImage, prepare_image
 
-__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "leftovers", "load",
-           "load_split", "native_size", "prepare_image", "remove", "sources"]
+__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "images_named", "leftovers",
+           "load", "load_split", "native_size", "prepare_image", "remove", "sources"]
 
 NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
@@ -257,6 +259,10 @@ def _load_shapes(size: int, seed: int, counts: dict[str, int] | None) -> Dataset
     counts = counts or _shapes.SPLITS
     if set(counts) - set(_shapes.SPLITS) or min(counts.values()) < 1 or "train" not in counts:
         raise UserError(f"counts must give 1 or more images for {', '.join(_shapes.SPLITS)}")
+    need, free = sum(counts.values()) * size**2 * 3 + 2**28, memory.available()
+    if free is not None and need > free:  # the system would kill the process on the way
+        raise UserError(f"{sum(counts.values()):,} shapes of {size} px need {need / 1e9:.1f} GB of "
+                        f"memory, {free / 1e9:.1f} are free: choose a smaller --input-size")
     splits = {name: _shapes.render(0, count, size, name, seed) for name, count in counts.items()}
     return _in_memory("shapes", _shapes.CLASSES, splits, size)
 

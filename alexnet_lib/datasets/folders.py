@@ -6,10 +6,11 @@ What is guessed about a folder, and what is left out of it, is written into the 
 
 import contextlib
 import csv
+import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,6 +161,28 @@ def _root(path: str | Path) -> Path:
     if not root.is_dir():
         raise UserError(f"no folder {root}: check the path after folder:")
     return root
+
+
+def images_named(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(the image files that these names stand for, notes): files, folders and wildcards.
+
+    Raises UserError for an address, a folder without images, a wildcard that nothing matches.
+    """
+    found, skipped = [], Skipped()
+    for name in names:
+        if re.match("[A-Za-z]{2,}://", name):
+            raise UserError(f"{name} is an address: download the image, and give its file")
+        if os.path.isdir(name):
+            inside = sorted(map(str, images_below(name, skipped)))
+        elif os.path.lexists(name) or not glob.has_magic(name):
+            inside = [name]
+        else:  # as the shells of Windows leave it
+            inside = sorted(glob.glob(name))
+        if not inside:
+            raise UserError(f"no images in {name}{_because(skipped)}" if os.path.isdir(name) else
+                            f"no file matches {name}: check the path")
+        found += inside
+    return list(dict.fromkeys(found)), skipped.notes()
 
 
 def same(one: str, other: str) -> bool:

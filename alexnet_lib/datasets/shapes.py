@@ -16,6 +16,7 @@ SPLITS = {"train": 4000, "val": 1000, "test": 1000}
 DISTRACTORS = 5
 _DRAWS = 160  # uniform numbers per image, more than a scene needs
 _BLOCK = 32  # images drawn together: fewer calls for each, and still in the cache of a processor
+_PIXELS = 2**21  # of large images, in a block: each takes some 100 bytes while it is drawn
 
 
 def render(first: int, last: int, size: int = 64, split: str = "train",
@@ -27,15 +28,16 @@ def render(first: int, last: int, size: int = 64, split: str = "train",
     labels = np.arange(first, last) * 7 % 10
     images = np.empty((last - first, size, size, 3), np.uint8)
     which = sorted(SPLITS).index(split)
+    block = max(1, min(_BLOCK, _PIXELS // size**2))
 
     def draw_block(at: int) -> None:
-        part = slice(at, min(at + _BLOCK, last - first))
+        part = slice(at, min(at + block, last - first))
         draws = np.stack([np.random.default_rng([seed, which, first + i]).random(_DRAWS)
                           for i in range(part.start, part.stop)]).astype(np.float32)
         images[part] = _scenes(draws, labels[part], size)
 
     with ThreadPoolExecutor(2) as pool:  # more would only wait for Python's lock
-        list(pool.map(draw_block, range(0, last - first, _BLOCK)))
+        list(pool.map(draw_block, range(0, last - first, block)))
     return images, labels.astype(np.int64)
 
 

@@ -76,6 +76,8 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     say("reading the data")
     if dataset is None:
         dataset = datasets.load(config.data, config.stored_size, skip_broken=config.skip_broken)
+    for line in dataset.notes:
+        say(line)
     if config.limit is not None and not labels(dataset).ends:
         some = dataset.splits["train"].some(config.limit, config.seed)
         dataset = dataclasses.replace(dataset, splits=dataset.splits | {"train": some})

@@ -61,7 +61,7 @@ def class_sizes(dataset: datasets.Dataset, few: int = 10) -> Finding:
         return Finding("class sizes", LOOK, f"{_named(dataset, tiny)} with fewer than {few} "
                        "training images: they can hardly be learned", numbers)
     share = train.max() / train.sum()
-    if train.max() > 10 * np.median(train) or (classes > 2 and share > 0.5):
+    if train.max() > 10 * np.median(train) or share > max(0.5, 1.5 / classes):
         return Finding("class sizes", LOOK, f"{share:.0%} of the training images are "
                        f"{dataset.classes[int(train.argmax())]!r}: who always says so is right as "
                        "often. Look at the scores of each class", numbers)
@@ -97,8 +97,8 @@ def images(dataset: datasets.Dataset, count: int = 256) -> Finding:
                          "as 0-255")
         own = some.reshape(len(some), -1).std(1)  # of each image over its pixels
         blank[split] = float((own < 1).mean())
-        numbers[split] = {"contrast": float(np.median(own)), "blank": blank[split],
-                          "between images": float(some.std(0).mean())}
+        numbers[split] = {"contrast": float(np.median(own)), "brightest": float(some.max()),
+                          "blank": blank[split], "between images": float(some.std(0).mean())}
         if len(some) > 1 and numbers[split]["between images"] < 0.5 and blank[split] < 0.5:
             return wrong(f"those of {split} are all alike: is one file read again and again?")
     worst = max(blank, key=blank.get)
@@ -108,6 +108,14 @@ def images(dataset: datasets.Dataset, count: int = 256) -> Finding:
     if blank[worst] > 0.01:
         return Finding("images", LOOK, f"{blank[worst]:.0%} of those in {worst} are blank: look "
                        "whether their files are whole", numbers)
+    contrast, brightest = (numbers["train"][name] for name in ("contrast", "brightest"))
+    if brightest < 64:
+        return Finding("images", LOOK, f"no value of the training images is above {brightest:.0f} "
+                       "of 255. Files of 16 bits that hold only 10 or 12 come out so: scale their "
+                       "values to the full range, 0-65535", numbers)
+    if contrast < 8:
+        return Finding("images", LOOK, f"contrast of only {contrast:.0f} grey levels: look at some "
+                       "images; a net sees hardly anything in them", numbers)
     return Finding("images", OK, f"{dataset.size} px, contrast {numbers['train']['contrast']:.0f} "
                    "grey levels", numbers)
 
