@@ -101,7 +101,7 @@ def list_folder(path: str | Path, seed: int = 0) -> Listing:
     if train is None:
         other = "" if flat else "; if it is a class, rename it"
         raise UserError(_no_classes(splits["train"]) + other)
-    _check_to_train(train, splits["train"], skipped)
+    _check_to_train(train, splits["train"])
     classes, found = tuple(train), {"train": numbered(train, tuple(train))}
     for name in ("val", "test"):
         if name in splits:
@@ -179,8 +179,8 @@ def images_named(names: Iterable[str]) -> tuple[list[str], list[str]]:
         else:  # as the shells of Windows leave it
             inside = sorted(glob.glob(name))
         if not inside:
-            raise UserError(f"no images in {name}{_because(skipped)}" if os.path.isdir(name) else
-                            f"no file matches {name}: check the path")
+            raise UserError(f"no images in {name}{_because(skipped)}: check the path"
+                            if os.path.isdir(name) else f"no file matches {name}: check the path")
         found += inside
     return list(dict.fromkeys(found)), skipped.notes()
 
@@ -202,7 +202,7 @@ def _some(names, most: int = 10) -> str:
 
 
 def _because(skipped: Skipped) -> str:
-    return f" (skipped: {skipped.why()}): convert them to .jpg" if skipped.reasons else ""
+    return f" (skipped: {skipped.why()})" if skipped.reasons else ""
 
 
 def _no_classes(folder: Path) -> str:
@@ -386,14 +386,19 @@ def _read_list(file: Path, images: list[Path]) -> dict[Path, str]:
     return labels
 
 
-def _check_to_train(train: Classes, folder: Path, skipped: Skipped) -> None:
+def _check_to_train(train: Classes, folder: Path) -> None:
     """UserError for classes that nothing can be learned of."""
     if empty := [name for name, paths in train.items() if not paths]:
-        cure = _because(skipped) or ": add some, or remove the folder from every split"
-        raise UserError(f"no images in {folder / empty[0]}{cure}")
+        place = next(f for f in _subfolders(folder) if IMAGENETTE.get(f.name, f.name) == empty[0])
+        list(images_below(place, skipped := Skipped()))
+        raise UserError(f"no images in {place}{_because(skipped)}: add some, or remove the folder "
+                        "from every split")
     if len(train) < 2:
-        raise UserError(f"only one class in {folder} ({', '.join(train)}): a classifier needs two "
-                        "or more class folders")
+        place, = train
+        deeper = folder / place
+        inside = f", such as those in {deeper}" if deeper.is_dir() and _subfolders(deeper) else ""
+        raise UserError(f"only one class in {folder} ({place}): a classifier needs two or more "
+                        f"class folders{inside}")
 
 
 def _held_against(given: Classes | None, folder: Path, split: str, classes: tuple[str, ...],
@@ -495,7 +500,7 @@ def _why_not(entry: os.DirEntry) -> str | None:
     if suffix in suffixes():
         return None
     if suffix in PHOTOGRAPHS:
-        return f"{suffix} (not readable here: convert them to .jpg)"
+        return f"{suffix} (Pillow cannot read it here: convert to .jpg)"
     odd = ODD_ENDING.fullmatch(suffix)
     copy = odd and Path(entry.path).with_suffix(odd[1]).exists()
     if (odd and not copy or not suffix) and begins_like_an_image(entry.path):
