@@ -1,26 +1,70 @@
 """The `alexnet` command. Results go to stdout, progress to stderr, bad input to one line."""
 
+import contextlib
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from alexnet_lib.errors import UserError
+from alexnet_lib.text import Printable, fitting, printable
+from alexnet_lib.text import table as tabulate
 
 DEVICE = click.option("--device", default="auto", show_default=True,
                       help="auto, cpu, cuda or mps")
+# What each option writes, in the words of `checkpoints.kind_of`.
+WRITES = {"json_file": "JSON", "predictions": "predictions", "out": "a net", "onnx": "ONNX",
+          "chart": "PNG"}
 
 
 def _writable(context, option, path: str | None) -> str | None:
-    """Told before the work begins."""
-    if path not in (None, "-"):
-        from alexnet_lib.checkpoints import check_place
-        check_place(path)
+    """Marks an option that names a file to be written: `Careful` looks at it."""
     return path
+
+
+class Careful(click.Command):
+    """A command that looks at its outputs before it works.
+
+    They replace neither what the command reads nor a file of another kind.
+    """
+
+    def invoke(self, context):
+        made = {option.name: context.params[option.name] for option in self.params
+                if option.callback is _writable
+                and context.params[option.name] not in (None, "-")}
+        if made:
+            from alexnet_lib.checkpoints import check_place
+            inputs = [file for name, value in context.params.items() if name not in made
+                      for file in _read(name, value)]
+            for name, path in made.items():
+                check_place(path, WRITES.get(name), inputs)
+            if len(set(map(os.path.realpath, made.values()))) < len(made):
+                raise UserError("two outputs cannot be one file: give each its own name")
+        return super().invoke(context)
+
+
+def _read(name: str, value) -> list[Path]:
+    """The files that a command reads, or keeps, which is given this path, or these."""
+    if isinstance(value, tuple):
+        return [file for one in value for file in _read(name, one)]
+    if name == "results":
+        return [value / "ledger.json", *(value / "runs").rglob("*.json")]
+    if not isinstance(value, str):
+        return []
+    from alexnet_lib.checkpoints import CHECKPOINT
+    path = Path(value.removeprefix("folder:"))
+    return [path, path / CHECKPOINT, path / "history.json", path.parent / "history.json"]
+
+
+class Commands(click.Group):
+    """A group of such commands."""
+
+    command_class = Careful
+    group_class = type  # its subgroups are such groups, too
 
 
 AS_JSON = click.option("--json", "json_file", metavar="FILE", callback=_writable,
@@ -37,13 +81,14 @@ def main(args: list[str] | None = None) -> None:
     """
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
     try:
-        cli([arg for arg in args if arg != "--debug"], prog_name="alexnet", standalone_mode=False)
-    except (UserError, click.ClickException, FileNotFoundError, PermissionError) as error:
+        with contextlib.redirect_stdout(sys.stdout and Printable(sys.stdout)):
+            cli(args, prog_name="alexnet", standalone_mode=False)
+    except (UserError, click.ClickException, OSError) as error:
         if debug:
             raise
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        complain(message)
+        complain(_told(error))
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):  # a RuntimeError, so before the next
         complain("interrupted")
@@ -52,21 +97,39 @@ def main(args: list[str] | None = None) -> None:
         from alexnet_lib.memory import too_little
         if debug or not too_little(error):
             raise
-        complain(f"there is not enough memory for this ({error}): choose smaller images or a "
-                 "smaller net (--input-size, --width)")
+        complain(f"there is not enough memory for this ({' '.join(str(error).split())}): "
+                 + _less_memory(args))
         sys.exit(2)
     sys.exit(0)
 
 
+def _told(error: Exception) -> str:
+    """The error in one line, without what is for programmers."""
+    if isinstance(error, click.ClickException):
+        return " ".join(error.format_message().split())
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {os.fsdecode(error.filename)}"
+    return str(error)
+
+
+def _less_memory(args: list[str]) -> str:
+    """What may help the command that was called: the options that it has."""
+    command = cli.commands.get(args[0])
+    if command and any(option.name == "width" for option in command.params):
+        return "choose smaller images or a smaller net (--input-size, --width)"
+    return "give it fewer images at once, use --device cpu, or a machine with more memory"
+
+
 def complain(message: str) -> None:
     """One line on stderr, whatever the message holds."""
-    click.echo(f"alexnet: {' '.join(message.split())}", err=True)
+    if sys.stderr:
+        Printable(sys.stderr).write(f"alexnet: {printable(message)}\n")
 
 
 def say(line: str) -> None:
     """A line of progress on stderr, above any progress bar."""
     from tqdm import tqdm
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(fitting(printable(line), sys.stderr), file=sys.stderr)
 
 
 def deliver(result: dict, json_file: str | None) -> None:
@@ -81,7 +144,7 @@ def deliver(result: dict, json_file: str | None) -> None:
     write_atomically(Path(json_file), lambda path: path.write_text(text + "\n"))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]},
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]},
              epilog="Every command takes --debug, which shows the traceback of an error.")
 @click.version_option(package_name="alexnet-course", prog_name="alexnet")
 def cli():
@@ -99,18 +162,19 @@ def cli():
 @AS_JSON
 def info(variant, num_classes, in_channels, input_size, columns, model, checkpoint, json_file):
     """Show the layers: output shape, parameters, multiply-adds, memory."""
+    from alexnet_lib.config import on_meta
     from alexnet_lib.models import AlexNet, CifarNet, layer_table
     if checkpoint:
         from alexnet_lib.weights import load_model
-        net = load_model(checkpoint, "cpu").model
+        net = load_model(checkpoint, "cpu").model.to("meta")
     elif model == "cifar" and columns != 2:
         raise UserError("the CIFAR net has no columns: leave out --columns, or --model cifar")
     elif model in ("cifar", "alexnet"):
         chosen = {name: value for name, value in (
             ("num_classes", num_classes), ("input_size", input_size), ("variant", variant))
             if value is not None}
-        net = (CifarNet(in_channels=in_channels, **chosen) if model == "cifar" else
-               AlexNet(in_channels=in_channels, columns=columns, **chosen))
+        net = on_meta(lambda: CifarNet(in_channels=in_channels, **chosen) if model == "cifar" else
+                      AlexNet(in_channels=in_channels, columns=columns, **chosen))
     else:
         raise UserError(f"unknown model {model!r}: use alexnet or cifar")
     rows = layer_table(net)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +13,10 @@ from alexnet_lib.augment import Augment, check_augment
 from alexnet_lib.checkpoints import kept_choices
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.memory import total
+from alexnet_lib.models import AlexNet, CifarNet, layer_table
 from alexnet_lib.optim import schedule
+from alexnet_lib.schema import misfit
 
 
 @dataclass
@@ -109,7 +112,30 @@ RANGES = (
     *((name, lambda x: 0 <= x <= 1, "from 0 to 1") for name in ("colour_until", "until_error")),
     ("momentum", lambda x: 0 <= x < 1, "from 0 to less than 1"),
     ("hidden_bias", math.isfinite, "a finite number"),
+    *((name, lambda n: n < 2**31, "below 2**31") for name in (
+        "epochs", "batch_size", "per", "num_classes", "input_size", "stored_size", "hidden")),
 )
+
+
+def check_choices(config: TrainConfig) -> None:
+    """UserError if a choice is of another type than `TrainConfig` says, or out of its range."""
+    if fault := misfit(vars(config), TrainConfig):
+        raise UserError(fault.replace("_", "-"))
+    for name, allowed, words in RANGES:
+        value = getattr(config, name)
+        if value is not None and not allowed(value):
+            raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """The net that `build` makes, with its sizes and without values. Raises UserError if its
+    sizes are beyond what tensors can have."""
+    try:
+        with torch.device("meta"):
+            return build()
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise UserError("no net of these sizes can be built: choose smaller ones "
+                        "(--input-size, --width, --num-classes)") from error
 
 
 def as_begun(out: str, **given) -> TrainConfig:
@@ -147,10 +173,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
         fill({"weight_decay": 0.0005, "lrn": True})
     fill({"width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})
     fill({"stored_size": stored_size(filled.input_size or 227)})
-    for name, allowed, words in RANGES:
-        value = getattr(filled, name)
-        if value is not None and not allowed(value):
-            raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
+    check_choices(filled)
     if filled.in_channels not in (1, 3):
         raise UserError(f"in-channels must be 3 (RGB) or 1 (grey), not {filled.in_channels}")
     if filled.model == "cifar":
@@ -177,11 +200,22 @@ def _refuse_alexnets_choices(config: TrainConfig) -> None:
 
 def _try_out(config: TrainConfig) -> None:
     """UserError for what cannot be built: told before any data are fetched."""
-    with torch.device("meta"):
-        build_model(dataclasses.replace(config, num_classes=config.num_classes or 2))
+    config = dataclasses.replace(config, num_classes=config.num_classes or 2)
+    # Weights, gradients and momentum, and what one image leaves in the layers.
+    check_memory(on_meta(lambda: build_model(config)), 3, config.device)
     schedule(config.schedule, config.epochs)
     check_augment(config.input_size, config.stored_size or config.input_size, config.colour,
                   config.mean_at, config.divide)
+
+
+def check_memory(net: nn.Module, copies: int, device: str) -> None:
+    """UserError if `device` could not hold the net of `on_meta`: so many copies of its weights, and
+    the outputs of its layers for one image, in fp32."""
+    rows, there = layer_table(net), total(device)
+    needed = sum(copies * 4 * row["params"] + row["bytes"] for row in rows)
+    if there is not None and needed > there:
+        raise UserError(f"there is not enough memory for this net: it needs {needed / 1e9:,.1f} GB "
+                        f"of {there / 1e9:,.1f}; choose smaller sizes (--input-size, --width)")
 
 
 def stored_size(input_size: int) -> int:

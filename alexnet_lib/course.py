@@ -76,6 +76,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from alexnet_lib import memory
 from alexnet_lib.errors import UserError
 
 REPOSITORY = "https://github.com/alexnet-course/alexnet-course"  # pyproject.toml says the same
@@ -202,7 +203,7 @@ def environment_rows() -> list[tuple[str, str, str]]:
     from alexnet_lib.devices import device_name  # imports torch, which is there by now
     rows.append(("device", device_name(), "OK" if device_name() != "cpu"
                  else "OK: every live cell is made for it"))
-    rows.append(_size_row("memory", _memory(), 4, "close other programs"))
+    rows.append(_size_row("memory", memory.total(), 4, "close other programs"))
     rows.append(_size_row("free disk", shutil.disk_usage(ROOT).free, 2, "make room"))
     rows.append(_data_row())
     return rows
@@ -232,17 +233,6 @@ def _size_row(name: str, found: int | None, needed: int, cure: str) -> tuple[str
         return name, "unknown", f"OK if there are {needed} GB"
     gb = found / 1e9
     return name, f"{gb:.0f} GB", "OK" if gb >= needed else f"{cure}: {needed} GB are needed"
-
-
-def _memory() -> int | None:
-    """Bytes of memory that this process may use, or None where the system does not say."""
-    sizes = []
-    try:
-        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # a container's limit
-    except (AttributeError, OSError, ValueError):
-        pass
-    return min(sizes, default=None)
 
 
 def _data_row() -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from alexnet_lib import datasets, memory
-from alexnet_lib.checkpoints import read_checkpoint, write_checkpoint
+from alexnet_lib.checkpoints import damaged, read_checkpoint, write_checkpoint
 from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Trainer
@@ -133,13 +133,20 @@ class Predictions:
 
 def read_predictions(path: str | Path) -> Predictions:
     """What `Predictions.save` wrote; the probabilities have 11 bits. Raises UserError."""
-    tensors, meta = read_checkpoint(path, "file of predictions", "alexnet evaluate --predictions")
+    what, made_by = "file of predictions", "alexnet evaluate --predictions"
+    tensors, meta = read_checkpoint(path, what, made_by)
     if "predictions" not in meta:
         raise UserError(f"{path} holds no predictions: give the file that alexnet evaluate "
                         "--predictions wrote")
-    probs = tensors["probs"].float()
-    return Predictions(probs / probs.sum(1, keepdim=True), tensors["labels"].long(),
-                       tuple(meta["classes"]), meta["predictions"])
+    probs, labels = (tensors.get(name, torch.empty(0)) for name in ("probs", "labels"))
+    if probs.shape != (len(labels), len(meta["classes"])) or labels.dim() != 1:
+        raise damaged(path, "its parts do not fit together", what, made_by)
+    probs, labels = probs.float(), labels.long()
+    if (probs < 0).any() or not probs.sum(1).all() or not (
+            (labels >= 0) & (labels < probs.shape[1])).all():
+        raise damaged(path, "a probability or a label is out of range", what, made_by)
+    return Predictions(probs / probs.sum(1, keepdim=True), labels, tuple(meta["classes"]),
+                       meta["predictions"])
 
 
 def predictions(net: Loaded | Trainer, dataset: datasets.Dataset, split: str = "val",

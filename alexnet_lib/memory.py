@@ -4,6 +4,7 @@ And noticing that there is too little.
 
 import contextlib
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,20 @@ def kept():
             libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)
             libc.mallopt(_TRIM_THRESHOLD, 64 * 2**20)
             libc.malloc_trim(0)
+
+
+def total(device: str = "cpu") -> int | None:
+    """Bytes of memory that this process may use on the device; None if the system does not say."""
+    if device.startswith("cuda"):
+        import torch  # not yet there when the course looks for what is missing
+        return torch.cuda.get_device_properties(device).total_memory
+    sizes = []
+    try:
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # a container's limit
+    except (AttributeError, OSError, ValueError):
+        pass
+    return min(sizes, default=None)
 
 
 def fitted(step: Callable[[], object]) -> bool:

@@ -9,8 +9,21 @@ import torch
 from torch import nn
 
 from alexnet_lib.augment import Augment
-from alexnet_lib.checkpoints import FORMAT, STATISTICS, part, read_checkpoint, write_checkpoint
-from alexnet_lib.config import TrainConfig, build_augment, build_model
+from alexnet_lib.checkpoints import (
+    STATISTICS,
+    damaged,
+    part,
+    read_checkpoint,
+    write_checkpoint,
+)
+from alexnet_lib.config import (
+    TrainConfig,
+    build_augment,
+    build_model,
+    check_choices,
+    check_memory,
+    on_meta,
+)
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
 
@@ -100,6 +113,12 @@ def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loa
     config = TrainConfig(**meta["config"])
     config.device = pick_device(device)
     config.precision = pick_precision(precision, config.device)
+    check_memory(on_meta(lambda: build_model(config)), 1, config.device)
+    size = config.stored_size
+    for name, shape in zip(STATISTICS, ((size, size, 3), (3,), (3, 3)), strict=True):
+        there = tensors.get(f"data.{name}", torch.empty(0))
+        if there.shape != shape or there.dtype not in (torch.float32, torch.float64):
+            raise damaged(path, f"{name} must be numbers of the shape {shape}")
     augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
     return tensors, Loaded(build_model(config), config, tuple(meta["classes"]), augment, meta)
 
@@ -109,9 +128,13 @@ def _check_format(meta: dict, path: str | Path) -> None:
         raise UserError(f"{path} holds predictions, not a net: give the file that alexnet train "
                         "wrote")
     known = {field.name for field in dataclasses.fields(TrainConfig)}
-    if meta.get("format") != FORMAT or not set(meta["config"]) <= known:
+    if not set(meta["config"]) <= known:
         raise UserError(f"{path} was written by another version of this library: "
                         "update it, or train again")
+    try:
+        check_choices(TrainConfig(**meta["config"]))
+    except UserError as error:
+        raise damaged(path, str(error)) from None
 
 
 def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> Loaded:

@@ -188,5 +188,5 @@ def test_files_that_hold_no_predictions(tmp_path):
     with pytest.raises(UserError, match="not a file of predictions"):
         read_predictions(__file__)
     write_checkpoint(tmp_path / "net.safetensors", {"x": torch.zeros(1)}, {"format": 1})
-    with pytest.raises(UserError, match="holds no predictions"):
+    with pytest.raises(UserError, match="not a file of predictions"):
         read_predictions(tmp_path / "net.safetensors")
