@@ -6,7 +6,7 @@ import numbers
 import types
 import typing
 
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false",
+WORDS = {int: "a whole number below 2**63", float: "a number", str: "text", bool: "true or false",
          list: "a list", tuple: "a list", dict: "an object", types.NoneType: "empty"}
 
 

@@ -290,7 +290,8 @@ BAD = {
     "not a number": (lambda t, c, p: ["train", "--out", t / "o", "--epochs", "many"],
                      "not a valid integer"),
     "no output folder": (lambda t, c, p: ["train"], "Missing option '--out'"),
-    "a net for no memory": (lambda t, c, p: ["info", "--input-size", 200_000], "not enough memory"),
+    "a net for no memory": (lambda t, c, p: ["train", "--out", t / "o", "--input-size", 200_000],
+                            "not enough memory"),
     "a seed too large": (lambda t, c, p: ["train", "--out", t / "o", "--seed", 2**64], "2**63"),
     "check unknown data": (lambda t, c, p: ["data", "check", "mnist"], "unknown data"),
 }
