@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from alexnet_lib.text import printable
+
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, RED, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#666666"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
@@ -38,6 +40,11 @@ def as_html(figure: Figure, text: str) -> str:
             f'src="data:image/png;base64,{data}">')
 
 
+def plain(name: str) -> str:
+    """A name from people's data, drawn as it is: a $ in it begins no formula."""
+    return "\n".join(map(printable, name.split("\n"))).replace("$", r"\$")
+
+
 def image_grid(images, titles, columns: int = 8, title_colours=None,
                side: float = 1.1) -> Figure:
     """Pictures in rows, each under its title.
@@ -54,7 +61,7 @@ def image_grid(images, titles, columns: int = 8, title_colours=None,
     colours = title_colours or ["black"] * len(images)
     for panel, image, title, colour in zip(axes.flat, images, titles, colours):  # noqa: B905
         panel.imshow(image)
-        panel.set_title(title, fontsize=9, color=colour)
+        panel.set_title(plain(title), fontsize=9, color=colour)
     return figure
 
 
@@ -181,8 +188,8 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
     for axes, picture, t, g, p in zip(places[:len(images)], images, truth, guess, probability,
                                       strict=True):
         axes.imshow(picture)
-        axes.set_title(f"{classes[g]} {p:.0%}" if t == g else f"✗ {classes[g]}, not {classes[t]}",
-                       fontsize=10, color="black" if t == g else RED)
+        said = f"{classes[g]} {p:.0%}" if t == g else f"✗ {classes[g]}, not {classes[t]}"
+        axes.set_title(plain(said), fontsize=10, color="black" if t == g else RED)
     return figure
 
 
@@ -438,7 +445,7 @@ def templates(weights, classes) -> Figure:
         axes.axis("off")
     for axes, weight, name in zip(panels.flat, weights, classes):  # noqa: B905
         axes.imshow((0.5 + 0.5 * weight / np.abs(weight).max()).clip(0, 1))
-        axes.set_title(name, fontsize=10)
+        axes.set_title(plain(name), fontsize=10)
     return figure
 
 

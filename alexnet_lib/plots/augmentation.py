@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, plain
 
 FRAMES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PINK, ":"))
 
@@ -180,7 +180,7 @@ def ten_views(image, places, views, probs, classes, truth: int) -> Figure:
         image: (S, S, 3) uint8. places: ten of (top, left, flip). views: (10, C, C, 3) uint8.
         probs: (10, K), 0-1. classes: K names. truth: the right class's number.
     """
-    figure = plt.figure(figsize=(12, 4.6))
+    classes, figure = list(map(plain, classes)), plt.figure(figsize=(12, 4.6))
     left, middle, right = figure.subfigures(1, 3, width_ratios=(1.05, 1.35, 2))
     axes = left.subplots()
     axes.imshow(image)

@@ -6,7 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from alexnet_lib.experiments.metrics import epochs_until
-from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED
+from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, plain
 
 
 def masks(units, mask) -> Figure:
@@ -77,7 +77,7 @@ def thinned(probabilities, geometric, halved, arithmetic, classes) -> Figure:
         axes.plot(range(count), 100 * np.asarray(values), mark, color=colour, ms=size, mew=2.5,
                   fillstyle="none", label=name)
     axes.set(ylabel="probability, %", ylim=(-3, 103))
-    axes.set_xticks(range(count), classes)
+    axes.set_xticks(range(count), list(map(plain, classes)))
     axes.grid(axis="x", visible=False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -93,11 +93,11 @@ def committee(image, probabilities, halved, classes, truth: int) -> Figure:
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4),
                                                  width_ratios=(0.8, 1.6, 1.2))
     left.imshow(image)
-    left.set_title(classes[truth], fontsize=11)
+    left.set_title(plain(classes[truth]), fontsize=11)
     left.axis("off")
     shown = np.asarray(probabilities)[:40]
     middle.imshow(100 * shown.T, aspect="auto", cmap="cividis", vmin=0, vmax=100)
-    middle.set_yticks(range(len(classes)), classes)
+    middle.set_yticks(range(len(classes)), list(map(plain, classes)))
     middle.set(xlabel="thinned net" + (" (first 40)" if len(probabilities) > 40 else ""))
     middle.set_title("each says (bright: sure)", fontsize=10.5)
     middle.xaxis.get_major_locator().set_params(integer=True)

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from alexnet_lib.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, plain
 
 
 def top_k(errors) -> Figure:
@@ -105,7 +105,7 @@ def confusion(matrix, classes) -> Figure:
         matrix: (K, K) counts; rows: the true class, columns: the predicted one.
     """
     matrix = np.asarray(matrix, float)
-    count = len(classes)
+    classes, count = list(map(plain, classes)), len(classes)
     share = 100 * matrix / matrix.sum(1, keepdims=True).clip(1)
     wrong = np.where(np.eye(count, dtype=bool), np.nan, share)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2), width_ratios=(1.5, 1))

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from alexnet_lib.plots import BLUE, CYCLE, ORANGE
+from alexnet_lib.plots import BLUE, CYCLE, ORANGE, plain
 
 MARKS = "os^Dv<>P*X"
 
@@ -185,7 +185,7 @@ def looked_at(picture, fall, slope, answer: str) -> Figure:
     """
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6))
     panels[0].imshow(picture)
-    panels[0].set_title(f"answer: {answer}", fontsize=11)
+    panels[0].set_title(f"answer: {plain(answer)}", fontsize=11)
     most = max(np.abs(fall).max(), 1e-9)
     panels[1].imshow(picture.mean(2), cmap="gray", alpha=0.35)
     shown = panels[1].imshow(fall, cmap=LinearSegmentedColormap.from_list(
@@ -227,7 +227,8 @@ def planes(points: dict, labels, classes) -> Figure:
         for k, name in enumerate(classes):
             colour, mark = CYCLE[k % len(CYCLE)], MARKS[k // len(CYCLE) % len(MARKS)]
             chosen = np.asarray(places)[np.asarray(labels) == k]
-            axes.scatter(*chosen.T, s=26, color=colour, marker=mark, alpha=0.8, lw=0, label=name)
+            axes.scatter(*chosen.T, s=26, color=colour, marker=mark, alpha=0.8, lw=0,
+                         label=plain(name))
         axes.set(title=title, xlabel="first component", ylabel="second component", xticks=[],
                  yticks=[])
     panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9,
