@@ -534,7 +534,7 @@ def predict(checkpoint, top, images, device, json_file):
         raise UserError(broken[-1])
     deliver(found, json_file)
     for path, best in found.items() if json_file != "-" else ():
-        click.echo(path)
+        click.echo(printable(path))
         click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
     if broken:
         sys.exit(1)
@@ -575,6 +575,8 @@ def filters(checkpoint, out, data, split, layer, units, named, skip_broken, devi
     source = data or net.config.data
     datasets.parse(source)
     prepare_folder(out)
+    for name in ("kernels", "maps", "patches"):
+        _place_figure(Path(out) / f"{name}.png")
     plots.use_style()
     weights = features.kernels(net)
     index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
@@ -609,9 +611,19 @@ def _images(data: str, split: str, size: int, skip_broken: bool, written: Path):
     return evaluation.part_of(dataset, split).images
 
 
+def _place_figure(path: Path) -> None:
+    """UserError if a figure of `filters` cannot be written there."""
+    from alexnet_lib.checkpoints import check_place
+    try:
+        check_place(path, "PNG")
+    except UserError as error:
+        raise UserError(f"cannot write {path}: {error}; choose another --out") from None
+
+
 def save_figure(figure, path: Path) -> Path:
     """Write a figure of `filters` and close it; returns the path. Raises UserError."""
     import matplotlib.pyplot as plt
+    _place_figure(path)
     try:
         figure.savefig(path, dpi=120, bbox_inches="tight")
     except OSError as error:
@@ -636,9 +648,14 @@ def experiment(claim, data, seeds, minutes, jobs, results):
     """
     from alexnet_lib import experiments
     from alexnet_lib.experiments import ledger, runner
+    from alexnet_lib.training import prepare_folder
     chosen = ([found for found in experiments.claims().values()
                if not data or runner.fits(found, data)] if claim == "all"
               else [experiments.claim(claim)])
+    if minutes is not None and not minutes >= 0:
+        raise UserError(f"minutes must be 0 or more, not {minutes}")
+    prepare_folder(results, "--results")
+    _tell_strays(results)
     ends = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     for found in chosen:
         for name in (data,) if data else found.setups:
@@ -653,12 +670,20 @@ def experiment(claim, data, seeds, minutes, jobs, results):
     click.echo(ledger.table([row for row in ledger.write(results) if row["claim"] in ids]))
 
 
+def _tell_strays(results: Path) -> None:
+    """Name the files among the records that no record is called."""
+    from alexnet_lib.experiments.runner import strays
+    for file in strays(results):
+        say(f"{file} is left out: records are called seed-0.json or rate-0.01.json")
+
+
 @cli.command()
 @KEPT_IN
 @AS_JSON
 def ledger(results, json_file):
     """Show every claim of the paper with our number, its interval and the verdict."""
     from alexnet_lib.experiments import ledger as book
+    _tell_strays(results)
     rows = book.write(results)
     deliver(rows, json_file)
     if json_file != "-":
@@ -669,8 +694,9 @@ def ledger(results, json_file):
 @click.option("--rounds", default=3, show_default=True, help="how often each workload is run")
 @click.option("--seconds", type=float, help="how long each workload is measured [own choice]")
 @click.option("--steps", is_flag=True, help="measure how the step became fast instead")
-@click.option("--chart", metavar="FILE", help="measure cost against batch size, images and "
-              "processes instead, and draw it (.png)")
+@click.option("--chart", metavar="FILE", callback=_writable,
+              help="measure cost against batch size, images and processes instead, and draw it "
+              "(.png)")
 @AS_JSON
 def bench(rounds, seconds, steps, chart, json_file):
     """Measure speed and memory, each row beside its rival in the same run."""
@@ -678,8 +704,10 @@ def bench(rounds, seconds, steps, chart, json_file):
     if not (root / "benchmarks" / "bench.py").exists():
         raise UserError("the benchmarks are not installed with the library: clone the repository "
                         "and run this there")
-    if rounds < 1 or (seconds is not None and seconds <= 0):
+    if rounds < 1 or (seconds is not None and not 0 < seconds < math.inf):
         raise UserError("rounds must be 1 or more, and seconds above 0")
+    if chart and not chart.endswith(".png"):
+        raise UserError(f"the chart is a PNG: end its name in .png, unlike {chart}")
     sys.path.insert(0, str(root))
     from benchmarks import bench as measures
     if chart:

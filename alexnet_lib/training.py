@@ -531,12 +531,13 @@ def prepare_out(out: str | None, resume: bool) -> None:
     prepare_folder(out)
 
 
-def prepare_folder(out: str) -> None:
-    """Make the folder; UserError if it cannot be written."""
+def prepare_folder(out: str | Path, option: str = "--out") -> None:
+    """Make the folder that `option` names; UserError if it cannot be written."""
     probe = Path(out) / ".probe"
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink(missing_ok=True)  # another process of the run may have done it
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another "
+                        f"{option}") from None

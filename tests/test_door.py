@@ -1,4 +1,4 @@
-"""What comes in from files and command lines, and what goes out: nothing is believed or replaced."""
+"""What comes in is checked, whatever it is; what goes out replaces nothing and moves no cursor."""
 
 import numpy as np
 import pytest

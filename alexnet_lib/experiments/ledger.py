@@ -9,8 +9,8 @@ from tabulate import tabulate
 
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.experiments import NOT_RUN, UNSURE, Arm, Claim, claims
-from alexnet_lib.experiments.metrics import METRICS
-from alexnet_lib.experiments.runner import RESULTS, folder_of
+from alexnet_lib.experiments.metrics import measured
+from alexnet_lib.experiments.runner import MEASURED, RESULTS, RUN, folder_of, records
 
 # Two-sided 95 % quantiles of Student's t, by degrees of freedom (scipy is not needed for these).
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179)
@@ -34,16 +34,15 @@ def interval(values) -> tuple[float, float]:
 
 def runs_of(claim: Claim, arm: Arm | None, setup: str, results: Path = RESULTS) -> dict[int, dict]:
     """The records of an arm by seed, or without an arm those of the claim's own measurement."""
-    files = folder_of(claim, arm, setup, results).glob("seed-*.json")
-    return {int(file.stem.removeprefix("seed-")): json.loads(file.read_text())
-            for file in sorted(files)}
+    found = records(folder_of(claim, arm, setup, results), "seed", RUN if arm else MEASURED)
+    return {int(seed): record for seed, record in found.items()}
 
 
 def effects(claim: Claim, setup: str, results: Path = RESULTS) -> dict[int, float]:
     """The claim's effect by seed, for the seeds that all arms have."""
     if claim.measure:
         return {seed: run["effect"] for seed, run in runs_of(claim, None, setup, results).items()}
-    kept, left_out = ({seed: METRICS[arm.metric or claim.metric](run)
+    kept, left_out = ({seed: measured(arm.metric or claim.metric, run)
                        for seed, run in runs_of(claim, arm, setup, results).items()
                        if "diverged" not in run} for arm in claim.arms)
     return {seed: claim.effect(kept[seed], left_out[seed])
@@ -56,7 +55,7 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
     found = effects(claim, setup, results)
     low, high = interval(list(found.values()))
     if claim.exact and found:
-        low = high = found[0]
+        low = high = next(iter(found.values()))
     arms = claim.arms or (None,)
     runs = list(runs_of(claim, arms[0], setup, results).values())
     data = runs[0]["provenance"]["data"] if runs and claim.arms else setup

@@ -80,6 +80,14 @@ def epochs_until(errors: list[float], level: float) -> float:
     return float("inf")
 
 
+def measured(name: str, run: dict) -> float | None:
+    """The metric of that name, of `METRICS`; None if the record does not hold what it needs."""
+    try:
+        return METRICS[name](run)
+    except (KeyError, IndexError):
+        return None
+
+
 METRICS = {f.__name__: f for f in (test_error, test_error_10, gap, train_error, epochs_to_quarter,
                                    last_val_error, early_loss, way_to_quarter, colour_difference,
                                    colour_by_chance, precision_features, precision_pixels)}

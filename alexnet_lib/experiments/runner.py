@@ -7,9 +7,13 @@ import contextlib
 import json
 import math
 import multiprocessing
+import os
+import re
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -25,14 +29,53 @@ from alexnet_lib.devices import machine, pick_device
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.evaluation import probabilities, scores
 from alexnet_lib.experiments import ANYWHERE, SETUPS, Arm, Claim
-from alexnet_lib.experiments.metrics import METRICS
+from alexnet_lib.experiments.metrics import measured
 from alexnet_lib.models import AlexNet
+from alexnet_lib.schema import misfit, parse
 from alexnet_lib.training import Trainer, provenance, train
 
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 SEARCH_SEED = 100  # of the rate search; the runs that count have seeds 0, 1, 2, ...
 MOST_RATES = 6  # that an arm's search tries
 TRAIN_SAMPLE = 2000  # training images that are looked at again in evaluation mode
+
+
+# What records hold: of a run of an arm, of a run of its search, and of a claim's own measurement.
+_ANY = {"curves?": dict[str, list[float]], "diverged?": str, "note?": str}
+_SCORES = {"top1_error": float}
+RUN = _ANY | {"provenance": {"data": str}, "test?": dict[str, _SCORES], "train?": _SCORES,
+              "colour?": dict[str, float | list[float]], "retrieval?": dict[str, float]}
+SEARCH = _ANY | {"config": {"lr": float}, "provenance?": {"data": str}}
+MEASURED = _ANY | {"effect": float}
+NAMES = re.compile(r"(seed)-(\d+)\.json|(rate)-(\d[\d.]*(?:e[+-]\d+)?)\.json")
+
+
+def records(folder: Path, what: str, kind: dict) -> dict[str, dict]:
+    """The records in a folder that are called WHAT-NUMBER.json, by number; what: "seed" or "rate".
+
+    Files with other names are left out (`strays`). Raises UserError, naming the file, for one that
+    does not hold what `kind` says.
+    """
+    found = {}
+    for file in sorted(folder.glob(f"{what}-*.json")):
+        if not NAMES.fullmatch(file.name):
+            continue
+        try:
+            record = parse(file.read_text())
+            fault = misfit(record, kind)
+        except (OSError, ValueError) as error:
+            fault = str(error)
+        if fault:
+            raise UserError(f"{file} is not the record of a run ({fault}): remove it, and alexnet "
+                            "experiment makes it again")
+        found[file.stem.removeprefix(f"{what}-")] = record
+    return found
+
+
+def strays(results: Path) -> list[Path]:
+    """Files among the records that have the names of none, such as copies that a program made."""
+    return sorted(file for file in (results / "runs").rglob("*.json")
+                  if not NAMES.fullmatch(file.name))
 
 
 def fits(claim: Claim, data: str) -> bool:
@@ -81,9 +124,10 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
     that would probably end later. `jobs`: so many runs at once, in processes of one thread each.
     Raises UserError.
     """
-    for name, value in {"seeds": seeds, "jobs": jobs}.items():
-        if value < 1:
-            raise UserError(f"{name} must be 1 or more, not {value}")
+    for name, value, most in (("seeds", seeds, SEARCH_SEED),
+                              ("jobs", jobs, max(4, multiprocessing.cpu_count()))):
+        if not 1 <= value <= most:
+            raise UserError(f"{name} must be 1 or more, and at most {most}, not {value}")
     if claim.measure:
         return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
@@ -128,10 +172,13 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
 
 def _data_of_records(claim: Claim, setup: str, results: Path) -> dict[str, str]:
     """The data that the claim's records were made with: fingerprint by name."""
-    files = [file for arm in claim.arms for search in (False, True)
-             for file in folder_of(claim, arm, setup, results, search).glob("*.json")]
-    told = (json.loads(file.read_text())["provenance"]["data"] for file in files)
-    return dict(data.rsplit(", fingerprint ", 1) for data in told)
+    found = [record for arm in claim.arms for search, what, kind in (
+                 (False, "seed", RUN), (True, "rate", SEARCH))
+             for record in records(folder_of(claim, arm, setup, results, search), what,
+                                   kind).values()]
+    told = (run["provenance"]["data"].rpartition(", fingerprint ") for run in found
+            if "provenance" in run)
+    return {name: fingerprint for name, _, fingerprint in told}
 
 
 def _eta(seconds: float) -> str:
@@ -145,11 +192,26 @@ def _workers(jobs: int):
         yield _Here()
         return
     kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context(kind))
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context(kind), _end_with_parent)
     try:
         yield pool
+    except BrokenProcessPool:
+        raise UserError("a process that trained was killed, perhaps because memory ran out: run "
+                        "this again, with fewer --jobs; what was finished is kept") from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()  # an interruption would otherwise wait for the runs under way
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Lets a worker end when the process that it works for does, even if that was killed."""
+    def follow() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 class _Here:
@@ -239,9 +301,14 @@ def rates_to_try(folder: Path, first: tuple[float, ...], choose: str) -> list[fl
 
 def searched(folder: Path, choose: str) -> dict[float, float]:
     """What the search found for each rate; infinite where the loss did not stay finite."""
-    found = [json.loads(file.read_text()) for file in folder.glob("rate-*.json")]
-    return {run["config"]["lr"]: math.inf if "diverged" in run else METRICS[choose](run)
-            for run in found}
+    found = {}
+    for rate, run in records(folder, "rate", SEARCH).items():
+        value = math.inf if "diverged" in run else measured(choose, run)
+        if value is None:
+            raise UserError(f"{folder / f'rate-{rate}.json'} does not hold what {choose} needs: "
+                            "remove it, and alexnet experiment makes it again")
+        found[run["config"]["lr"]] = value
+    return found
 
 
 def best_rate(folder: Path, choose: str) -> float:
