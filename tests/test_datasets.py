@@ -682,6 +682,15 @@ def test_a_devkit_that_is_broken_or_missing(true_imagenet):
     refused(f"{devkit.name} is cut short or altered", imagenet, true_imagenet)
 
 
+@pytest.mark.parametrize("spoil", [
+    lambda file: file.write_bytes(b""), lambda file: file.write_bytes(b"sorry"),
+    lambda file: os.truncate(file, file.stat().st_size // 2),
+    lambda file: torch.save([1, 2, 3], file), lambda file: torch.save(({"n1": 3}, []), file)])
+def test_a_list_of_imagenets_classes_that_is_damaged(true_imagenet, spoil):
+    spoil(true_imagenet / "meta.bin")
+    refused("meta.bin is damaged: delete it", imagenet, true_imagenet)
+
+
 def test_a_disk_that_fills_while_imagenet_is_unpacked(true_imagenet):
     with full_disk(5000):
         refused("could not unpack .*img_train.tar .*too large.*make room", imagenet, true_imagenet)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -461,6 +462,90 @@ def test_clean_shows_and_removes(folder, tmp_path, monkeypatch, capsys):
             cli.main(["data", "clean", *args])
         assert words in capsys.readouterr().out
     assert kept.is_dir() and not part.exists()
+
+
+def test_clean_removes_nothing_but_stores(folder, tmp_path, monkeypatch, capsys):
+    """Neither folders of other people, nor what a link leads to, nor files beside a store's."""
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path))
+    kept = Path(load(folder, root=tmp_path).splits["train"].images.filename).parent
+    packed = tmp_path / "packed"
+    elsewhere = tmp_path / "elsewhere-64-0123456789ab.part"
+    for place in (packed / "thesis.part", packed / "old-64-0123456789ab", elsewhere,
+                  packed / "mine-64-0123456789ab.part", packed / "notes-2024"):
+        place.mkdir()
+        (place / "meta.json").write_text('{"mine": 1}')
+    (packed / "mine-64-0123456789ab.part" / "letter.txt").write_text("dear")
+    os.utime(packed / "old-64-0123456789ab" / "meta.json", (1, 1))
+    (packed / "link-64-0123456789ab.part").symlink_to(elsewhere)
+    linked = packed / "inner-64-0123456789ab.part"
+    linked.mkdir()
+    (linked / "train.npy").symlink_to(elsewhere / "meta.json")
+    before = sorted(tmp_path.rglob("*"))
+    for args in ((), ("--yes",)):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(["data", "clean", *args])
+        assert "nothing is left over" in capsys.readouterr().out
+        assert sorted(tmp_path.rglob("*")) == before and kept.is_dir()
+
+
+def test_what_comes_into_a_leftover_stays(tmp_path):
+    part = tmp_path / "packed" / "photos-64-0123456789ab.part"
+    part.mkdir(parents=True)
+    (part / "train.npy").write_bytes(bytes(100))
+    assert [path for path, *_ in store.leftovers(tmp_path)] == [part]
+    assert sorted(tmp_path.rglob("*")) == [part.parent, part, part / "train.npy"]  # no lock made
+    (part / "letter.txt").write_text("dear")
+    store.remove(part)
+    assert (part / "letter.txt").exists() and (part / "train.npy").exists()
+    (part / "letter.txt").unlink()
+    store.remove(part)
+    assert not part.exists()
+
+
+def test_a_second_packer_says_that_it_waits(folder, capsys):
+    pytest.importorskip("fcntl")
+    lock = folder.parent / "x.lock"
+    with store._alone(lock):
+        def wait():
+            with store._alone(lock, True):
+                pass
+        second = threading.Thread(target=wait)
+        second.start()
+        for _ in range(500):
+            if "waiting for another process" in (said := capsys.readouterr().err):
+                break
+            time.sleep(0.01)
+    second.join()
+    assert "waiting for another process" in said
+
+
+def altered_meta(place, change):
+    meta = json.loads((place / "meta.json").read_text())
+    change(meta)
+    (place / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize("change", [
+    lambda m: m.pop("classes"), lambda m: m.update(classes=[1, 2]), lambda m: m.update(size=25),
+    lambda m: m.update(fingerprint="x"), lambda m: m.update(broken=[3]), lambda m: m.update(
+        colour_values=[1, float("nan"), 0]), lambda m: m.update(colour_vectors=[[1, 2], [3, 4]]),
+    lambda m: m.update(chunks={"../train": []}), lambda m: m.update(chunks=7),
+    lambda m: m.update(colour_values=["1", "2", "3"]), lambda m: m["chunks"].pop("train"),
+    lambda m: m.update(classes=["cat", "cow"]), lambda m: m["chunks"].update(train=None), lambda m: m["images"].update(train=9)])
+def test_a_store_of_another_schema_is_damaged(folder, change):
+    altered_meta(packed(folder), change)
+    with pytest.raises(UserError, match=r"packed store .* is damaged: delete it"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name, values", [
+    ("val-labels", np.full(6, 2)), ("val-labels", np.full(6, -1)), ("val-labels", np.zeros(6)),
+    ("mean", np.zeros((24, 24, 3))), ("mean", np.full((24, 24, 3), np.nan, np.float32)),
+    ("mean", np.zeros((9, 9, 3), np.float32)), ("val", np.zeros((6, 24, 24, 3)))])
+def test_arrays_of_another_kind_are_damaged(folder, name, values):
+    np.save(packed(folder) / f"{name}.npy", values)
+    with pytest.raises(UserError, match=r"packed store .* is damaged: delete it"):
+        load(folder)
 
 
 # The disk.

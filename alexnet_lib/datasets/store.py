@@ -87,6 +87,8 @@ def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: 
             raise UserError(f"cannot write the packed store {folder} ({error.strerror or error}): "
                             "free or choose another disk with ALEXNET_DATA_ROOT") from None
     meta, mean, splits = read_store(folder)
+    if set(splits) != set(listing.splits) or meta["classes"] != list(listing.classes):
+        raise _damaged(folder)
     _judge_broken(meta["broken"], sum(len(paths) for paths, _ in listing.splits.values()),
                   skip_broken)
     return meta, mean, splits
@@ -134,8 +136,12 @@ def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
     except Exception:  # damaged files can make json and numpy raise almost anything
         whole = False
     if not whole:
-        raise UserError(f"the packed store {folder} is damaged: delete it, and it is made again")
+        raise _damaged(folder)
     return meta, mean, splits
+
+
+def _damaged(folder: Path) -> UserError:
+    return UserError(f"the packed store {folder} is damaged: delete it, and it is made again")
 
 
 def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
@@ -144,7 +150,7 @@ def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
     It may also raise, if they are of another kind altogether.
     """
     size, classes = meta["size"], meta["classes"]
-    colors = np.array([*meta["colour_vectors"], meta["colour_values"]], float)
+    colors = np.array([*meta["colour_vectors"], meta["colour_values"]])
 
     def texts(given) -> bool:
         return isinstance(given, list) and all(isinstance(one, str) for one in given)
@@ -153,7 +159,8 @@ def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
             and re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]) is not None
             and mean.shape == (size, size, 3) and mean.dtype == np.float32
             and mean.min() >= 0 and mean.max() <= 255  # false for what is not a number
-            and colors.shape == (4, 3) and bool(np.isfinite(colors).all()) and colors[3].min() >= 0
+            and colors.shape == (4, 3) and colors.dtype.kind in "if"
+            and np.isfinite(colors).all() and colors[3].min() >= 0
             and bool(splits) and all(
                 re.fullmatch(r"\w+", name) and texts(meta["chunks"][name])
                 and images.shape == (meta["images"][name], size, size, 3)
@@ -370,7 +377,7 @@ def _begun(file: Path, shape: tuple[int, ...], done: dict[int, dict]) -> bool:
     """Whether `file` is the array that the notes speak of, perhaps without its broken images."""
     try:
         there = np.load(file, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+    except Exception:  # as in `read_store`
         return False
     broken = sum(len(row["broken"]) for row in done.values())
     lengths = {shape[0], shape[0] - broken} if CHUNK * len(done) >= shape[0] else {shape[0]}
