@@ -6,19 +6,45 @@ nothing that its user does not ask for.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
+    from alexnet_lib.config import TrainConfig as TrainConfig
+    from alexnet_lib.datasets import load as load
+    from alexnet_lib.errors import UserError as UserError
+    from alexnet_lib.evaluation import evaluate as evaluate
+    from alexnet_lib.exporting import export_onnx as export_onnx
+    from alexnet_lib.layers import Dropout as Dropout
+    from alexnet_lib.layers import LocalResponseNorm as LocalResponseNorm
+    from alexnet_lib.layers import MaxPool as MaxPool
+    from alexnet_lib.layers import SpatialResponseNorm as SpatialResponseNorm
+    from alexnet_lib.models import AlexNet as AlexNet
+    from alexnet_lib.models import CifarNet as CifarNet
+    from alexnet_lib.models import layer_table as layer_table
+    from alexnet_lib.optim import PaperSGD as PaperSGD
+    from alexnet_lib.training import Trainer as Trainer
+    from alexnet_lib.training import train as train
+    from alexnet_lib.weights import export as export
+    from alexnet_lib.weights import load_model as load_model
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AlexNet": "models", "CifarNet": "models", "layer_table": "models",
-    "LocalResponseNorm": "layers", "PaperSGD": "optim", "UserError": "errors",
-    "TrainConfig": "config", "train": "training", "load_model": "weights",
-    "evaluate": "evaluation", "load": "datasets",
+    "AlexNet": "models", "CifarNet": "models", "layer_table": "models", "Dropout": "layers",
+    "LocalResponseNorm": "layers", "MaxPool": "layers", "SpatialResponseNorm": "layers",
+    "PaperSGD": "optim", "TrainConfig": "config", "Trainer": "training", "train": "training",
+    "load_model": "weights", "export": "weights", "export_onnx": "exporting",
+    "evaluate": "evaluation", "load": "datasets", "UserError": "errors",
 }
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:  # else any name would pass
+    def __getattr__(name: str):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -69,8 +69,20 @@ class Commands(click.Group):
 
 AS_JSON = click.option("--json", "json_file", metavar="FILE", callback=_writable,
                        help="write the result as JSON too; - is stdout")
+
+
+def in_checkout(name: str, otherwise: str = "") -> Path:
+    """A file or folder of the repository. Raises UserError where only the library is installed."""
+    path = Path(__file__).resolve().parents[1] / name
+    if not path.exists():
+        raise UserError(f"{name} is not installed with the library: clone the repository and run "
+                        f"this there{otherwise}")
+    return path
+
+
 KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Path),
-                       default=Path(__file__).parents[1] / "data" / "results",
+                       callback=lambda context, option, path:
+                           path or in_checkout("data/results", ", or give --results DIR"),
                        help="where runs and ledger are kept [those of the course]")
 
 
@@ -700,10 +712,7 @@ def ledger(results, json_file):
 @AS_JSON
 def bench(rounds, seconds, steps, chart, json_file):
     """Measure speed and memory, each row beside its rival in the same run."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "benchmarks" / "bench.py").exists():
-        raise UserError("the benchmarks are not installed with the library: clone the repository "
-                        "and run this there")
+    root = in_checkout("benchmarks/bench.py").parents[1]
     if rounds < 1 or (seconds is not None and not 0 < seconds < math.inf):
         raise UserError("rounds must be 1 or more, and seconds above 0")
     if chart and not chart.endswith(".png"):
