@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from alexnet_lib.errors import UserError
@@ -72,6 +73,12 @@ def smallest_input(pool: tuple[int, int] = (3, 2)) -> int:
     return _unpooled(_unpooled(pool1, pool), (11, 4))
 
 
+def _not_scriptable(net: nn.Module):
+    """What `torch.jit.script` asks for first."""
+    raise UserError("torch.jit.script cannot compile this net: use torch.jit.trace(net.eval(), x), "
+                    "or torch.export.export")
+
+
 class AlexNet(nn.Module):
     """The net of Krizhevsky, Sutskever and Hinton, 2012; every choice of theirs an argument.
 
@@ -103,6 +110,8 @@ class AlexNet(nn.Module):
     The parts are `features` (the convolutions) and `classifier`; layers are named as in the
     paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
     """
+
+    __prepare_scriptable__ = _not_scriptable
 
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, input_size: int = 227,
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
@@ -207,6 +216,8 @@ class CifarNet(nn.Module):
     Raises UserError for an unknown choice, or an input that the poolings leave nothing of: below
     8 pixels with the usual `pool`.
     """
+
+    __prepare_scriptable__ = _not_scriptable
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, input_size: int = 32,
                  variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
@@ -365,6 +376,8 @@ def _check_choices(variant, activation, init, columns, num_classes, in_channels,
 
 def _checked_input(model: nn.Module, x: Tensor) -> Tensor:
     """x, in the precision of the weights where no autocast sees to that."""
+    if isinstance(x, torch.fx.Proxy) or torch.jit.is_tracing():
+        return x  # while these record a graph, a shape is no number that could be compared
     expected = (model.in_channels, model.input_size, model.input_size)
     if x.dim() != 4 or tuple(x.shape[1:]) != expected:
         raise UserError(f"the net takes (batch, {', '.join(map(str, expected))}), but got "
