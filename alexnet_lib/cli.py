@@ -497,17 +497,40 @@ def abbreviated(names) -> list[str]:
 
 @cli.command()
 @click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--out", required=True, metavar="FILE", callback=_writable)
-@click.option("--features", is_flag=True, help="the convolutions alone")
-def export(checkpoint, out, features):
-    """Write a checkpoint's net in half precision, without what only training needs.
+@click.option("--out", metavar="FILE", callback=_writable, help="the net for this library")
+@click.option("--features", is_flag=True, help="in --out: the convolutions alone")
+@click.option("--onnx", metavar="FILE", callback=_writable, help="the net for other programs")
+@click.option("--probabilities", is_flag=True, help="in --onnx: end in a softmax")
+@click.option("--uint8", is_flag=True, help="in --onnx: take pixels as bytes instead of floats")
+def export(checkpoint, out, features, onnx, probabilities, uint8):
+    """Write a checkpoint's net without what only training needs.
 
-    The other commands take the file as --checkpoint, and `train` as --start. Of the convolutions
-    alone (--features), only `filters` and `train --start` can make use.
+    --out: in half precision. The other commands take the file as --checkpoint, and `train` as
+    --start. Of the convolutions alone (--features), only `filters` and `train --start` can make
+    use.
+
+    --onnx: in the ONNX format, in single precision. The input is a batch of RGB crops, (batch, 3,
+    size, size), with values from 0 to 255: the file itself subtracts the mean. The file's metadata
+    name the classes and say how to get such a crop from a picture. --checkpoint torchvision works
+    here, too.
     """
-    from alexnet_lib import weights
-    weights.export(checkpoint, out, features)
-    click.echo(f"{out}  {Path(out).stat().st_size / 1e6:.1f} MB")
+    if not (out or onnx):
+        raise UserError("say where to write the net: --out FILE, or --onnx FILE")
+    if features and not out:
+        raise UserError("--features is for --out: leave it out, or add --out FILE")
+    if (probabilities or uint8) and not onnx:
+        raise UserError("--probabilities and --uint8 are for --onnx: leave them out, or add "
+                        "--onnx FILE")
+    if out:
+        from alexnet_lib import weights
+        weights.export(checkpoint, out, features)
+        click.echo(f"{out}  {Path(out).stat().st_size / 1e6:.1f} MB")
+    if onnx:
+        from alexnet_lib.exporting import export_onnx
+        difference = export_onnx(_loaded(checkpoint, "cpu"), onnx, probabilities, uint8)
+        checked = ("not checked, because onnxruntime is not installed" if difference is None else
+                   f"onnxruntime's probabilities differ by at most {difference:.0e}")
+        click.echo(f"{onnx}  {Path(onnx).stat().st_size / 1e6:.1f} MB  {checked}")
 
 
 @cli.command()
