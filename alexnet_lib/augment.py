@@ -9,53 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet_lib import kernels
+from alexnet_lib import ops
 from alexnet_lib.errors import UserError
+from alexnet_lib.ops import crop as crop
 
 COLOUR_DEFINITIONS = ("none", "paper", "2012")
 MEAN_PLACES = ("pixel", "centre")
-
-
-def crop(images, index, top, left, flip, size: int) -> Tensor:
-    """Cut one square from each chosen image and mirror some of them.
-
-    Args:
-        images: (N, S, S, C) uint8 or float, a numpy array (or memory map) or a tensor.
-        index: (B,) which images. top, left: (B,) first row and column, 0 ... S - size.
-        flip: (B,) booleans: mirror left to right.
-        size: side of the squares in pixels.
-
-    Returns: (B, C, size, size) of the images' type, in channels-last memory.
-    """
-    if isinstance(images, Tensor) and images.is_cuda:
-        return _gather(images, index, top, left, flip, size)
-    out = _tensor(images[:0]).new_empty((len(index), size, size, *images.shape[3:]))
-    # One copy per image: twice as fast on a CPU as advanced indexing, and a memory map reads
-    # only the pages it needs.
-    for i, (which, y, x, mirrored) in enumerate(zip(*map(_listed, (index, top, left, flip)),
-                                                    strict=True)):
-        square = _tensor(images[which, y:y + size, x:x + size])
-        out[i] = square.flip(1) if mirrored else square
-    return out.permute(0, 3, 1, 2)
-
-
-def _tensor(images) -> Tensor:
-    return images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
-
-
-def _listed(values) -> list:
-    return values.tolist() if hasattr(values, "tolist") else list(values)
-
-
-def _gather(images: Tensor, index, top, left, flip, size: int) -> Tensor:
-    """`crop` by advanced indexing: one kernel on a GPU instead of one for each image."""
-    index, top, left = (torch.as_tensor(a, dtype=torch.int64, device=images.device)
-                        for a in (index, top, left))
-    flip = torch.as_tensor(flip, dtype=torch.bool, device=images.device)
-    span = torch.arange(size, device=images.device)
-    rows = top[:, None] + span
-    columns = left[:, None] + torch.where(flip[:, None], size - 1 - span, span)
-    return images[index[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
@@ -197,44 +156,25 @@ class Augment:
 
     def _cut(self, images, index, top, left, flip, shift: Tensor | None, divisor: float) -> Tensor:
         """(crop - mean + shift) / (divisor * divide), on the device."""
-        self.check(images)  # else the mean would be read beyond its end
-        divisor *= self.divide
-        dtype = torch.float32 if self.grey else self.dtype
-        if _fast(images):
-            batch = kernels.cut(images, index, top, left, flip, self.size, self.mean,
-                                self.mean_at == "pixel", shift, divisor, dtype)
-            batch = _moved(batch, self.device)
-        else:
-            batch = crop(images, index, top, left, flip, self.size).to(self.device, torch.float32)
-            batch = batch - self._mean_of(top, left, flip)
-            if shift is not None:
-                batch = batch + shift.to(self.device)[:, :, None, None]
-            batch = (batch / divisor).to(dtype)
+        self.check(images)
+        images = ops.as_tensor(images)
+        # Crops are made where the images lie: a few of many may fit on the GPU.
+        there = images.device
+        index = torch.as_tensor(index, dtype=torch.int64)
+        index, top, left, flip = (a.to(there) for a in (index, top, left, flip))
+        shift = None if shift is None else shift.to(there, torch.float32)
+        batch = ops.make_batch(images, index, top, left, flip, self.size,
+                               self.mean if there.type == "cpu" else self._mean_there,
+                               self.mean_at == "pixel", shift, divisor * self.divide,
+                               torch.float32 if self.grey else self.dtype)
+        batch = _moved(batch, self.device)
         return batch.mean(1, keepdim=True).to(self.dtype) if self.grey else batch
-
-    def _mean_of(self, top, left, flip) -> Tensor:
-        """The part of the mean image that is subtracted from each crop."""
-        mean = self._mean_there
-        if self.mean_at == "pixel":
-            return crop(mean[None], [0] * len(top), top, left, flip, self.size)
-        free = (self.stored - self.size) // 2
-        return mean[free:free + self.size, free:free + self.size].permute(2, 0, 1)
 
 
 def _size(images) -> str:
     """"64 px" of square RGB images; the shape of others."""
     height, *rest = images.shape[1:]
     return f"{height} px" if rest == [height, 3] else f"of shape {(height, *rest)}"
-
-
-def _fast(images) -> bool:
-    """Whether the compiled kernel can cut these images: whole RGB images of bytes, on the CPU."""
-    if isinstance(images, Tensor):
-        whole = images.is_contiguous() and images.device.type == "cpu"
-    else:
-        whole = images.flags.c_contiguous
-    return (whole and images.dtype in (torch.uint8, np.uint8) and images.shape[3] == 3
-            and kernels.usable())
 
 
 def _moved(batch: Tensor, device: torch.device) -> Tensor:

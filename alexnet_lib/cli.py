@@ -200,8 +200,8 @@ def info(variant, num_classes, in_channels, input_size, columns, model, checkpoi
                                 "KiB (fp32)"), colalign=("left", "left") + ("right",) * 4,
                         disable_numparse=True))
     click.echo()
-    from alexnet_lib import kernels
-    click.echo(f"fast paths: {kernels.told()}")
+    from alexnet_lib import ops
+    click.echo(f"fast paths: {ops.describe()}")
     click.echo(tabulate(beside_the_paper(total, rows, is_papers(net)), tablefmt="plain",
                         disable_numparse=True))
 

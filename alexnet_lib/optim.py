@@ -1,11 +1,12 @@
 """The paper's update rule (section 5) and its ways of lowering the rate."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from alexnet_lib import kernels
+from alexnet_lib import ops
 from alexnet_lib.errors import UserError
 
 
@@ -24,13 +25,14 @@ class PaperSGD(torch.optim.Optimizer):
         params: parameters or groups, as for any torch optimiser.
         lr: rate, above or equal to 0. momentum, weight_decay: 0.9 and 0.0005 in the paper.
 
-    Raises UserError for a negative setting.
+    Raises UserError for a setting that is negative or not finite, or a momentum of 1 or more.
     """
 
     def __init__(self, params, lr: float = 0.01, momentum: float = 0.9,
                  weight_decay: float = 0.0005):
-        if min(lr, momentum, weight_decay) < 0:
-            raise UserError("lr, momentum and weight_decay must not be negative")
+        if not (0 <= lr < math.inf and 0 <= momentum < 1 and 0 <= weight_decay < math.inf):
+            raise UserError("lr and weight_decay must be finite and not negative, and momentum "
+                            f"from 0 to less than 1, not {lr}, {weight_decay} and {momentum}")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -38,25 +40,18 @@ class PaperSGD(torch.optim.Optimizer):
         """Update every parameter that has a gradient; returns the closure's loss, if any."""
         with torch.enable_grad():
             loss = closure() if closure else None
-        together = {}
+        together: dict[tuple, list] = {}  # parameters with the same settings, in one call
         for group in self.param_groups:
-            settings = group["momentum"], group["weight_decay"], group["lr"]
+            settings = group["lr"], group["momentum"], group["weight_decay"]
             for p in group["params"]:
-                if p.grad is None or group["lr"] == 0:
-                    continue
-                velocity = self._velocity(p)
-                if _one_pass(p, velocity):
-                    kernels.paper_sgd(p, velocity, p.grad, *settings)
-                else:
-                    together.setdefault(settings, []).append((p, velocity))
-        # Tensors of the same settings in one call: on a GPU, a few kernels instead of dozens.
-        for (momentum, weight_decay, lr), pairs in together.items():
-            weights, velocities = zip(*pairs, strict=True)
-            torch._foreach_mul_(velocities, momentum)
-            if weight_decay:
-                torch._foreach_add_(velocities, weights, alpha=-lr * weight_decay)
-            torch._foreach_add_(velocities, [p.grad for p in weights], alpha=-lr)
-            torch._foreach_add_(weights, velocities)
+                if p.grad is not None and group["lr"] > 0:
+                    # A tensor subclass, as of a model in shards, brings its own operators.
+                    plain = type(p) is nn.Parameter or type(p) is torch.Tensor
+                    update = ops.paper_sgd if plain else ops.paper_sgd_formula
+                    together.setdefault((update, *settings), []).append(
+                        (p, self._velocity(p), p.grad))
+        for (update, *settings), triples in together.items():
+            update(*map(list, zip(*triples, strict=True)), *settings)
         return loss
 
     def _velocity(self, p: torch.Tensor) -> torch.Tensor:
@@ -64,13 +59,6 @@ class PaperSGD(torch.optim.Optimizer):
         if "velocity" not in state:
             state["velocity"] = torch.zeros_like(p)
         return state["velocity"]
-
-
-def _one_pass(p: torch.Tensor, velocity: torch.Tensor) -> bool:
-    """Whether the compiled kernel can update this parameter: float32, laid out alike, no gaps."""
-    dense = p.is_contiguous() or p.is_contiguous(memory_format=torch.channels_last)
-    return (dense and p.stride() == velocity.stride() == p.grad.stride()
-            and p.dtype == p.grad.dtype == torch.float32 and kernels.usable(p, p.grad))
 
 
 def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | None = 0.0005,
@@ -88,7 +76,7 @@ def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | N
     for path, p in model.named_parameters():
         if not p.requires_grad:
             continue
-        name, kind = path.rsplit(".", 2)[-2:]
+        name, kind = path.rsplit(".", 2)[-2:] if "." in path else ("", path)
         rate = lr * bias_lr_factor if kind == "bias" else lr
         decay = 0.0005 if weight_decay is None else weight_decay
         groups.append({"params": [p], "name": name, "kind": kind, "base_lr": rate, "lr": rate,

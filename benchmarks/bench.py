@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from alexnet_lib import kernels
+from alexnet_lib import ops
 from alexnet_lib.devices import machine
 from alexnet_lib.errors import UserError
 
@@ -211,4 +211,4 @@ def bench_curves(progress: bool = True) -> dict:
 
 def about() -> dict:
     """Where the figures come from."""
-    return machine("cuda" if torch.cuda.is_available() else "cpu") | {"kernels": kernels.told()}
+    return machine("cuda" if torch.cuda.is_available() else "cpu") | {"kernels": ops.describe()}

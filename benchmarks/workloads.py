@@ -91,7 +91,7 @@ def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str =
     """
     from contextlib import ExitStack
 
-    from alexnet_lib import kernels, memory
+    from alexnet_lib import memory, ops
     from alexnet_lib.config import TrainConfig
     from alexnet_lib.training import Trainer
     run = Trainer(TrainConfig("imagenet", model="alexnet", variant=variant, batch_size=batch,
@@ -103,7 +103,7 @@ def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str =
         if keep:
             stack.enter_context(memory.kept())
         if not fast:
-            stack.enter_context(kernels.plain())
+            stack.enter_context(ops.plain())
         found = timed(run.train_step, seconds, device)
         peak = peak_mb(device)
         making = timed(run.batch, min(seconds, 2), device)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_lib import datasets, kernels
+from alexnet_lib import datasets, ops
 from alexnet_lib.augment import ten_view_places
 from alexnet_lib.checkpoints import write_checkpoint
 from alexnet_lib.config import TrainConfig
@@ -110,7 +110,7 @@ def test_averages_are_over_the_classes_that_occur():
 
 
 def test_no_images_have_no_probabilities(net, data):
-    for context in (contextlib.nullcontext, kernels.plain):
+    for context in (contextlib.nullcontext, ops.plain):
         with context():
             for views in (1, 10):
                 found = probabilities(net, data.splits["val"].images[:0], views)

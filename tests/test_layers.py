@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from alexnet_lib import kernels
+from alexnet_lib import ops
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import (
     Dropout,
@@ -25,10 +25,10 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 def path(request):
     """Every test runs on the compiled kernels and on plain PyTorch."""
     if request.param == "plain":
-        with kernels.plain():
+        with ops.plain():
             yield
-    elif not kernels.usable():
-        pytest.skip(kernels.told())
+    elif not ops.usable():
+        pytest.skip(ops.describe())
     else:
         yield
 
@@ -249,7 +249,7 @@ def test_impossible_settings_are_refused(make):
     (LocalResponseNorm(96, columns=2), (2, 65, 4, 4)), (LocalResponseNorm(6), (2, 12, 4, 4)),
     (LocalResponseNorm(6), (6, 4, 4)), (SpatialResponseNorm(), (6, 4, 4))])
 def test_norms_refuse_another_shape(norm, shape):
-    with pytest.raises(UserError, match=r"the norm takes \(batch, .*, height, width\), but got"):
+    with pytest.raises(UserError, match="the norm takes"):
         norm(torch.randn(shape))
 
 

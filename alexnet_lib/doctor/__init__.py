@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from alexnet_lib import datasets, kernels
+from alexnet_lib import datasets, ops
 from alexnet_lib.config import (
     TrainConfig,
     autocast,
@@ -166,7 +166,7 @@ def environment(config: TrainConfig | None = None) -> Finding:
     numbers = {"python": platform.python_version(), **numbers,
                "system": f"{platform.system()} {platform.machine()}",
                "device": device_name(),
-               "threads": torch.get_num_threads(), "kernels": kernels.told()}
+               "threads": torch.get_num_threads(), "kernels": ops.describe()}
     if config is not None:
         numbers |= {"asked for": f"{config.device}, {config.precision}"}
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():

@@ -167,8 +167,7 @@ class Column(nn.Module):
 def _half(layer: nn.Module, rank: int, whole: bool) -> nn.Module:
     """A column's part of a layer: half of what it makes."""
     if isinstance(layer, LocalResponseNorm):
-        return LocalResponseNorm(layer.band.shape[0] // 2, layer.size, layer.alpha, layer.beta,
-                                 layer.k).to(layer.band.device)
+        return LocalResponseNorm(layer.channels // 2, layer.size, layer.alpha, layer.beta, layer.k)
     if whole or not hasattr(layer, "weight"):
         return deepcopy(layer)
     with torch.device("meta"):  # its own first weights are not needed

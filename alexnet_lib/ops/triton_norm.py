@@ -1,8 +1,8 @@
-"""Response normalisation over maps on a CUDA GPU, as one Triton kernel.
+"""Response normalization across feature maps on a CUDA GPU, as one Triton kernel.
 
 The sum over a window is a product with a banded matrix, which tensor cores make almost free: the
-kernel reads and writes memory once. Triton comes with PyTorch's CUDA builds; without it,
-`layers` uses plain PyTorch.
+kernel reads and writes memory once. Triton comes with PyTorch's CUDA builds; without it, `norm`
+uses the plain formula.
 """
 
 import torch
@@ -16,7 +16,7 @@ WIDEST = 16  # the largest window that leaves a tile something of its own
 
 
 @triton.jit
-def _normalise(x_at, grad_at, out_at, pixels, maps, columns, image_stride, pixel_stride, map_stride,
+def _normalize(x_at, grad_at, out_at, pixels, maps, columns, image_stride, pixel_stride, map_stride,
                alpha, beta, k, INNER: tl.constexpr, HALO: tl.constexpr, BEFORE: tl.constexpr,
                AFTER: tl.constexpr, BACKWARD: tl.constexpr, ROOTS: tl.constexpr,
                PRECISION: tl.constexpr, PIXELS: tl.constexpr, LANES: tl.constexpr):
@@ -58,7 +58,7 @@ def lanes(dtype: torch.dtype) -> int:
 
 
 def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta: float, k: float,
-                  columns: int = 1, spatial: bool = False) -> Tensor:
+                  columns: int = 1) -> Tensor:
     """Response normalisation of x over maps, or, given `grad`, the gradient with respect to x.
 
     x, grad: (batch, channels, height, width), one of DTYPES; `size` at most WIDEST. Computed in
@@ -80,7 +80,7 @@ def response_norm(x: Tensor, grad: Tensor | None, size: int, alpha: float, beta:
     if not x.numel():
         return out
     with torch.cuda.device_of(x):
-        _normalise[grid](x, x if grad is None else grad, out, pixels, maps, columns,
+        _normalize[grid](x, x if grad is None else grad, out, pixels, maps, columns,
                          pixels * channels, channels if last else 1, 1 if last else pixels,
                          alpha, beta, k, INNER=inner, HALO=halo, BEFORE=before, AFTER=after,
                          BACKWARD=grad is not None, ROOTS=beta == 0.75,

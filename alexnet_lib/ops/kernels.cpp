@@ -1,10 +1,13 @@
-// The parts of a training step that PyTorch does slowly on a CPU: response normalisation, max
-// pooling, cutting a batch out of stored images, and the paper's update rule. Compiled at first use by kernels.py.
+// The parts of a training step that PyTorch does slowly on a CPU: response normalization, max
+// pooling, cutting a batch out of stored images, and the paper's update rule. Compiled at first use
+// by build.py, whose structures mirror those here; arguments are checked before they get here.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -45,9 +48,9 @@ static inline float inverse_fourth_root(float s) {
 }
 static inline double inverse_fourth_root(double s) { return 1 / std::sqrt(std::sqrt(s)); }
 
-// ---------------------------------------------------------------- response normalisation
+// ---------------------------------------------------------------- response normalization
 //
-// The numbers are normalised in tiles, which are copied to buffers with zeros around the rows.
+// The numbers are normalized in tiles, which are copied to buffers with zeros around the rows.
 // There a window is a sum at fixed distances, whatever the memory format and wherever the borders.
 
 struct Window { int before, after; long step; };  // neighbours on both sides, and their distance
@@ -61,8 +64,8 @@ struct Tile {
 };
 
 struct Settings {
-    long images, channels, height, width;
-    int channels_last, columns, size, spatial;  // spatial: over pixels instead of channels
+    int64_t images, channels, height, width, channels_last, columns;
+    int64_t before, after, spatial, threads;  // spatial: over pixels instead of channels
     double alpha, beta, k;
 };
 
@@ -115,6 +118,18 @@ struct Buffers {
     }
     A* operator[](int i) { return memory.data() + i * stride + margin; }
 
+    // Zero wherever none of the tile's numbers lies.
+    void clear_gaps(A* values, long rows, long length) {
+        long end = 0;
+        for (long r = 0; r < rows; r++)
+            for (long p = 0; p < tile.parts; p++) {
+                const long to = tile.first + r * tile.row_to + p * tile.part_to;
+                std::fill(values + end, values + to, A(0));
+                end = to + length;
+            }
+        std::fill(values + end, values + tile.size, A(0));
+    }
+
     template <class Use>
     void for_each_window(const A* from, A* between, bool transposed, Use use) {
         Window w[2] = {tile.windows[0], tile.windows[1]};
@@ -127,15 +142,26 @@ struct Buffers {
     }
 };
 
-// bracket: s = k + alpha * window(x**2). Forward: y = x * s**-beta. Backward:
-// own = grad * s**-beta; dx = own - 2 * alpha * beta * x * window'(own * x / s).
+// s**-beta and 1 / s. Of a sum of squares that overflows nothing is left; NaN stays NaN.
+template <class A> struct Powers { A power, inverse; };
+template <bool ROOTS, class A>
+static inline Powers<A> inverse_powers(A s, A beta) {
+    const A root = ROOTS ? inverse_fourth_root(s) : A(0);
+    const A power = ROOTS ? root * root * root : std::pow(s, -beta);
+    const A inverse = ROOTS ? power * root : 1 / s;
+    const bool overflow = s > std::numeric_limits<A>::max();
+    return {overflow ? A(0) : power, overflow ? A(0) : inverse};
+}
+
+// s = k + alpha * window(x**2). Forward: y = x * s**-beta. Backward: own = grad * s**-beta;
+// dx = own - 2 * alpha * beta * x * window'(own * x / s).
 template <bool ROOTS, class T, class A>
-static void normalise_tile(const Settings& set, Buffers<A>& buffer, long rows, long length,
+static void normalize_tile(const Settings& set, Buffers<A>& buffer, long rows, long length,
                            const T* x, const T* grad, T* out) {
     const Tile& tile = buffer.tile;
     const A alpha = set.alpha, beta = set.beta, k = set.k, twice = 2 * alpha * beta;
     A* __restrict v = buffer[0];
-    A* __restrict squares = buffer[1];
+    A* __restrict squares = buffer[1];  // zero in the gaps, always
     A* __restrict own = buffer[2];
     A* __restrict result = buffer[3];
     A* __restrict between = buffer[4];
@@ -146,30 +172,29 @@ static void normalise_tile(const Settings& set, Buffers<A>& buffer, long rows, l
     });
     if (!grad) {
         buffer.for_each_window(squares, between, false, [&](long i, A sum) {
-            A bracket = k + alpha * sum, root = ROOTS ? inverse_fourth_root(bracket) : A(0);
-            result[i] = v[i] * (ROOTS ? root * root * root : std::pow(bracket, -beta));
+            result[i] = v[i] * inverse_powers<ROOTS>(k + alpha * sum, beta).power;
         });
     } else {
         A* __restrict ratio = result;
         for_each_number(tile, rows, length, grad,
                         [&](const T& from, long at) { own[at] = load(from); });
         buffer.for_each_window(squares, between, false, [&](long i, A sum) {
-            A bracket = k + alpha * sum, root = ROOTS ? inverse_fourth_root(bracket) : A(0);
-            A power = ROOTS ? root * root * root : std::pow(bracket, -beta);
-            own[i] *= power;
-            ratio[i] = own[i] * v[i] * (ROOTS ? power * root : 1 / bracket);
+            const Powers<A> of = inverse_powers<ROOTS>(k + alpha * sum, beta);
+            own[i] *= of.power;
+            ratio[i] = own[i] * v[i] * of.inverse;
         });
-        result = squares;
+        buffer.clear_gaps(ratio, rows, length);  // a NaN's neighbors put it there
+        result = own;
         buffer.for_each_window(ratio, between, true, [&](long i, A sum) {
-            result[i] = own[i] - twice * v[i] * sum;
+            result[i] -= twice * v[i] * sum;
         });
     }
     for_each_number(tile, rows, length, out, [&](T& to, long at) { store(&to, result[at]); });
 }
 
 template <class T, class A>
-static void normalise(const Settings& set, const T* x, const T* grad, T* out) {
-    const long pixels = set.height * set.width, before = set.size / 2, after = (set.size - 1) / 2;
+static void normalize(const Settings& set, const T* x, const T* grad, T* out) {
+    const long pixels = set.height * set.width, before = set.before, after = set.after;
     const long maps = set.channels / set.columns;
     Tile tile{};
     tile.parts = 1;
@@ -212,7 +237,7 @@ static void normalise(const Settings& set, const T* x, const T* grad, T* out) {
     tile.size = tile.first + (tile.rows - 1) * tile.row_to + (tile.parts - 1) * tile.part_to
                 + tile.length;
 
-    #pragma omp parallel
+    #pragma omp parallel num_threads(set.threads)
     {
         Buffers<A> buffer(tile);
         #pragma omp for schedule(static)
@@ -222,10 +247,10 @@ static void normalise(const Settings& set, const T* x, const T* grad, T* out) {
             const long rows = tail ? tail_rows : tile.rows;
             const long length = tail ? tail_length : tile.length;
             if (set.beta == 0.75)
-                normalise_tile<true>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
+                normalize_tile<true>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
                                      out + at);
             else
-                normalise_tile<false>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
+                normalize_tile<false>(set, buffer, rows, length, x + at, grad ? grad + at : grad,
                                       out + at);
         }
     }
@@ -234,11 +259,11 @@ static void normalise(const Settings& set, const T* x, const T* grad, T* out) {
 extern "C" void response_norm(int bytes, const Settings* set, const void* x, const void* grad,
                               void* out) {
     if (bytes == 2)
-        normalise<bfloat16, float>(*set, (const bfloat16*)x, (const bfloat16*)grad, (bfloat16*)out);
+        normalize<bfloat16, float>(*set, (const bfloat16*)x, (const bfloat16*)grad, (bfloat16*)out);
     else if (bytes == 4)
-        normalise<float, float>(*set, (const float*)x, (const float*)grad, (float*)out);
+        normalize<float, float>(*set, (const float*)x, (const float*)grad, (float*)out);
     else
-        normalise<double, double>(*set, (const double*)x, (const double*)grad, (double*)out);
+        normalize<double, double>(*set, (const double*)x, (const double*)grad, (double*)out);
 }
 
 // ---------------------------------------------------------------- max pooling
@@ -246,7 +271,9 @@ extern "C" void response_norm(int bytes, const Settings* set, const void* x, con
 // Channels last. `winner` holds, for each output, which place of its window won, in one byte;
 // PyTorch keeps an 8-byte index and the whole input.
 
-struct Pool { long images, channels, height, width, out_height, out_width, window, stride; };
+struct Pool {
+    int64_t images, channels, height, width, out_height, out_width, window, stride, threads;
+};
 
 // Calls work(size, first) for all channels in blocks of a size that the compiler knows.
 template <class Work>
@@ -284,7 +311,7 @@ static inline void pool_window(const Pool& p, const T* image, long top, long lef
 
 template <class T, class A>
 static void pool_forward(const Pool& p, const T* x, T* out, uint8_t* winner) {
-    #pragma omp parallel for schedule(static)
+    #pragma omp parallel for schedule(static) num_threads(p.threads)
     for (long row = 0; row < p.images * p.out_height; row++)
         for (long ox = 0; ox < p.out_width; ox++) {
             const long top = row % p.out_height * p.stride, left = ox * p.stride;
@@ -304,7 +331,7 @@ static void pool_backward(const Pool& p, const T* grad, const uint8_t* winner, T
     std::vector<long> offset(p.window * p.window);
     for (long k = 0; k < (long)offset.size(); k++)
         offset[k] = (k / p.window * p.width + k % p.window) * p.channels;
-    #pragma omp parallel
+    #pragma omp parallel num_threads(p.threads)
     {
         std::vector<A> sums(in_image);
         #pragma omp for schedule(static)
@@ -340,10 +367,11 @@ extern "C" void max_pool_backward(int bytes, const Pool* p, const void* grad,
 
 // ---------------------------------------------------------------- batches
 
-struct Cut {
-    long images, stored, size, mean_top;  // the mean image is as large as the stored ones
-    int mean_follows;  // subtract the mean of the pixel's own place; else from mean_top, unmirrored
-    float divisor;
+struct Batch {
+    int64_t images, stored, size, mean_top;  // the mean image is as large as the stored ones
+    int64_t mean_moves;  // subtract the mean at the pixel's own place; else from mean_top, unmirrored
+    int64_t threads;
+    double divisor;
 };
 
 // Pixel by pixel; four numbers are moved faster than three, and the next pixel mends the fourth.
@@ -356,18 +384,19 @@ static void mirror(const T* from, T* to, long pixels) {
 
 // out[b, y, x] = (image[top + y, left + x] - mean + shift[b]) / divisor, mirrored where flip says.
 template <class T>
-static void cut_rows(const Cut& set, const uint8_t* const* images, const int64_t* top,
+static void make_rows(const Batch& set, const uint8_t* const* images, const int64_t* top,
                      const int64_t* left, const uint8_t* flip, const float* mean,
                      const float* shift, T* out) {
     const long row = set.size * 3, stored_row = set.stored * 3;
+    const float divisor = set.divisor;
     // A row is computed as it is stored, then mirrored; a mean that stays in place is mirrored
     // beforehand, so that this brings it back.
-    const float* centre = mean + set.mean_top * (stored_row + 3);
-    std::vector<float> mirrored(set.mean_follows ? 0 : set.size * row);
-    if (!set.mean_follows)
+    const float* center = mean + set.mean_top * (stored_row + 3);
+    std::vector<float> mirrored(set.mean_moves ? 0 : set.size * row);
+    if (!set.mean_moves)
         for (long y = 0; y < set.size; y++)
-            mirror(centre + y * stored_row, mirrored.data() + y * row, set.size);
-    #pragma omp parallel
+            mirror(center + y * stored_row, mirrored.data() + y * row, set.size);
+    #pragma omp parallel num_threads(set.threads)
     {
         std::vector<T> line(row);
         std::vector<float> added(row);
@@ -377,37 +406,64 @@ static void cut_rows(const Cut& set, const uint8_t* const* images, const int64_t
             for (long y = 0; y < set.size; y++) {
                 const long at = (top[b] + y) * stored_row + left[b] * 3;
                 const uint8_t* from = images[b] + at;
-                const float* less = set.mean_follows ? mean + at
+                const float* less = set.mean_moves ? mean + at
                                     : flip[b] ? mirrored.data() + y * row
-                                              : centre + y * stored_row;
+                                              : center + y * stored_row;
                 const float* plus = added.data();
                 T* to = out + (b * set.size + y) * row;
                 T* target = flip[b] ? line.data() : to;
-                #pragma omp simd
-                for (long i = 0; i < row; i++) store(target + i, from[i] - less[i] + plus[i]);
-                if (set.divisor != 1)
+                if (divisor == 1) {
+                    #pragma omp simd
+                    for (long i = 0; i < row; i++) store(target + i, from[i] - less[i] + plus[i]);
+                } else {
+                    #pragma omp simd
                     for (long i = 0; i < row; i++)
-                        store(target + i, (from[i] - less[i] + plus[i]) / set.divisor);
+                        store(target + i, (from[i] - less[i] + plus[i]) / divisor);
+                }
                 if (flip[b]) mirror(line.data(), to, set.size);
             }
         }
     }
 }
 
-extern "C" void cut(int bytes, const Cut* set, const uint8_t* const* images, const int64_t* top,
-                    const int64_t* left, const uint8_t* flip, const float* mean,
-                    const float* shift, void* out) {
-    if (bytes == 2) cut_rows(*set, images, top, left, flip, mean, shift, (bfloat16*)out);
-    else cut_rows(*set, images, top, left, flip, mean, shift, (float*)out);
+extern "C" void make_batch(int bytes, const Batch* set, const uint8_t* const* images, const int64_t* top,
+                           const int64_t* left, const uint8_t* flip, const float* mean,
+                           const float* shift, void* out) {
+    if (bytes == 2) make_rows(*set, images, top, left, flip, mean, shift, (bfloat16*)out);
+    else make_rows(*set, images, top, left, flip, mean, shift, (float*)out);
 }
 
 // ---------------------------------------------------------------- the update rule
 
-extern "C" void paper_sgd(float* weight, float* velocity, const float* gradient, long count,
-                          float momentum, float decay, float rate) {
-    #pragma omp parallel for schedule(static)
-    for (long i = 0; i < count; i++) {
-        velocity[i] = momentum * velocity[i] - decay * rate * weight[i] - rate * gradient[i];
+struct Update {
+    int64_t count, threads;
+    double lr, momentum, weight_decay;
+};
+
+extern "C" void paper_sgd(int, const Update* set, float* weight, float* velocity,
+                          const float* gradient) {
+    const float momentum = set->momentum, decay = set->weight_decay, lr = set->lr;
+    #pragma omp parallel for schedule(static) num_threads(set->threads)
+    for (long i = 0; i < set->count; i++) {
+        velocity[i] = momentum * velocity[i] - decay * lr * weight[i] - lr * gradient[i];
         weight[i] += velocity[i];
     }
+}
+
+// ---------------------------------------------------------------- what build.py asks
+
+extern "C" int64_t settings_size(const char* function) {
+    const std::string name = function;
+    if (name == "response_norm") return sizeof(Settings);
+    if (name == "max_pool" || name == "max_pool_backward") return sizeof(Pool);
+    if (name == "make_batch") return sizeof(Batch);
+    return name == "paper_sgd" ? sizeof(Update) : 0;
+}
+
+extern "C" int has_openmp() {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
 }
