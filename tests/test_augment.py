@@ -7,8 +7,10 @@ import torchvision.transforms.functional as tvf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet_lib.augment import Augment, _gather, crop, pca_colour, ten_view_places
+from alexnet_lib import ops
+from alexnet_lib.augment import Augment, crop, pca_colour, ten_view_places
 from alexnet_lib.errors import UserError
+from alexnet_lib.ops.batch import _gather
 
 
 @pytest.fixture(scope="module")
@@ -175,16 +177,16 @@ def test_no_images_make_an_empty_batch(images, kind, grey):
         for batch in (augment.view(images.astype(kind), index),
                       augment.train(images.astype(kind), index, torch.Generator())):
             assert batch.shape == (0, 1 if grey else 3, 12, 12) and batch.dtype == torch.float32
-    assert _gather(torch.from_numpy(images), [], [], [], [], 12).shape == (0, 3, 12, 12)
+    none = torch.arange(0)
+    assert _gather(torch.from_numpy(images), none, none, none, none > 0, 12).shape[0] == 0
 
 
 def test_only_the_share_is_cut(images, monkeypatch):
     """What a process of several makes for itself is its part of what one would make."""
     cut = []
-    monkeypatch.setattr("alexnet_lib.augment._fast", lambda images: False)
-    monkeypatch.setattr("alexnet_lib.augment.crop",
-                        lambda images, index, *args: cut.append(len(index)) or crop(images, index,
-                                                                                    *args))
+    make = ops.make_batch
+    monkeypatch.setattr(ops, "make_batch", lambda images, index, *args: cut.append(len(index))
+                        or make(images, index, *args))
     index = torch.tensor([5, 0, 3, 3, 1, 2, 4])
     Augment(12, np.zeros((20, 20, 3)), mean_at="centre").train(
         images, index, torch.Generator(), share=slice(1, 3))

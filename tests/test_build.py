@@ -200,6 +200,10 @@ for shape, columns, size, beta, dtype, most in (
             out = response_norm(x, given, size, 1e-3, beta, 2.0, columns)
             assert out.stride() == x.stride() and out.dtype == dtype
             assert (out - right).norm() / right.norm() < most
+x = torch.ones(1, 8, 1, 2)
+x[0, 4, 0, 0] = 3e19  # its square is infinite
+found = response_norm(x, None, 5, 1e-3, 0.75, 2.0)
+torch.testing.assert_close(found, local_response_norm(x, 5, 1e-3, 0.75, 2.0), atol=1e-6, rtol=1e-5)
 """
     subprocess.run([sys.executable, "-c", program], check=True,
                    env={**os.environ, "TRITON_INTERPRET": "1"})

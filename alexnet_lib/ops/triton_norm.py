@@ -12,6 +12,7 @@ from torch import Tensor
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 PIXELS = 64  # of a tile
+LARGEST = tl.constexpr(3e38)  # nearly the largest float
 WIDEST = 16  # the largest window that leaves a tile something of its own
 
 
@@ -31,16 +32,19 @@ def _normalize(x_at, grad_at, out_at, pixels, maps, columns, image_stride, pixel
     x = tl.load(x_at + at, mask=inside, other=0.0).to(tl.float32)
     ahead = lane[:, None] - lane[None, :]
     band = ((ahead >= -BEFORE) & (ahead <= AFTER)).to(tl.float32)
-    bracket = k + alpha * tl.dot(x * x, band, input_precision=PRECISION)
+    squares = x * x
+    # Infinity times the band's zeros would be NaN in all channels; a NaN does reach all of a pixel.
+    squares = tl.where(squares > LARGEST, LARGEST, squares)
+    denominator = k + alpha * tl.dot(squares, band, input_precision=PRECISION)
     if ROOTS:  # s**-0.75 from two roots
-        root = tl.rsqrt(bracket)
+        root = tl.rsqrt(denominator)
         power = root * tl.sqrt(root)
     else:
-        power = tl.exp(-beta * tl.log(bracket))
+        power = tl.exp(-beta * tl.log(denominator))
     if BACKWARD:
         own = tl.load(grad_at + at, mask=inside, other=0.0).to(tl.float32) * power
         back = ((ahead >= -AFTER) & (ahead <= BEFORE)).to(tl.float32)
-        others = tl.dot(own * x / bracket, back, input_precision=PRECISION)
+        others = tl.dot(own * x / denominator, back, input_precision=PRECISION)
         out = own - 2 * alpha * beta * x * others
     else:
         out = x * power
