@@ -290,7 +290,7 @@ def test_pictures_of_the_readme_are_told_in_words():
 
 def test_the_reference_has_every_module_that_one_may_import():
     found = re.findall(r"automodule:: alexnet_lib\.(\S+)", (ROOT / "docs/reference.md").read_text())
-    not_for_use = {"__init__", "__main__", "cli", "kernels_gpu"}  # the shell's, and a twin
+    not_for_use = {"__init__", "__main__", "cli"}  # the shell's
     assert {path.stem for path in ROOT.glob("alexnet_lib/*.py")} - not_for_use <= set(found)
     assert {f"plots.{path.stem}" for path in ROOT.glob("alexnet_lib/plots/[a-z]*.py")} <= set(found)
     packages = {path.parent.name for path in ROOT.glob("alexnet_lib/*/__init__.py")}

@@ -468,7 +468,7 @@ def test_setup_cell_works_from_an_empty_folder(tmp_path):
     env["ALEXNET_COURSE_REPO"] = course.ROOT.as_uri()
     source = "\n".join([
         "import google.colab", course.SETUP_CELL, "course.recorded('photographs-colours')",
-        "from alexnet_lib import kernels", "print(kernels.SOURCE, kernels.SOURCE.is_file())"])
+        "from alexnet_lib.ops.build import SOURCE", "print(SOURCE, SOURCE.is_file())"])
     for done in ("fetched into", "found in"):
         run = subprocess.run([sys.executable, "-S", "-c", source], cwd=empty, env=env, text=True,
                              capture_output=True)
@@ -476,4 +476,4 @@ def test_setup_cell_works_from_an_empty_folder(tmp_path):
         ready, recorded, kernels = run.stdout.splitlines()
         assert ready.startswith(f"Ready. Course: {done} alexnet-course. Data: shapes")
         assert recorded.startswith("Recorded: alexnet data pack")
-        assert kernels == f"{empty / 'alexnet-course' / 'alexnet_lib' / 'kernels.cpp'} True"
+        assert kernels == f"{empty / 'alexnet-course' / 'alexnet_lib' / 'ops' / 'kernels.cpp'} True"
