@@ -29,7 +29,8 @@ EPOCH = {"epoch": int, "step": int, **dict.fromkeys((
 RATES = dataclasses.make_dataclass("RATES", {  # the fields of all schedules
     name: kind for each in Constant.__subclasses__()
     for name, kind in typing.get_type_hints(each).items()}.items())
-RUN = NET | {"seconds": float, "history": list[EPOCH], "rates": RATES, "lr": list[float]}
+RUN = NET | {"seconds": float, "history": list[EPOCH], "rates": RATES, "lr": list[float],
+             "commands?": list[dict]}
 PREDICTIONS = {"predictions": dict, "classes": list[str]}
 
 
@@ -142,6 +143,8 @@ def read_checkpoint(path: str | Path, what: str = "checkpoint",
         wrong = [name for name, t in tensors.items() if not t.isfinite().all()]
     except (SafetensorError, OSError, RuntimeError):  # the last: of types without arithmetic
         raise damaged(path, "", what, made_by) from None
+    if any(t.is_complex() for t in tensors.values()):
+        raise damaged(path, "complex numbers", what, made_by)
     if wrong:
         raise UserError(f"{path} holds numbers that are not finite, in {wrong[0]}: its net did not "
                         "train; train it again with a lower --lr")

@@ -2,15 +2,17 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment, check_augment
-from alexnet_lib.checkpoints import kept_choices
+from alexnet_lib.checkpoints import CHECKPOINT, damaged, read_description
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
 from alexnet_lib.memory import total
@@ -139,9 +141,18 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def as_begun(out: str, **given) -> TrainConfig:
-    """These choices and, of the rest, those of the run whose checkpoint is in the folder `out`."""
+    """These choices and, of the rest, those of the run whose checkpoint is in the folder `out`.
+
+    Raises UserError if the checkpoint is damaged.
+    """
+    path = Path(out, CHECKPOINT)
     ours = {field.name for field in dataclasses.fields(TrainConfig)} - {"device"}
-    kept = {name: value for name, value in kept_choices(out).items() if name in ours}
+    described = read_description(path).get("config", {}) if os.path.isfile(path) else {}
+    kept = {name: value for name, value in described.items() if name in ours}
+    try:
+        check_choices(TrainConfig(**kept))
+    except UserError as error:
+        raise damaged(path, str(error)) from None
     return TrainConfig(**kept | given | {"out": out})
 
 

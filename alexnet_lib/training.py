@@ -30,9 +30,12 @@ from alexnet_lib.checkpoints import (
     CHECKPOINT,
     FORMAT,
     STATISTICS,
+    check_place,
+    damaged,
     kept_choices,
     part,
     read_checkpoint,
+    read_description,
     write_atomically,
     write_checkpoint,
 )
@@ -252,6 +255,14 @@ class Trainer:
 
     def restore(self) -> None:
         """Go back to the checkpoint in the run's folder, exactly."""
+        try:
+            self._restore()
+        except UserError:
+            raise
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise damaged(self.path, "its parts do not fit together") from error
+
+    def _restore(self) -> None:
         tensors, meta = read_checkpoint(self.path)
         self._check_same_run(meta)
         if "run.losses" not in tensors:
@@ -269,6 +280,8 @@ class Trainer:
         self.history = meta["history"]
         self.losses, self.mistakes = (tensors[f"run.{name}"].tolist()
                                       for name in ("losses", "mistakes"))
+        if not len(self.losses) == len(self.mistakes) == self.step:
+            raise damaged(self.path, f"step must be {len(self.losses)}")
         if not self.group.rank:
             self._write_history()  # a kill may have come between the two files
 
@@ -529,6 +542,9 @@ def prepare_out(out: str | None, resume: bool) -> None:
     if not resume and path.exists():
         raise UserError(f"{path} exists already: add --resume to go on, or choose another --out")
     prepare_folder(out)
+    check_place(path)
+    if resume:
+        read_description(path)  # what is damaged is told before the data are read
 
 
 def prepare_folder(out: str | Path, option: str = "--out") -> None:

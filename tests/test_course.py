@@ -101,7 +101,7 @@ def test_environment_is_ok_here(capsys):
     ("torch", lambda mp: mp.setattr(torch, "__version__", "2.5.1"), "pip install --upgrade torch"),
     ("torchvision", lambda mp: mp.setitem(sys.modules, "torchvision", None),
      "pip install --upgrade torch"),
-    ("memory", lambda mp: mp.setattr(course, "_memory", lambda: 2e9), "close other programs"),
+    ("memory", lambda mp: mp.setattr(course.memory, "total", lambda: 2e9), "close other programs"),
     ("data", lambda mp: mp.setattr(course, "data", "folder:/nowhere"), "no such folder"),
 ])
 def test_environment_says_what_to_do(monkeypatch, name, spoil, cure):
