@@ -372,7 +372,7 @@ def put(value, path, new):
 
 
 @quick
-@given(st.data())
+@given(draw=st.data())
 def test_fuzzed_checkpoints(run, data, tmp_path_factory, draw):
     out = tmp_path_factory.mktemp("fuzz")
     tensors, meta = load_file(run.path), json.loads(json.dumps(read_checkpoint(run.path)[1]))
@@ -396,3 +396,50 @@ def test_fuzzed_checkpoints(run, data, tmp_path_factory, draw):
     with contextlib.suppress(UserError):
         resumed(out, data)
     assert command("info", "--checkpoint", out)[0] in (0, 2)
+
+
+# Command lines
+
+WORDS = ["", "0", "-1", "1", "2", "7", "2147483648", "9223372036854775808", "nan", "inf", "1e308",
+         "5e-324", "x", "$x^$", "\x1b]0;x\x07", "caf\udce9", "x" * 300, "a/" * 3000, os.devnull,
+         ".", "..", "~nobody-of-this-name/x", "folder:", "folder:.", "shapes", "folder:\x1b",
+         "cpu", "paper", "2012", "--", "-", "true", "torchvision-not", "36"]
+# Each with options that make it quick; not fuzzed: what downloads, measures or trains for long.
+COMMANDS = {
+    "info": ["--input-size", "36"],
+    "train": ["--out", "run", "--epochs", "1", "--input-size", "36", "--stored-size", "40",
+              "--width", "0.03", "--batch-size", "16", "--device", "cpu"],
+    "doctor": ["--input-size", "36", "--stored-size", "40", "--width", "0.03", "--batch-size", "4"],
+    "evaluate": ["--checkpoint", "net", "--data", "shapes"], "export": ["--checkpoint", "net"],
+    "predict": ["--checkpoint", "net", "x.png"],
+    "filters": ["--checkpoint", "net", "--out", "figures", "--data", "shapes"],
+    "ledger": ["--results", "."], "experiment": ["C01", "--results", "results"],
+    "data": ["check", "shapes"]}
+
+
+def options(name: str) -> list[str]:
+    found = cli.cli.commands[name]
+    found = found.commands["check"] if name == "data" else found
+    return [flag for option in found.params for flag in option.opts if flag.startswith("--")]
+
+
+@quick
+@given(draw=st.data())
+def test_fuzzed_command_lines(draw, run, tmp_path_factory):
+    """Whatever is asked: it works, or one line says why not; never a traceback."""
+    here = tmp_path_factory.mktemp("here")
+    export(run.path, here / "net")
+    datasets.images.Image.new("RGB", (40, 40)).save(here / "x.png")
+    name = draw.draw(st.sampled_from(sorted(COMMANDS)))
+    args = [name, *COMMANDS[name]]
+    for _ in range(draw.draw(st.integers(0, 3))):
+        value = draw.draw(st.sampled_from(WORDS) | st.text(max_size=4))
+        args += draw.draw(st.sampled_from([[draw.draw(st.sampled_from(options(name))), value],
+                                           [value]]))
+    args = [arg.replace("\0", "") for arg in args]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setenv("ALEXNET_DATA_ROOT", str(here / "root"))
+        patch.setattr(shapes, "SPLITS", {"train": 32, "val": 16, "test": 10})
+        code, _, err = command(*args)
+    assert code in (0, 1, 2) and "Traceback" not in err, (args, err)

@@ -3,9 +3,15 @@
 import dataclasses
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -407,3 +413,114 @@ def test_the_days_are_those_of_the_whole_net():
     from alexnet_lib.experiments import c17_days
     config = dataclasses.replace(resolve(TrainConfig(**c17_days.NET)), num_classes=1000)
     assert sum(p.numel() for p in build_model(config).parameters()) == 60_965_224
+
+
+# Records as disks and sync programs leave them; workers that are killed.
+
+GOOD = {"test": {"1": {"top1_error": 0.1}}, "provenance": {"data": "d, fingerprint f"}}
+
+
+def kept(results, seeds=2):
+    """Records of CLAIM; returns the folder of its first arm."""
+    for arm in CLAIM.arms:
+        folder = runner.folder_of(CLAIM, arm, "cifar10", results)
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in range(seeds):
+            (folder / f"seed-{seed}.json").write_text(json.dumps(GOOD))
+    return runner.folder_of(CLAIM, CLAIM.arms[0], "cifar10", results)
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", "[" * 100_000, "[]", "null", "{}", '{"name": "package", "version": "1"}',
+    json.dumps(GOOD | {"test": {"10": 0.1}}), json.dumps(GOOD | {"curves": {"val_error": "x"}}),
+    json.dumps(GOOD | {"provenance": {"data": 3}}), json.dumps(GOOD | {"diverged": True})])
+def test_a_record_that_is_none_is_named(tmp_path, text):
+    file = kept(tmp_path) / "seed-1.json"
+    file.write_text(text)
+    for ask in (lambda: ledger.row(CLAIM, "cifar10", tmp_path),
+                lambda: runner.run_claim(CLAIM, "cifar10", 2, results=tmp_path)):
+        with pytest.raises(UserError) as error:
+            ask()
+        assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_copies_of_records_are_left_out_and_named(tmp_path, capsys):
+    folder = kept(tmp_path)
+    for name in ("seed-0 (copy).json", "seed-0.sync-conflict.json", "seed-x.json", "rate-.json"):
+        (folder / name).write_text(json.dumps(GOOD))
+    assert ledger.row(CLAIM, "cifar10", tmp_path)["seeds"] == [0, 1]
+    assert len(runner.strays(tmp_path)) == 4
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["ledger", "--results", str(tmp_path)])
+    assert stop.value.code == 0 and "(copy).json is left out" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["ledger", "--results", str(tmp_path), "--json", str(folder / "seed-0.json")])
+    assert "reads this file" in capsys.readouterr().err
+
+
+def test_a_record_without_the_metric_does_not_count(tmp_path):
+    file = kept(tmp_path) / "seed-1.json"
+    file.write_text(json.dumps({"provenance": GOOD["provenance"], "curves": {"val_error": []}}))
+    assert ledger.effects(CLAIM, "cifar10", tmp_path) == {0: 0.0}
+    searched(tmp_path, {0.01: 0.5})
+    (tmp_path / "rate-0.01.json").write_text(json.dumps({"config": {"lr": 0.01}}))
+    with pytest.raises(UserError, match=r"rate-0.01.json does not hold what last_val_error needs"):
+        runner.searched(tmp_path, "last_val_error")
+
+
+def test_results_that_cannot_be_written_are_refused_before_the_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "run_claim", lambda *args, **kwargs: pytest.fail("it has begun"))
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "x", tmp_path / ("x" * 300)):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["experiment", "C01", "--results", str(place)])
+        assert stop.value.code == 2 and "--results" in capsys.readouterr().err
+    for options in (("--minutes", "nan"), ("--minutes", "-1")):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["experiment", "C01", *options, "--results", str(tmp_path)])
+        assert stop.value.code == 2 and "minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [{"seeds": 0}, {"seeds": 10**9}, {"jobs": 0}, {"jobs": 10**6}])
+def test_absurd_numbers_are_refused(tmp_path, wrong):
+    with pytest.raises(UserError, match=f"{next(iter(wrong))} must be 1 or more, and at most"):
+        runner.run_claim(CLAIM, "shapes", **{"seeds": 1, "results": tmp_path} | wrong)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_worker_is_one_line():
+    with pytest.raises(UserError, match="was killed.*fewer --jobs"), runner._workers(2) as pool:
+        pool.submit(os._exit, 1).result()
+
+
+def test_an_interruption_does_not_wait_for_the_runs():
+    with pytest.raises(KeyboardInterrupt), runner._workers(2) as pool:
+        pid = pool.submit(os.getpid).result()
+        pool.submit(time.sleep, 600)
+        begun = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 10 and not alive(pid)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent(number):
+    code = ("import os, time\nfrom alexnet_lib.experiments import runner\n"
+            "if __name__ == '__main__':\n"
+            "    with runner._workers(2) as pool:\n"
+            "        print(pool.submit(os.getpid).result(), flush=True)\n"
+            "        pool.submit(time.sleep, 600).result()\n")
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    parent.send_signal(number)
+    parent.wait()
+    until = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(pid)
