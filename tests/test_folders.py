@@ -467,6 +467,12 @@ def test_available_memory_is_some():
     assert free is None or 2**20 < free < 2**50
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_doctor_looks_at_a_few_images(limit):
+    data = datasets.load("shapes", 40, counts={"train": limit, "val": 10})
+    assert len(doctor.examine_data(data)) == 5
+
+
 def test_the_doctor_sees_two_unequal_classes():
     def of_sizes(*sizes):
         labels = np.repeat(np.arange(len(sizes)), sizes)

@@ -531,7 +531,8 @@ def altered_meta(place, change):
         colour_values=[1, float("nan"), 0]), lambda m: m.update(colour_vectors=[[1, 2], [3, 4]]),
     lambda m: m.update(chunks={"../train": []}), lambda m: m.update(chunks=7),
     lambda m: m.update(colour_values=["1", "2", "3"]), lambda m: m["chunks"].pop("train"),
-    lambda m: m.update(classes=["cat", "cow"]), lambda m: m["chunks"].update(train=None), lambda m: m["images"].update(train=9)])
+    lambda m: m.update(classes=["cat", "cow"]), lambda m: m["chunks"].update(train=None),
+    lambda m: m["images"].update(train=9)])
 def test_a_store_of_another_schema_is_damaged(folder, change):
     altered_meta(packed(folder), change)
     with pytest.raises(UserError, match=r"packed store .* is damaged: delete it"):

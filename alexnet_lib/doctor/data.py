@@ -176,6 +176,8 @@ def same_meaning(dataset: datasets.Dataset, count: int = 2000) -> Finding:
     k, name = len(dataset.classes), "class order"
     (x, y), (vx, vy) = (thumbnails(dataset.splits[s], count) for s in ("train", "val"))
     half = len(x) // 2
+    if not half:
+        return Finding(name, OK, "cannot tell from a single training image")
     centre, spread = x[:half].mean(0), x[:half].std(0) + 1e-6
     x, vx = (np.c_[(part - centre) / spread, np.ones(len(part))] for part in (x, vx))
     a = x[:half]
