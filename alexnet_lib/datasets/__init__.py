@@ -221,7 +221,7 @@ def sources() -> list[dict]:
         ("imagenet", "1,331,167", "1000", "144 GiB, by hand",
          "ILSVRC 2012; its archives must be fetched with an account at image-net.org"),
         ("folder:PATH", "yours", "yours", "none",
-         "PATH/{train,val,test}/<class>/* or PATH/<class>/*"),
+         "PATH/{train,val,test}/<class>/* or PATH/<class>/*, or a list of labels"),
     ]
     return [dict(zip(("name", "images", "classes", "download", "what"), row, strict=True))
             for row in rows]
