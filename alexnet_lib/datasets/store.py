@@ -20,12 +20,18 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet_lib.errors import DISK_FULL, UserError
+from alexnet_lib.schema import misfit
 
 from .folders import Listing
 from .images import BrokenImage, prepare_image
 
 CHUNK = 256  # images
 _VERSION = 1
+_RGB = tuple[float, float, float]
+_META = {"size": int, "classes": list[str], "images": dict[str, int], "broken": list[str],
+         "chunks": dict[str, list[str]], "colour_values": _RGB,
+         "colour_vectors": tuple[_RGB, _RGB, _RGB], "fingerprint": str}
+_NOTE = {"at": int, "broken": dict[str, str]}  # of a chunk that is packed
 _OURS = re.compile(r".+-\d+-[0-9a-f]{12}(\.part)?")  # name, size and key of a store's folder
 _FILES = re.compile(r"meta\.json|mean\.npy|\w+(-labels|\.kept)?\.npy|\w+\.progress")  # in it
 
@@ -145,29 +151,18 @@ def _damaged(folder: Path) -> UserError:
 
 
 def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
-    """Whether the parts of a store have the types, shapes and ranges that packing gives them.
-
-    It may also raise, if they are of another kind altogether.
-    """
-    size, classes = meta["size"], meta["classes"]
-    colors = np.array([*meta["colour_vectors"], meta["colour_values"]])
-
-    def texts(given) -> bool:
-        return isinstance(given, list) and all(isinstance(one, str) for one in given)
-
-    return (type(size) is int and texts(classes) and bool(classes) and texts(meta["broken"])
-            and re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]) is not None
-            and mean.shape == (size, size, 3) and mean.dtype == np.float32
+    """Whether the parts of a store have the types, shapes and ranges that packing gives them."""
+    if misfit(meta, _META) or not splits or not re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]):
+        return False
+    size, values = meta["size"], meta["colour_values"]
+    return (mean.shape == (size, size, 3) and mean.dtype == np.float32
             and mean.min() >= 0 and mean.max() <= 255  # false for what is not a number
-            and colors.shape == (4, 3) and colors.dtype.kind in "if"
-            and np.isfinite(colors).all() and colors[3].min() >= 0
-            and bool(splits) and all(
-                re.fullmatch(r"\w+", name) and texts(meta["chunks"][name])
-                and images.shape == (meta["images"][name], size, size, 3)
-                and images.dtype == np.uint8 and labels.dtype == np.int64
-                and labels.shape == (len(images),) and len(labels) > 0
-                and labels.min() >= 0 and labels.max() < len(classes)
-                for name, (images, labels) in splits.items()))
+            and min(values) >= 0 and np.isfinite([values, *meta["colour_vectors"]]).all()
+            and all(images.shape == (meta["images"][name], size, size, 3)
+                    and images.dtype == np.uint8 and labels.dtype == np.int64
+                    and labels.shape == (len(images),) and len(labels) > 0
+                    and labels.min() >= 0 and labels.max() < len(meta["classes"])
+                    for name, (images, labels) in splits.items()))
 
 
 def check_store(folder: Path, progress: bool = True) -> int:
@@ -239,8 +234,8 @@ def _is_ours(folder: Path) -> bool:
     if folder.suffix == ".part":
         return True
     try:
-        return {"chunks", "fingerprint"} <= set(json.loads((folder / "meta.json").read_text()))
-    except Exception:  # as in `read_store`
+        return not misfit(json.loads((folder / "meta.json").read_text()), _META)
+    except (OSError, ValueError, RecursionError):
         return False
 
 
@@ -394,10 +389,9 @@ def _notes(file: Path, count: int) -> list[dict]:
     for line in lines[:-1]:  # what follows the last line end is torn
         try:
             row = json.loads(line)
-            sound = row["at"] in range(0, count, CHUNK) and all(
-                int(i) in range(row["at"], min(row["at"] + CHUNK, count)) and isinstance(why, str)
-                for i, why in row["broken"].items())
-        except Exception:  # as in `read_store`
+            sound = not misfit(row, _NOTE) and row["at"] in range(0, count, CHUNK) and all(
+                int(i) in range(row["at"], min(row["at"] + CHUNK, count)) for i in row["broken"])
+        except (ValueError, RecursionError):
             sound = False
         if not sound:
             break
