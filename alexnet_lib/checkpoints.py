@@ -42,12 +42,12 @@ def check_place(path: str | Path, kind: str | None = None, inputs: Iterable = ()
     """
     path = Path(path)
     try:
-        os.fspath(path).encode()  # safetensors opens no other names
+        os.fspath(path).encode()  # to UTF-8: safetensors opens no other names
         found = path.lstat().st_mode if os.path.lexists(path) else None
         Path(f"{path}.{'x' * 20}").exists()  # as long as the name of the file beside, at first
     except (OSError, ValueError) as error:
-        raise UserError(f"could not write {str(path)[:100]}: {getattr(error, 'strerror', error)}; "
-                        "choose another name") from None
+        why = getattr(error, "strerror", None) or "a name must be UTF-8, without zeros"
+        raise UserError(f"could not write {str(path)[:100]}: {why}; choose another name") from None
     if found is not None and stat.S_ISDIR(found):
         raise UserError(f"{path} is a folder: give the name of a file in it")
     if found is not None and not stat.S_ISREG(found):

@@ -20,7 +20,9 @@ def printable(text: str) -> str:
 
 
 def table(rows, headers=(), **options) -> str:
-    """What `tabulate` makes of the rows, with printable cells."""
+    """What `tabulate` makes of rows and headers, with printable cells."""
+    if not isinstance(headers, str):
+        headers = [_cell(name) for name in headers]
     rows = [{key: _cell(value) for key, value in row.items()} if isinstance(row, dict) else
             [_cell(value) for value in row] for row in rows]
     return tabulate(rows, headers, **options)

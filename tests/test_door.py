@@ -7,6 +7,7 @@ import json
 import math
 import os
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -162,8 +163,9 @@ def test_names_are_shown_escaped():
     assert printable("crème brûlée \u200d 雪") == "crème brûlée \u200d 雪"
     stream = io.TextIOWrapper(io.BytesIO(), "cp1252")
     assert fitting("é\t雪\n\x1b", stream) == "é\t\\u96ea\n\\x1b"
-    rows = table([("two\nlines", 1), {"a": "\x1b", "b": 2}.values()])
-    assert len(rows.splitlines()) == 4 and "\x1b" not in rows
+    rows = table([("two\nlines", 1), {"a": "\x1b", "b": 2}.values()], ("\x1b[31m", "n"))
+    assert len(rows.splitlines()) == 4 and "\x1b" not in rows and "[31m" in rows
+    assert table([{"a": "\x07"}], headers="keys").splitlines()[0].strip() == "a"
 
 
 class Full(io.StringIO):
@@ -202,6 +204,26 @@ def test_hostile_names_in_commands(tmp_path, run, few):
     for _, out, err in asked:
         assert not set("\x1b\x07\udce9") & set(out + err.replace("\x1b[A", ""))
     assert asked[0][1].startswith(f"{printable(str(picture))}\n") and asked[0][1].count("\n") == 6
+
+
+def test_too_little_memory_is_told_with_what_the_command_can_do(tmp_path, run, few, monkeypatch):
+    def none(*args, **kwargs):
+        raise MemoryError("cannot take\n12 GB")
+    monkeypatch.setattr(np, "stack", none)
+    datasets.images.Image.new("RGB", (40, 40)).save(tmp_path / "x.png")
+    told = refused("not enough memory", "predict", "--checkpoint", run.path, tmp_path / "x.png")
+    assert "--device cpu" in told and "--width" not in told and "take 12 GB" in told
+    monkeypatch.setattr(datasets, "load", none)
+    told = refused("not enough memory", "train", "--data", "shapes", "--out", tmp_path / "new")
+    assert "--width" in told
+
+
+def test_info_needs_no_memory():
+    begun, (code, out, _) = time.monotonic(), command("info", "--input-size", 1000)
+    assert code == 0 and "1,030,898,024" in out  # its weights alone would take 4 GB
+    assert time.monotonic() - begun < 10
+    for absurd in (2**63, 2**31, 10**30):
+        refused("no net of these sizes", "info", "--input-size", absurd)
 
 
 # Drawn names
