@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from alexnet_lib import datasets
 from alexnet_lib.datasets import prepare_image, store
+from alexnet_lib.datasets.images import suffixes
 from alexnet_lib.errors import UserError
 
 WRITERS = {"JPEG": {}, "PNG": {}, "GIF": {}, "BMP": {}, "TIFF": {}, "PPM": {}, "MPO": {},
-           "WEBP": {}} | ({"AVIF": {}} if features.check("avif") else {})
+           "WEBP": {}} | ({"AVIF": {}} if ".avif" in suffixes() else {})
 MODES = ("RGB", "L", "CMYK", "P", "1", "RGBA", "LA", "I;16", "F", "I")
 
 
