@@ -1,5 +1,6 @@
 """Files that survive a kill and run no code: tensors and their description, in safetensors."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -75,14 +76,12 @@ def kind_of(path: Path) -> str | None:
     with open(path, "rb") as file:
         head = file.read(512)
     if head[8:9] == b"{":
-        try:
+        with contextlib.suppress(SafetensorError, TypeError, ValueError):
             described, run = _header(path)
             return "predictions" if "predictions" in described else "a run" if run else "a net"
-        except (SafetensorError, OSError, TypeError, ValueError):
-            return "another kind"
     if head.startswith(b"\x89PNG"):
         return "PNG"
-    if head.lstrip()[:1] in (b"{", b"["):
+    if head.lstrip()[:1] in (b"{", b"[") and b"\0" not in head:
         return "JSON"
     onnx = head[:1] == b"\x08" and head[2:3] == b"\x12"  # its first two fields
     return "ONNX" if onnx else "another kind" if head else None

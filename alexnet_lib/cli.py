@@ -126,7 +126,7 @@ def _told(error: Exception) -> str:
 
 def _less_memory(args: list[str]) -> str:
     """What may help the command that was called: the options that it has."""
-    command = cli.commands.get(args[0])
+    command = cli.commands.get("".join(args[:1]))
     if command and any(option.name == "width" for option in command.params):
         return "choose smaller images or a smaller net (--input-size, --width)"
     return "give it fewer images at once, use --device cpu, or a machine with more memory"
@@ -134,8 +134,9 @@ def _less_memory(args: list[str]) -> str:
 
 def complain(message: str) -> None:
     """One line on stderr, whatever the message holds."""
-    if sys.stderr:
-        Printable(sys.stderr).write(f"alexnet: {printable(message)}\n")
+    with contextlib.suppress(UserError, OSError):  # that nobody can be told, either
+        if sys.stderr:
+            Printable(sys.stderr).write(f"alexnet: {printable(message)}\n")
 
 
 def say(line: str) -> None:

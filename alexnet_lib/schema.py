@@ -32,7 +32,7 @@ def misfit(value, kind, name: str = "it") -> str | None:
     named = isinstance(kind, dict) or dataclasses.is_dataclass(kind)
     plain = dict if named else origin or kind
     if not _is(value, plain):
-        return f"{name} must be {WORDS[plain]}"
+        return f"{name} must be {WORDS.get(plain, plain.__name__)}"
     if isinstance(kind, dict):
         inner = {key.rstrip("?"): one for key, one in kind.items()
                  if key.rstrip("?") in value or not key.endswith("?")}

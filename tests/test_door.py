@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from alexnet_lib import cli, datasets
 from alexnet_lib.checkpoints import (
@@ -85,19 +85,21 @@ def files(tmp_path, run) -> dict:
     """A file of each kind."""
     made = {name: tmp_path / name for name in ("JSON", "PNG", "a net", "a run", "predictions",
                                                "another kind", "empty")}
-    made["JSON"].write_text(json.dumps({"a": 1}))
+    made["JSON"].write_text(json.dumps({"abc": {"d": 1}}))
     made["PNG"].write_bytes(b"\x89PNG\r\n\x1a\n")
     export(run.path, made["a net"])
     made["a run"].write_bytes(run.path.read_bytes())
     Predictions(torch.ones(1, 1), torch.zeros(1), ("one",), {}).save(made["predictions"])
     made["another kind"].write_text("my thesis")
+    made["weights of others"] = tmp_path / "weights of others"
+    save_file({"x": torch.zeros(1)}, made["weights of others"], {"format": "pt"})
     made["empty"].touch()
     return made
 
 
 def test_kinds_are_told_by_content(tmp_path, run):
     for name, path in files(tmp_path, run).items():
-        assert kind_of(path) == (None if name == "empty" else name)
+        assert kind_of(path) == {"empty": None, "weights of others": "another kind"}.get(name, name)
 
 
 def test_an_output_replaces_its_own_kind_alone(tmp_path, run):
