@@ -246,6 +246,10 @@ class CifarNet(nn.Module):
             return [(f"lrn{i}", SpatialResponseNorm(3, 5e-5 / 9) if variant == "18pct"
                      else LocalResponseNorm(32, 3, 5e-5 / 3, k=1.0))]
 
+        def average() -> nn.AvgPool2d:
+            # There is no padding to count, but old versions of onnxruntime count what is cut off.
+            return nn.AvgPool2d(*pool, ceil_mode=True, count_include_pad=False)
+
         self.features = nn.Sequential(OrderedDict([
             ("conv1", nn.Conv2d(in_channels, 32, 5, padding=2)),
             ("pool1", MaxPool(*pool)),
@@ -253,11 +257,11 @@ class CifarNet(nn.Module):
             *norm(1),
             ("conv2", nn.Conv2d(32, 32, 5, padding=2)),
             ("act2", act()),
-            ("pool2", nn.AvgPool2d(*pool, ceil_mode=True)),
+            ("pool2", average()),
             *norm(2),
             ("conv3", nn.Conv2d(32, 64, 5, padding=2)),
             ("act3", act()),
-            ("pool3", nn.AvgPool2d(*pool, ceil_mode=True)),
+            ("pool3", average()),
         ]))
         side = input_size
         for _ in range(3):
