@@ -314,6 +314,7 @@ def train_options(command):
         "momentum": (float, None), "weight_decay": (float, None),
         "bias_lr_factor": (float, "rate of the biases over that of the weights"),
         "schedule": (str, "plateau, 145, restart, steps, cifar or constant"), "seed": (int, None),
+        "class_weights": (str, "none, or balanced: a rare class counts as much as a frequent one"),
         "model": (str, "alexnet or cifar"),
         "variant": (str, "paper or 2012; for cifar: 18pct, cross-map or four-layer"),
         "num_classes": (int, "must be that of the data"),

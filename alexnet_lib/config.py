@@ -29,6 +29,8 @@ class TrainConfig:
     model: "alexnet" or "cifar". variant: "paper" or "2012"; "18pct", "cross-map" or
     "four-layer".
     lr, momentum, weight_decay, bias_lr_factor, schedule: see `optim`.
+    class_weights: "none", or "balanced": the loss counts an image of a rare class for more (see
+    `training.class_weights`).
     input_size: side of the net's input; stored_size: side of the stored images it is cut from.
     crop, flip, colour, mean_at, per, divide: see `augment.Augment`.
     colour_until: fraction of the run after which the colour noise ends, as the source did at epoch
@@ -47,12 +49,13 @@ class TrainConfig:
     model: str | None = None
     variant: str | None = None
     epochs: int | None = None
-    batch_size: int = 128
+    batch_size: int | None = None
     lr: float | None = None
     momentum: float = 0.9
     weight_decay: float | None = None
     bias_lr_factor: float | None = None
     schedule: str | None = None
+    class_weights: str = "none"
     seed: int = 0
     num_classes: int | None = None
     in_channels: int = 3
@@ -90,7 +93,7 @@ class TrainConfig:
 # What a choice left open becomes: first by data, then by net and variant.
 PRESETS = {
     "shapes": {"model": "alexnet", "variant": "2012", "width": 0.25, "epochs": 20,
-               "colour": "none", "per": 1, "schedule": "cifar"},
+               "colour": "none", "per": 1, "schedule": "cifar", "batch_size": 128},
     "paper": {"lr": 0.01, "bias_lr_factor": 1.0, "schedule": "plateau", "colour": "paper",
               "mean_at": "pixel", "per": 1, "epochs": 90, "input_size": 227},
     "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "schedule": "145", "colour": "2012",
@@ -102,6 +105,28 @@ PRESETS = {
               "mean_at": "pixel", "per": 1, "epochs": 140, "input_size": 32, "stored_size": 32,
               "crop": False, "flip": False, "variant": "18pct"},
 }
+
+
+# Nets learn by steps, not by epochs: two epochs of 300 photographs are four steps.
+LEAST_STEPS = 1000   # of a run, unless its epochs were chosen
+LEAST_BATCH = 32     # images; smaller batches are too rough for the usual rate
+SHORT_RUN = 5000     # steps; in fewer, the usual schedules lower the rate too early
+
+
+def for_few(config: TrainConfig, images: int, preset: dict) -> dict:
+    """Batch size, epochs and schedule for so many images, where `config` leaves them open.
+
+    All that a million images have by the `preset` stays as it is where an epoch has many steps.
+    Else the batch is halved, until an epoch has ten steps; there are more epochs, so that there
+    are enough steps; and in a short run the rate drops at its end alone.
+    """
+    batch = config.batch_size or 128
+    while config.batch_size is None and images < 10 * batch and batch > LEAST_BATCH:
+        batch //= 2
+    steps = max(1, images // batch)
+    epochs = config.epochs or max(preset["epochs"], math.ceil(LEAST_STEPS / steps))
+    return {"batch_size": batch, "epochs": epochs,
+            "schedule": "cifar" if epochs * steps < SHORT_RUN else preset["schedule"]}
 
 
 # What a choice may be: (name, test, the test in words).
@@ -156,8 +181,12 @@ def as_begun(out: str, **given) -> TrainConfig:
     return TrainConfig(**kept | given | {"out": out})
 
 
-def resolve(config: TrainConfig) -> TrainConfig:
-    """A copy of `config` with nothing left open; raises UserError for a choice that cannot be."""
+def resolve(config: TrainConfig, images: int | None = None) -> TrainConfig:
+    """A copy of `config` with nothing left open; raises UserError for a choice that cannot be.
+
+    images: how many there are to train on, where that is known. Few of them get a batch size, a
+    number of epochs and a schedule that suit them (`for_few`), unless these were chosen.
+    """
     filled = dataclasses.replace(config)
 
     def fill(preset: dict) -> None:
@@ -175,14 +204,17 @@ def resolve(config: TrainConfig) -> TrainConfig:
     if filled.model not in ("alexnet", "cifar"):
         raise UserError(f"unknown model {filled.model!r}: use alexnet or cifar")
     if filled.model == "cifar":
-        fill(PRESETS["cifar"])
+        preset = PRESETS["cifar"]
     else:
         fill({"variant": "paper"})
         if (filled.variant, filled.schedule) == ("2012", "restart"):
             fill({"colour_until": 67 / 135})
-        fill(PRESETS.get(filled.variant, {}))
+        preset = PRESETS.get(filled.variant, {})
         fill({"weight_decay": 0.0005, "lrn": True})
-    fill({"width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})
+    if images is not None:
+        fill(for_few(filled, images, preset))
+    fill(preset)
+    fill({"batch_size": 128, "width": 1.0, "crop": True, "flip": True, "colour_until": 1.0})
     fill({"stored_size": stored_size(filled.input_size or 227)})
     check_choices(filled)
     if filled.in_channels not in (1, 3):
@@ -202,9 +234,9 @@ OF_ALEXNET = ("columns", "dropout", "maps", "width", "hidden", "talk", "hidden_b
 
 
 def _refuse_alexnets_choices(config: TrainConfig) -> None:
-    usual = TrainConfig()
+    usual = TrainConfig(width=1.0)  # as a checkpoint of the CIFAR net has it
     for name in OF_ALEXNET:
-        if getattr(config, name) != getattr(usual, name):
+        if getattr(config, name) not in (None, getattr(usual, name)):
             raise UserError(f"the CIFAR net has no choice of {name.replace('_', '-')}: leave it "
                             "out, or take --model alexnet")
 
@@ -215,6 +247,8 @@ def _try_out(config: TrainConfig) -> None:
     # Weights, gradients and momentum, and what one image leaves in the layers.
     check_memory(on_meta(lambda: build_model(config)), 3, config.device)
     schedule(config.schedule, config.epochs)
+    if config.class_weights not in ("none", "balanced"):
+        raise UserError(f"class-weights must be none or balanced, not {config.class_weights}")
     check_augment(config.input_size, config.stored_size or config.input_size, config.colour,
                   config.mean_at, config.divide)
 
@@ -235,13 +269,16 @@ def stored_size(input_size: int) -> int:
 
 
 def fit_to_data(config: TrainConfig, dataset: datasets.Dataset) -> TrainConfig:
-    """`config` with the number of classes of the data, or a UserError if the two disagree."""
-    found = len(dataset.classes)
+    """`config`, resolved for these data: for the number of their images and of their classes.
+
+    Raises UserError if it has another number of classes.
+    """
+    found, train = len(dataset.classes), dataset.splits["train"]
     if config.num_classes not in (None, found):
         raise UserError(f"{dataset.name} has {found} classes, not {config.num_classes}: "
                         "leave out --num-classes, or choose other data")
-    stored = dataset.splits["train"].images.shape[1]
-    return dataclasses.replace(config, num_classes=found, stored_size=stored)
+    config = resolve(config, min(len(train), config.limit or len(train)))
+    return dataclasses.replace(config, num_classes=found, stored_size=train.images.shape[1])
 
 
 def build_model(config: TrainConfig) -> nn.Module:

@@ -214,10 +214,15 @@ class Dashboard(Controls):
         try:
             if self.run is None:
                 self._say("loading the data")
-                config = self._with({name: field.value for name, field in self.fields.items()})
+                # What nobody touched may yet go by the number of images, but not in a run begun.
+                config = self._with({name: field.value for name, field in self.fields.items()
+                                     if name == "data" or self._kept()
+                                     or field.value != getattr(self._usual, name)})
                 given = self.dataset if config.data == self.config.data else None
                 self.run = begin(config, given, resume=self._kept(), progress=False)
                 self.bar.max = self.run.total_steps
+                for name in ("epochs", "batch_size"):
+                    self.fields[name].value = getattr(self.run.config, name)
             self._began, self._from = time.monotonic(), self.run.step
             go_on(self.run, progress=False, on_step=self._after_step)
             self._draw()

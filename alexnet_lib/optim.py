@@ -1,7 +1,9 @@
 """The paper's update rule (section 5) and its ways of lowering the rate."""
 
+import copy
 import math
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -198,26 +200,44 @@ class Restart(Constant):
 
 
 SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")
+# The least that a plateau waits, in steps: about two epochs of Imagenette. A net may need that long
+# to show anything at all, and two epochs of 300 photographs are four steps.
+PATIENCE = 130
 
 
-def schedule(name: str, epochs: int) -> Constant:
+def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Constant:
     """The schedule of that name for a run of `epochs`.
 
     "145", "restart", "constant"; "plateau" with a patience of 5 epochs in 90, and of 2 at least:
-    a run too short to wait would never drop; "steps" drops every rate where run #145 dropped its
-    weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
-    Raises UserError.
+    a run too short to wait would never drop; where the number of steps in an epoch is known, also
+    of `PATIENCE` steps at least; "steps" drops every rate where run #145 dropped its weights';
+    "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4). Raises UserError.
     """
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
     if name == "plateau":
-        return Plateau(patience=max(2, round(epochs * 5 / 90)))
+        least = math.ceil(PATIENCE / steps_per_epoch) if steps_per_epoch else 0
+        return Plateau(patience=max(2, round(epochs * 5 / 90), least))
     if name == "constant":
         return Constant()
     stretched = {"145": Run145, "steps": Steps, "restart": Restart}
     if name in stretched:
         return stretched[name](epochs)
     raise UserError(f"unknown schedule {name!r}: use one of {', '.join(SCHEDULES)}")
+
+
+def first_drop(rule: Constant, epochs: int) -> int | None:
+    """The first epoch, from 0, in which that schedule may lower the weights' rate, if any does.
+
+    A plateau may do so when the error has not improved since the first epoch.
+    """
+    group = {"name": "fc6", "kind": "weight", "base_lr": 1.0, "lr": 1.0}
+    rule, optimizer = copy.deepcopy(rule), SimpleNamespace(param_groups=[group])
+    for epoch in range(epochs):
+        rule.update(optimizer, epoch, 1.0 if epoch else None)
+        if group["lr"] < 1:
+            return epoch
+    return None
 
 
 def _scale(optimizer, factor) -> None:

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from alexnet_lib import datasets, memory
+from alexnet_lib import advice, datasets, memory
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import (
     CHECKPOINT,
@@ -69,12 +69,13 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, dataset: datasets.Dataset | None = None,
                  progress: bool = True, group: Group = ALONE):
-        config, self.group = resolve(config), group
+        self.given, self.group = config, group
+        config = resolve(config)
         with group.first():  # one process packs the data, the others find it packed
             dataset = dataset or datasets.load(
                 config.data, config.stored_size, skip_broken=config.skip_broken,
                 progress=progress)
-        self.config = config = fit_to_data(config, dataset)
+        self.config = config = fit_to_data(self.given, dataset)
         self.dataset, self.classes = dataset, dataset.classes
         self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
         if config.frozen:
@@ -82,7 +83,6 @@ class Trainer:
         self.optimizer = PaperSGD(
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
-        self.rates = schedule(config.schedule, config.epochs)
         train = dataset.splits["train"].some(config.limit, config.seed)
         self.images = placed(train.images, config.device)
         self.augment = build_augment(config, dataset.mean, dataset.colour_values,
@@ -92,7 +92,10 @@ class Trainer:
         elsewhere = config.device.startswith("cuda") and isinstance(self.images, np.ndarray)
         self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
         self.labels = torch.as_tensor(np.array(train.labels), device=config.device)
+        self.class_weights = (class_weights(self.labels, len(self.classes))
+                              if config.class_weights == "balanced" else None)
         self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
+        self.rates = schedule(config.schedule, config.epochs, self.steps_per_epoch)
         self.in_batch = min(config.batch_size, len(self.images))
         if self.in_batch < group.size:
             raise UserError(f"{group.size} processes cannot share a minibatch of {self.in_batch}: "
@@ -156,10 +159,7 @@ class Trainer:
         self.model.train()
         with autocast(self.config):
             logits = self.replica(x)
-        # Shares may differ by an image: each counts by its size, so that the mean over the
-        # processes is the mean over the minibatch.
-        part = len(labels) / self.in_batch
-        loss = F.cross_entropy(logits.float(), labels) * part
+        loss = F.cross_entropy(logits.float(), labels, self.class_weights) * self._part(labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss * self.group.size).backward()
         self.optimizer.step()
@@ -168,6 +168,17 @@ class Trainer:
         self._pending.append(self.group.sum(torch.stack([loss.detach(), mistakes.float()])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
+
+    def _part(self, labels: Tensor) -> float | Tensor:
+        """What these images, this process's share, are of the minibatch.
+
+        Shares may differ by an image, and by what their classes count: by this factor, the mean
+        over the processes is the mean over the minibatch.
+        """
+        if self.class_weights is None:
+            return len(labels) / self.in_batch
+        own = self.class_weights[labels].sum()
+        return own / self.group.sum(own.clone())
 
     def collect(self) -> float:
         """Fetch the losses of the steps since the last call; returns the latest, in nats.
@@ -301,6 +312,16 @@ class Trainer:
                             "same options, or choose another --out")
 
 
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights of the classes in the loss that let each count alike, however many images it has.
+
+    labels: (N,) int64. Returns (classes,) float32, inversely proportional to the number of images
+    of the class; the mean over the images is 1.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    return len(labels) / (classes * counts.clamp(min=1))
+
+
 def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
           progress: bool = True, say: Callable[[str], None] = lambda line: None,
           on_epoch: Callable[[list[dict]], None] = lambda history: None,
@@ -327,10 +348,14 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     run = begin(config, dataset, resume=resume, progress=progress, group=group)
     if resume:
         say(f"resumed at step {run.step} of {run.total_steps}")
-    for line in run.dataset.notes:
+    for line in (*run.dataset.notes, *advice.before(run.given, run.config, run.dataset),
+                 describe(run)):
         say(line)
-    say(describe(run))
     go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
+    if run.finished:
+        for line in advice.after(run.config, run.dataset, run.history[-1],
+                                 run.steps_per_epoch * run.in_batch):
+            say(line)
     return run
 
 
@@ -339,9 +364,11 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
     with group.first():
         prepare_out(config.out, resume)
-    if resume and config.precision == "auto":  # it went by the machine, which may be another now
-        before = kept_choices(config.out).get("precision", "auto")
-        config = dataclasses.replace(config, precision=before)
+    if resume:  # these went by the machine, which may be another now, or by the number of images
+        before = kept_choices(config.out)
+        config = dataclasses.replace(config, **{
+            name: before[name] for name in ("precision", "batch_size", "epochs", "schedule")
+            if getattr(config, name) in (None, "auto") and name in before})
     run = Trainer(config, dataset, progress, group)
     if resume:
         run.restore()

@@ -291,6 +291,7 @@ def timeless(history):
 
 @pytest.mark.parametrize("processes, changes", [
     (2, {}), (3, {"batch_size": 10, "variant": "2012", "schedule": "plateau"}),
+    (2, {"class_weights": "balanced"}),
     (2, {"model": "cifar", "variant": "four-layer", "input_size": 32, "width": None,
          "dropout": 0.5})])
 def test_processes_with_shares_train_as_one(data, tmp_path, processes, changes):

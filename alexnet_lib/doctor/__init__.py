@@ -48,6 +48,7 @@ from alexnet_lib.doctor.net import (
     learning,
     outcome,
     probabilities_out,
+    run_length,
 )
 from alexnet_lib.doctor.trained import class_order, permuted
 from alexnet_lib.weights import Loaded, take_weights
@@ -71,7 +72,7 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     Raises UserError for a configuration that cannot be.
     """
     trained = isinstance(net, Loaded)
-    config = net.config if trained else resolve(config)
+    given, config = config, net.config if trained else resolve(config)
     found = [environment(config)]
     say("reading the data")
     if dataset is None:
@@ -91,7 +92,7 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     say("looking into the net")
     if trained:
         return found + examine_trained(net, dataset)
-    return found + examine_fresh(fit_to_data(config, dataset), dataset, net, say)
+    return found + examine_fresh(fit_to_data(given, dataset), dataset, net, say)
 
 
 def examine_data(dataset: datasets.Dataset) -> list[Finding]:
@@ -112,7 +113,8 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     train = dataset.splits["train"]
     augment = build_augment(config, dataset.mean, dataset.colour_values, dataset.colour_vectors)
     fresh = not config.start
-    found = [input_scale(drawn_batch(augment, train), config if fresh and not own else None)]
+    found = [run_length(config, len(train)),
+             input_scale(drawn_batch(augment, train), config if fresh and not own else None)]
     x, y = batch(augment, train, device, IMAGES // (4 if config.input_size > LARGE else 1))
     with autocast(config):
         softmax = probabilities_out(model, x, len(dataset.classes))

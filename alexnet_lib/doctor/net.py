@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment
-from alexnet_lib.config import TrainConfig, autocast
+from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast
 from alexnet_lib.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import Dropout
-from alexnet_lib.optim import PaperSGD, parameter_groups
+from alexnet_lib.optim import PaperSGD, first_drop, parameter_groups, schedule
 from alexnet_lib.training import seeded
 
 HANDFUL = 16     # images to learn by heart
@@ -31,6 +31,8 @@ LARGE = 128
 INPUT_STD = {"he": (0.1, 10.0), "other": (15.0, 250.0)}
 # A gradient beside the weights it belongs to: too small, too large (see `gradients`).
 VANISHED, EXPLODED = 2e-4, 1e3
+# Steps before which a fresh net may show nothing: it is neither done nor ready for a lower rate.
+START = 300
 # Units of a layer that the first steps may silence. Beyond it nets learn late, or never: the batch
 # of 8 in notebook 10 loses more, that of 32 and that of 8 at a quarter of the rate lose less.
 SILENCED = 0.8
@@ -43,6 +45,25 @@ def class_count(config: TrainConfig, dataset: datasets.Dataset) -> Finding:
         return Finding("class count", WRONG, f"the net has {asked} outputs, the data have {found} "
                        "classes: leave out --num-classes, or choose other data", ends=True)
     return Finding("class count", OK, f"{found} outputs, {found} classes")
+
+
+def run_length(config: TrainConfig, images: int) -> Finding:
+    """Has the run enough steps for a net to learn, and enough of them at the first rate?"""
+    name, each = "schedule", max(1, images // config.batch_size)
+    total = each * config.epochs
+    drop = first_drop(schedule(config.schedule, config.epochs, each), config.epochs)
+    high = total if drop is None else each * drop
+    numbers = {"steps in an epoch": each, "steps": total, "steps before a drop": high}
+    told = f"{total:,} steps, {each:,} in an epoch"
+    if drop is not None:
+        told += f"; {config.schedule!r} may lower the rate after {high:,}"
+    if config.start or high >= START:
+        return Finding(name, OK, told, numbers)
+    told += f". A fresh net may show nothing for the first {START}: take "
+    more = f"--epochs {math.ceil(LEAST_STEPS / each)}"
+    if total < START:
+        return Finding(name, LOOK, told + more, numbers)
+    return Finding(name, LOOK, f"{told}--schedule cifar, which lowers it late, or {more}", numbers)
 
 
 # What goes in.
