@@ -20,8 +20,9 @@ def before(given: TrainConfig, config: TrainConfig, dataset: Dataset) -> list[st
         images = min(len(train), config.limit or len(train))
         chosen, papers = (" ".join(f"--{name.replace('_', '-')} {getattr(c, name)}"
                                    for name in changed) for c in (config, usual))
-        lines.append(f"{images:,} training images are few, so this run takes {chosen}; what is "
-                     f"usual with a million: {papers}")
+        steps = config.epochs * max(1, images // config.batch_size)
+        lines.append(f"with {images:,} training images the run is short ({steps:,} steps), so it "
+                     f"takes {chosen}; a long run takes {papers}")
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     rare, common = counts.argmin(), counts.argmax()
     if config.class_weights == "none" and counts[common] >= IMBALANCED * counts[rare]:

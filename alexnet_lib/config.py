@@ -111,22 +111,25 @@ PRESETS = {
 LEAST_STEPS = 1000   # of a run, unless its epochs were chosen
 LEAST_BATCH = 32     # images; smaller batches are too rough for the usual rate
 SHORT_RUN = 5000     # steps; in fewer, the usual schedules lower the rate too early
+VERY_SHORT = 500     # steps; in fewer, any drop comes too early
 
 
 def for_few(config: TrainConfig, images: int, preset: dict) -> dict:
     """Batch size, epochs and schedule for so many images, where `config` leaves them open.
 
-    All that a million images have by the `preset` stays as it is where an epoch has many steps.
-    Else the batch is halved, until an epoch has ten steps; there are more epochs, so that there
-    are enough steps; and in a short run the rate drops at its end alone.
+    Where there are many, they are those of the `preset`. Of few images the batch is halved until
+    an epoch has ten steps. There are epochs enough for `LEAST_STEPS`. A short run lowers its rate
+    near the end alone, and a very short one never.
     """
     batch = config.batch_size or 128
     while config.batch_size is None and images < 10 * batch and batch > LEAST_BATCH:
         batch //= 2
-    steps = max(1, images // batch)
-    epochs = config.epochs or max(preset["epochs"], math.ceil(LEAST_STEPS / steps))
+    per_epoch = max(1, images // batch)
+    epochs = config.epochs or max(preset["epochs"], math.ceil(LEAST_STEPS / per_epoch))
+    steps = epochs * per_epoch
     return {"batch_size": batch, "epochs": epochs,
-            "schedule": "cifar" if epochs * steps < SHORT_RUN else preset["schedule"]}
+            "schedule": "constant" if steps < VERY_SHORT else
+                        "cifar" if steps < SHORT_RUN else preset["schedule"]}
 
 
 # What a choice may be: (name, test, the test in words).

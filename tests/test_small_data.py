@@ -108,6 +108,13 @@ def test_a_resolved_configuration_stays():
         assert resolve(usual, 300) == usual
 
 
+@pytest.mark.parametrize("epochs, expected", [(1, "constant"), (7, "constant"), (8, "cifar"),
+                                              (75, "cifar"), (76, "plateau"), (None, "plateau")])
+def test_a_short_run_lowers_its_rate_late_or_never(epochs, expected):
+    config = resolve(TrainConfig("imagenette", epochs=epochs, device="cpu"), 8448)  # 66 steps each
+    assert (config.batch_size, config.schedule) == (128, expected)
+
+
 def test_a_limit_makes_images_few():
     few = fit_to_data(TrainConfig(**TINY, limit=40), data((1500, 1500)))
     assert by_size(few) == by_size(resolve(TrainConfig(**TINY), 40))
@@ -147,7 +154,7 @@ def test_few_images_learn_by_default_and_it_is_said(tmp_path):
     assert all(f"{value}" in lines[0] for value in by_size(begun.config))
     run, more = said(given, few, resume=True)
     assert run.config == begun.config and "resumed" in more[0]
-    assert not any("few" in line for line in more)  # it was said when the run began
+    assert not any("short" in line for line in more)  # it was said when the run began
     assert run.history[-1]["val_error"] < 0.1
     assert not any("doctor" in line for line in more)
 
@@ -163,7 +170,7 @@ def test_a_run_from_before_goes_on_as_it_was_begun(tmp_path):
     write_checkpoint(run.path, tensors, meta)
     run, lines = said(TrainConfig(**TINY, out=str(tmp_path)), few, resume=True)
     assert by_size(run.config) == tuple(before.values()) and run.step == 8
-    assert run.rates.patience == 2 and not any("few" in line for line in lines)
+    assert run.rates.patience == 2 and not any("short" in line for line in lines)
 
 
 def test_the_end_of_a_run_at_chance_is_named():
