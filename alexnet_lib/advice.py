@@ -1,9 +1,11 @@
 """Lines for the user before and after a run: what was chosen for few images, what did not work."""
 
+import math
+
 import numpy as np
 import torch
 
-from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.config import LEAST_STEPS, TrainConfig, resolve
 from alexnet_lib.datasets import Dataset, Split
 
 BY_SIZE = ("batch_size", "epochs", "schedule")  # what the number of images decides, if you do not
@@ -48,9 +50,10 @@ def after(config: TrainConfig, dataset: Dataset, row: dict, seen: int) -> list[s
             f"always answering {dataset.classes[usual]!r} has a validation error of "
             f"{1 - share(val):.1%}")
     if train_stuck:
-        told = f"this net has not learned to tell the classes apart: {told}. Train it longer "
-        told += f"(--epochs {3 * config.epochs})"
-        told += ", leave its rate high (--schedule constant)" * (config.schedule != "constant")
+        enough = math.ceil(LEAST_STEPS / max(1, seen // config.batch_size))
+        told = (f"this net has not learned to tell the classes apart: {told}. Train it longer "
+                f"(--epochs {max(2 * config.epochs, enough)})")
+        told += ", keep its learning rate (--schedule constant)" * (config.schedule != "constant")
     else:
         told = (f"this net has learned its training images, but does no better than guessing on "
                 f"others: {told}. Give it more images")

@@ -174,7 +174,7 @@ def test_a_run_from_before_goes_on_as_it_was_begun(tmp_path):
 
 
 def test_the_end_of_a_run_at_chance_is_named():
-    run, lines = said(TrainConfig(**TINY, epochs=2, batch_size=64), data(strength=0))
+    run, lines = said(TrainConfig(**TINY, epochs=2, schedule="145"), data(strength=0))
     assert "has not learned" in lines[-1] and "--schedule constant" in lines[-1]
     assert "50.0%" in lines[-1] and "\n" not in lines[-1]
     assert "--class-weights" not in lines[-1]
