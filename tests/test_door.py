@@ -329,6 +329,18 @@ def readable(path) -> None:
             read(path)
 
 
+def test_a_damaged_file_is_told_before_the_data_are_read(run, tmp_path, few, monkeypatch):
+    (tmp_path / "net").write_bytes(run.path.read_bytes()[:-9])
+    monkeypatch.setattr(datasets, "load", lambda *args, **kwargs: pytest.fail("data are read"))
+    for name, *options in (("evaluate", "--data", "shapes"), ("filters", "--out", tmp_path / "f"),
+                           ("doctor",), ("predict", tmp_path / "x.png")):
+        refused("damaged", name, "--checkpoint", tmp_path / "net", *options)
+    code, _, err = command("doctor", "--start", tmp_path / "net")
+    assert code == 2 and "damaged" in err
+    (tmp_path / CHECKPOINT).write_bytes((tmp_path / "net").read_bytes())
+    refused("damaged", "train", "--out", tmp_path, "--resume")
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_refused(run, tmp_path, few, value):
     tensors, meta = read_checkpoint(run.path)

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from alexnet_lib import datasets, ops
+from alexnet_lib.checkpoints import read_checkpoint
 from alexnet_lib.config import (
     TrainConfig,
     autocast,
@@ -73,6 +74,8 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     """
     trained = isinstance(net, Loaded)
     given, config = config, net.config if trained else resolve(config)
+    if config.start and not trained:
+        read_checkpoint(config.start)  # what is damaged is told before the data are read
     found = [environment(config)]
     say("reading the data")
     if dataset is None:
