@@ -66,6 +66,8 @@ class LocalResponseNorm(nn.Module):
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
                  k: float = 2.0, columns: int = 1):
         super().__init__()
+        if channels < 1:
+            raise UserError(f"a norm takes 1 or more, not {channels} channels")
         self.channels, self.columns = channels, columns
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         ops.check_norm(torch.empty(1, channels, 1, 1, device="meta"), *self._settings())
