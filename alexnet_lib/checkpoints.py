@@ -18,6 +18,8 @@ from alexnet_lib.optim import Constant
 from alexnet_lib.schema import misfit, parse
 
 CHECKPOINT = "last.safetensors"
+BEST = "best.safetensors"  # beside it: the net of the epoch with the lowest validation error
+HISTORY = "history.json"
 FORMAT = 1  # of the descriptions that `training` writes and `weights` reads
 STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside the weights
 
@@ -95,26 +97,45 @@ def _header(path: Path) -> tuple[object, bool]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], shared: bool = False) -> None:
-    """Let `write` make a file beside `path`, then put it in its place in one step.
+    """Let `write` make a file in a folder beside `path`, then put it in its place in one step.
 
-    shared: processes may do so at the same time, so each has a file of its own beside. (Else the
-    one that a killed process left is simply written over.)
+    The file has the permissions of any new file there. shared: several processes may write at the
+    same time, so each has a folder of its own. A killed process leaves its folder behind, which
+    the next write to `path` removes.
     """
     check_place(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
+    folder = path.with_name(f"{path.name}.{os.getpid()}.part" if shared else f"{path.name}.part")
+    beside = folder / path.name
     try:
+        remove_unfinished(path, folder)
+        folder.mkdir()
+        beside.touch()
+        mode = beside.stat().st_mode
         write(beside)
         check_place(path, kind_of(beside))
+        if beside.stat().st_mode != mode:  # safetensors makes a private file of its own
+            beside.chmod(mode)
         with open(beside, "rb+") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except UserError:
-        beside.unlink(missing_ok=True)
-        raise
     except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         kept = "; the earlier file is intact" if path.exists() else ""
         raise UserError(f"could not write {path}: {error}{kept}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            remove_unfinished(path, folder)
+
+
+def remove_unfinished(path: Path, folder: Path | None = None) -> None:
+    """Remove what a killed process left of writing `path`, and nothing else. Raises OSError."""
+    folder = folder or path.with_name(f"{path.name}.part")
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        # Ours, and the one that safetensors writes beside before it renames it.
+        if file.name == path.name or file.name.startswith(".tmp"):
+            file.unlink()
+    folder.rmdir()
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:

@@ -332,7 +332,8 @@ def train_options(command):
         "divide": (float, "divide the inputs by this"),
         "limit": (int, "use only so many training images"), "precision": (str, "fp32 or bf16"),
         "until_error": (float, "end at this training error, a fraction"),
-        "save_minutes": (float, "time between checkpoints within an epoch"),
+        "early_stop": (int, "end after so many epochs without a lower validation error"),
+        "save_minutes": (float, "longest time between checkpoints"),
     }
     for name, (kind, text) in reversed(texts.items()):
         command = click.option("--" + name.replace("_", "-"), type=kind, help=text)(command)
@@ -349,19 +350,27 @@ def train_options(command):
 @cli.command()
 @click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
-@click.option("--resume", is_flag=True, help="go on from the checkpoint in --out, as it was begun")
+@click.option("--resume", is_flag=False, flag_value="yes", type=click.Choice(["yes", "auto"]),
+              help="go on from the checkpoint in --out, as it was begun; auto: if there is one")
 @SKIP
 @DEVICE
 @train_options
 def train(data, out, resume, skip_broken, device, **choices):
     """Train a net. What is not given is chosen to fit the data, and told.
 
-    Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood.
+    Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood. `--resume
+    auto` starts or goes on: one command for machines that may be taken away. Ctrl-C, SIGTERM and
+    SIGHUP save first, and end with exit code 130, 143 or 129.
+
+    In --out: last.safetensors, to resume and for --checkpoint; best.safetensors, the net of the
+    epoch with the lowest validation error, for --checkpoint and --start; history.json.
 
     Data parallel: torchrun --nproc-per-node=K -m alexnet_lib train ...; K processes share each
-    minibatch, on a GPU each or, with --device cpu, on the CPU.
+    minibatch, on a GPU each or, with --device cpu, on the CPU. With --max-restarts and --resume
+    auto, the run survives the loss of a process. Several machines must share the folder --out.
     """
     from alexnet_lib import parallel
+    from alexnet_lib.checkpoints import BEST
     from alexnet_lib.config import TrainConfig, as_begun
     from alexnet_lib.devices import pick_device
     from alexnet_lib.training import train as run_training
@@ -371,12 +380,13 @@ def train(data, out, resume, skip_broken, device, **choices):
     with parallel.torchrun(pick_device(device)) as group:
         if group.size > 1:
             config.device = group.device
-        run = run_training(config, resume=resume, say=say, group=group)
+        run = run_training(config, resume={"yes": True}.get(resume, resume), say=say, group=group)
     if group.rank:
         return
-    last = run.history[-1]
-    click.echo(f"{run.path}  val top-1 error {last['val_error']:.2%}  "
-               f"top-5 {last['val_top5_error']:.2%}")
+    for path, row in ((run.path, run.history[-1]), (run.path.with_name(BEST), run.best)):
+        if path.exists():  # an earlier version wrote no best one
+            click.echo(f"{path}  val top-1 error {row['val_error']:.2%}  "
+                       f"top-5 {row['val_top5_error']:.2%}  epoch {row['epoch']}")
 
 
 @cli.command()
@@ -600,7 +610,7 @@ def filters(checkpoint, out, data, split, layer, units, named, skip_broken, devi
 
     from alexnet_lib import datasets, features, plots
     from alexnet_lib.plots import features as figures
-    from alexnet_lib.training import prepare_folder
+    from alexnet_lib.run_folder import prepare_folder
     from alexnet_lib.weights import load_features
     net = load_features(checkpoint, device)
     convolutions = features.convolutions(net)
@@ -685,7 +695,7 @@ def experiment(claim, data, seeds, minutes, jobs, results):
     """
     from alexnet_lib import experiments
     from alexnet_lib.experiments import ledger, runner
-    from alexnet_lib.training import prepare_folder
+    from alexnet_lib.run_folder import prepare_folder
     chosen = ([found for found in experiments.claims().values()
                if not data or runner.fits(found, data)] if claim == "all"
               else [experiments.claim(claim)])

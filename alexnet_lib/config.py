@@ -40,8 +40,9 @@ class TrainConfig:
     device: "auto", "cpu", "cuda", "mps". precision: "auto", "fp32", "bf16".
     limit: use only so many training images (for a quick look). skip_broken: leave out images that
     cannot be read. until_error: end the run after the first epoch whose training error, a
-    fraction, is not above this. save_minutes: time between the checkpoints that are written
-    within an epoch; there is one at each epoch's end anyway.
+    fraction, is not above this. early_stop: end the run after so many epochs without a lower
+    validation error. save_minutes: the longest time between two checkpoints; there is one at an
+    epoch's end as well, unless writing takes more than a twentieth of the time.
     """
 
     data: str = "shapes"
@@ -87,6 +88,7 @@ class TrainConfig:
     limit: int | None = None
     skip_broken: bool = False
     until_error: float | None = None
+    early_stop: int | None = None
     save_minutes: float = 5.0
 
 
@@ -134,7 +136,8 @@ def for_few(config: TrainConfig, images: int, preset: dict) -> dict:
 
 # What a choice may be: (name, test, the test in words).
 RANGES = (
-    *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per", "limit")),
+    *((name, lambda n: n >= 1, "1 or more") for name in ("epochs", "batch_size", "per", "limit",
+                                                "early_stop")),
     *((name, lambda x: 0 < x < math.inf, "above 0") for name in ("lr", "divide", "width")),
     ("seed", lambda n: 0 <= n < 2**63, "from 0 to 2**63 - 1"),
     *((name, lambda x: 0 <= x < math.inf, "0 or more") for name in (

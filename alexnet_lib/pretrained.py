@@ -1,4 +1,5 @@
-"""torchvision's AlexNet with the weights that it distributes, as a net that `evaluation` measures.
+"""torchvision's AlexNet with the weights that it distributes, as a net that `evaluation` measures,
+and its convolutions as a start.
 
 It is another net than the paper's: one column, other maps, no normalisation (2014).
 """
@@ -15,7 +16,7 @@ from alexnet_lib.augment import Augment
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError, disk_cure
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import Loaded, differing
 
 SIZE, STORED = 224, 256
 
@@ -43,17 +44,7 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
     """
     from torchvision.models import AlexNet_Weights, alexnet
     weights, net = AlexNet_Weights.IMAGENET1K_V1, alexnet()
-    try:
-        _check_cached(Path(_folder(), Path(weights.url).name))
-        net.load_state_dict(weights.get_state_dict(
-            progress=True, check_hash=True, weights_only=True))
-    except (URLError, OSError) as error:
-        cure = disk_cure(error, f"try again with a network, or put {weights.url} into "
-                         f"{_folder()}", "TORCH_HOME")
-        raise UserError(f"cannot download torchvision's weights ({error}): {cure}") from None
-    except RuntimeError as error:
-        raise UserError(f"torchvision's weights are damaged ({error}): delete them from "
-                        f"{_folder()} and try again") from None
+    net.load_state_dict(_downloaded())
     told = weights.transforms()
     config = TrainConfig(data="imagenet", input_size=SIZE, stored_size=STORED,
                          device=pick_device(device))
@@ -82,6 +73,81 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
     model = Scaled(net.model.net, net.model.std.flatten().tolist(), answers)
     model = model.to(net.config.device).eval()
     return Loaded(model, net.config, tuple(classes), net.augment, net.meta)
+
+
+# What an `AlexNet` of this library needs to hold torchvision's convolutions.
+ITS_NET = {"model": "alexnet", "columns": 1, "maps": (64, 192, 384, 256, 256), "width": 1.0,
+           "lrn": False, "activation": "relu", "pool": (3, 2), "without": None, "in_channels": 3}
+ITS_LAYERS = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}  # by place in `features`
+
+
+def is_torchvisions(start: str) -> bool:
+    """Whether `--start` names torchvision's net, or a file of PyTorch's own kind."""
+    return start == "torchvision" or Path(start).suffix in (".pth", ".pt")
+
+
+def take_convolutions(model: nn.Module, config: TrainConfig) -> None:
+    """Fill the convolutions of `model` with torchvision's: "torchvision", or a file with its names.
+
+    The full layers keep their weights: there, dropout stands elsewhere and scales at training.
+    conv1 is scaled to inputs of 0-255 divided by `config.divide`. Raises UserError, which names
+    all that differs, if `config` describes another net.
+    """
+    differ = [f"{name} {its}, here {ours}" for name, its in ITS_NET.items()
+              if (ours := getattr(config, name)) != its
+              and not (isinstance(its, tuple) and tuple(ours) == its)]
+    if differ:
+        raise UserError(f"{config.start} does not fit: torchvision's net has {'; '.join(differ)}; "
+                        "measure it with alexnet evaluate --checkpoint torchvision, or choose "
+                        "these in a TrainConfig")
+    its = _downloaded() if config.start == "torchvision" else _read(config.start)
+    own, names = model.state_dict(), [f"{layer}.{kind}" for layer in ITS_LAYERS
+                                      for kind in ("weight", "bias")]
+    places = {name: f"features.{ITS_LAYERS[name[:5]]}{name[5:]}" for name in names}
+    if missing := [place for place in places.values() if place not in its]:
+        raise UserError(f"{config.start} does not hold torchvision's AlexNet: {missing[0]} is "
+                        "missing; give that net's state_dict, or the file that alexnet train wrote")
+    given = {f"features.{name}": its[place] for name, place in places.items()}
+    if differ := differing(own, given):
+        raise UserError(f"{config.start} does not hold torchvision's AlexNet: its "
+                        f"{'; '.join(differ)}; give that net's state_dict")
+    std = torch.tensor(_preparation().std).reshape(3, 1, 1)
+    given["features.conv1.weight"] = given["features.conv1.weight"] * config.divide / (255 * std)
+    model.load_state_dict(own | given)
+
+
+def _preparation():
+    from torchvision.models import AlexNet_Weights
+    return AlexNet_Weights.IMAGENET1K_V1.transforms()
+
+
+def _read(path: str) -> dict:
+    """The tensors of a file that `torch.save` wrote; code in it is not run. Raises UserError."""
+    if not Path(path).is_file():
+        raise UserError(f"no file {path}: check the path")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: t for name, t in found.items() if isinstance(t, torch.Tensor)}
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise UserError(f"{path} is not a state_dict of tensors, or is damaged "
+                        f"({type(error).__name__}): give torchvision's, or the file that alexnet "
+                        "train wrote") from None
+
+
+def _downloaded() -> dict:
+    """torchvision's weights. Raises UserError without a network, and for a damaged file."""
+    from torchvision.models import AlexNet_Weights
+    weights = AlexNet_Weights.IMAGENET1K_V1
+    try:
+        _check_cached(Path(_folder(), Path(weights.url).name))
+        return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, OSError) as error:
+        cure = disk_cure(error, f"try again with a network, or put {weights.url} into "
+                         f"{_folder()}", "TORCH_HOME")
+        raise UserError(f"cannot download torchvision's weights ({error}): {cure}") from None
+    except RuntimeError as error:
+        raise UserError(f"torchvision's weights are damaged ({error}): delete them from "
+                        f"{_folder()} and try again") from None
 
 
 def _check_cached(file: Path) -> None:

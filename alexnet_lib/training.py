@@ -4,17 +4,14 @@ Everything random in step t is drawn from generators seeded by (seed, t), so a r
 killed and resumed is the same run, on a CPU bit for bit on the same machine.
 """
 
-import contextlib
 import dataclasses
 import json
 import math
 import shlex
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,13 +21,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from alexnet_lib import advice, datasets, memory
+from alexnet_lib import advice, datasets, memory, pretrained, run_folder, signals
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import (
+    BEST,
     CHECKPOINT,
     FORMAT,
+    HISTORY,
     STATISTICS,
-    check_place,
     damaged,
     kept_choices,
     part,
@@ -51,7 +49,11 @@ from alexnet_lib.devices import machine
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
 from alexnet_lib.parallel import ALONE, Group
+from alexnet_lib.resume import check_same_run, for_more
+from alexnet_lib.run_folder import RunLock
 from alexnet_lib.weights import take_weights
+
+SAVING = 0.05  # at most this part of the time goes into the checkpoints at the ends of epochs
 
 
 class Trainer:
@@ -60,7 +62,8 @@ class Trainer:
     history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_rate`),
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
     `seconds` of training and `images_per_s`. losses, mistakes: per step, the mean loss in nats
-    and the number of wrong answers in the minibatch.
+    and the number of wrong answers in the minibatch. commands: what started the run, and what
+    resumed it, each with its date.
 
     In a `group` of processes each has a Trainer and takes its share of every minibatch; all have
     the same weights and losses, and process 0 writes the files. Without dropout the run is that of
@@ -105,10 +108,16 @@ class Trainer:
         self.history: list[dict] = []
         self.losses: list[float] = []
         self.mistakes: list[int] = []
-        self._pending: list[Tensor] = []  # of each step: loss, mistakes
+        self.commands = [{"command": command_line(sys.argv), "date": time.strftime("%Y-%m-%d")}]
+        self.asked: list[int] = []  # signals that ask to stop
+        self._group_asked = False
+        self._pending: list[Tensor] = []  # of each step: loss, mistakes, whether asked to stop
         self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
         self._ahead: dict[int, Future] = {}  # the next batch, under way
         self.path = Path(config.out) / CHECKPOINT if config.out else None
+        self.lock = RunLock()  # of the folder, see `begin`
+        self._saved: tuple = (-1, None)  # the step of the checkpoint, and when it was written
+        self._best: tuple[dict, dict] | None = None  # a better net, not written yet
 
     @property
     def total_steps(self) -> int:
@@ -165,7 +174,8 @@ class Trainer:
         self.optimizer.step()
         # Read later, in bulk: asking a GPU for a number makes the program wait for it.
         mistakes = (logits.argmax(1) != labels).sum()
-        self._pending.append(self.group.sum(torch.stack([loss.detach(), mistakes.float()])))
+        asked = loss.new_full((), bool(self.asked))
+        self._pending.append(self.group.sum(torch.stack([loss.detach(), mistakes.float(), asked])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
 
@@ -187,7 +197,8 @@ class Trainer:
         """
         begun = time.perf_counter()
         pending, self._pending = self._pending, []
-        for loss, mistakes in pending:
+        for loss, mistakes, asked in pending:
+            self._group_asked |= bool(asked)
             self.losses.append(loss.item())
             self.mistakes.append(int(mistakes))
             if not math.isfinite(self.losses[-1]):
@@ -203,10 +214,28 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or the training error is where the run may end."""
-        goal = self.config.until_error
-        return self.step >= self.total_steps or (
-            goal is not None and bool(self.history) and self.history[-1]["train_error"] <= goal)
+        """Whether all steps are done, or one of the conditions holds that end a run earlier."""
+        config, history = self.config, self.history
+        goal, patience = config.until_error, config.early_stop
+        return (self.step >= self.total_steps
+                or bool(history and goal is not None and history[-1]["train_error"] <= goal)
+                or bool(history and patience is not None
+                        and history[-1]["epoch"] - self.best["epoch"] >= patience))
+
+    @property
+    def saved_step(self) -> int:
+        """The step that the checkpoint holds; -1 before there is one."""
+        return self._saved[0]
+
+    @property
+    def best(self) -> dict:
+        """The row in the history with the lowest validation error, the first of equal ones."""
+        return min(self.history, key=lambda row: row["val_error"])
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal asks to stop. All processes of a group stop after the same step."""
+        return bool(self.asked) if self.group.size == 1 else self._group_asked
 
     def end_epoch(self) -> dict:
         """Validate, and add a row to the history."""
@@ -224,7 +253,19 @@ class Trainer:
             "seconds": round(self.seconds, 2), "images_per_s": round(seen / self.seconds, 1),
         })
         self.seconds = 0.0
+        if self.path and not self.group.rank and self.best is self.history[-1]:
+            tensors, meta = self._net()
+            self._best = {name: t.to("cpu", copy=True) for name, t in tensors.items()}, meta
         return self.history[-1]
+
+    def _net(self) -> tuple[dict[str, Tensor], dict]:
+        """(tensors, description) of the net as it is, for `weights.load_model`."""
+        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        tensors |= {f"data.{name}": torch.as_tensor(np.asarray(getattr(self.dataset, name)))
+                    for name in STATISTICS}
+        return tensors, {
+            "format": FORMAT, "config": dataclasses.asdict(self.config), "classes": self.classes,
+            "fingerprint": self.dataset.fingerprint, "step": self.step}
 
     def save(self) -> None:
         """Write the checkpoint and the history; a kill at any moment leaves a whole file.
@@ -238,31 +279,39 @@ class Trainer:
             self.collect()
         if not all(p.isfinite().all() for p in self.model.parameters()):
             raise self._diverged(f"weights are not finite after step {self.step}")
-        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        if self._best:  # first: after a kill between the two, the run finds this net once more
+            write_checkpoint(self.path.with_name(BEST), *self._best)
+            self._best = None
+        tensors, meta = self._net()
         for group in self.optimizer.param_groups:
             state = self.optimizer.state.get(group["params"][0], {})
             for name, t in state.items():
                 tensors[f"optimizer.{group['name']}.{group['kind']}.{name}"] = t
-        tensors |= {f"data.{name}": torch.as_tensor(np.asarray(getattr(self.dataset, name)))
-                    for name in STATISTICS}
         # As tensors: a description of a million numbers would be too long for the format.
         tensors |= {"run.losses": torch.tensor(self.losses, dtype=torch.float64),
                     "run.mistakes": torch.tensor(self.mistakes, dtype=torch.int32)}
-        meta = {
-            "format": FORMAT, "config": dataclasses.asdict(self.config), "classes": self.classes,
-            "fingerprint": self.dataset.fingerprint, "step": self.step, "seconds": self.seconds,
-            "history": self.history, "rates": dataclasses.asdict(self.rates),
+        meta |= {
+            "seconds": self.seconds, "history": self.history, "commands": self.commands,
+            "rates": dataclasses.asdict(self.rates),
             "lr": [group["lr"] for group in self.optimizer.param_groups],
         }
         write_checkpoint(self.path, tensors, meta)
+        self._saved = self.step, self.path.stat().st_mtime
         self._write_history()
 
     def _write_history(self) -> None:
-        record = {"provenance": provenance(self), "losses": self.losses,
+        record = {"provenance": provenance(self), "commands": self.commands, "losses": self.losses,
                   "config": dataclasses.asdict(self.config),
                   "fingerprint": self.dataset.fingerprint, "history": self.history}
-        write_atomically(self.path.with_name("history.json"),
+        write_atomically(self.path.with_name(HISTORY),
                          lambda p: p.write_text(json.dumps(record) + "\n"))
+
+    def check_unchanged(self) -> None:
+        """Raises UserError if another run has written to the folder since this one did."""
+        found = self.path.stat().st_mtime if self.path and self.path.exists() else None
+        if not self.group.rank and found != self._saved[1]:
+            raise UserError(f"another run has changed {self.path} since this one stopped: go on "
+                            "from there with --resume")
 
     def restore(self) -> None:
         """Go back to the checkpoint in the run's folder, exactly."""
@@ -275,7 +324,10 @@ class Trainer:
 
     def _restore(self) -> None:
         tensors, meta = read_checkpoint(self.path)
-        self._check_same_run(meta)
+        if meta["fingerprint"] != self.dataset.fingerprint:
+            raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
+                            "choose the same --data, or another --out")
+        check_same_run(self.path, meta["config"], self.config, len(meta.get("history", ())))
         if "run.losses" not in tensors:
             raise UserError(f"{self.path} was written by an earlier version of this library, or is "
                             "no checkpoint but an exported net: choose another --out, and --start "
@@ -289,27 +341,15 @@ class Trainer:
             setattr(self.rates, key, value)
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.history = meta["history"]
+        self.commands = meta.get("commands", []) + self.commands
         self.losses, self.mistakes = (tensors[f"run.{name}"].tolist()
                                       for name in ("losses", "mistakes"))
         if not len(self.losses) == len(self.mistakes) == self.step:
             raise damaged(self.path, f"step must be {len(self.losses)}")
+        self._saved = self.step, self.path.stat().st_mtime
         if not self.group.rank:
             self._write_history()  # a kill may have come between the two files
 
-    def _check_same_run(self, meta: dict) -> None:
-        if meta["fingerprint"] != self.dataset.fingerprint:
-            raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
-                            "choose the same --data, or another --out")
-        # A choice that came later than the checkpoint had its default then.
-        usual, now = (json.loads(json.dumps(dataclasses.asdict(c))) for c in (TrainConfig(),
-                                                                             self.config))
-        before = usual | meta["config"]
-        changed = [key for key in now if key not in ("out", "save_minutes", "data", "device")
-                   and before[key] != now[key]]
-        if changed:
-            told = ", ".join(f"{key} {before[key]} -> {now[key]}" for key in changed)
-            raise UserError(f"{self.path} is of another configuration ({told}): resume with the "
-                            "same options, or choose another --out")
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -322,8 +362,9 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
     return len(labels) / (classes * counts.clamp(min=1))
 
 
-def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
-          progress: bool = True, say: Callable[[str], None] = lambda line: None,
+def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
+          resume: bool | str = False, progress: bool = True,
+          say: Callable[[str], None] = lambda line: None,
           on_epoch: Callable[[list[dict]], None] = lambda history: None,
           on_step: Callable[[Trainer], bool] = lambda run: False,
           group: Group = ALONE) -> Trainer:
@@ -331,23 +372,28 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
 
     Args:
         dataset: instead of loading `config.data`.
-        resume: go on from the checkpoint in `config.out`, exactly where it stood.
+        resume: go on from the checkpoint in `config.out`, exactly where it stood; "auto" does so
+            if there is one, and else starts.
         progress: show a bar on stderr. say: gets a line about each choice made for the user.
         on_epoch: is called with the history after each epoch. on_step: is called with the
             Trainer after each step; the run stops where it says True, and `go_on` continues it.
         group: of processes that train together, each of which calls this. Only process 0 shows
             progress, calls `say` and `on_epoch`, and writes.
 
-    Interrupting (Ctrl-C) ends the step and saves a checkpoint first; a second time, at once.
+    Ctrl-C (as KeyboardInterrupt), SIGTERM and SIGHUP (as SystemExit) end the run after the step
+    that is under way, and save a checkpoint first; a second time, at once. The caller's random
+    numbers go on as if nothing had been drawn.
     Returns the finished `Trainer`. Raises UserError for bad input, for a loss that is no longer
-    finite, for a batch that does not fit into memory, and for a checkpoint of other data or
-    another configuration.
+    finite, for a batch that does not fit into memory, for a checkpoint of other data or another
+    configuration, and if another run is at work in `config.out`.
     """
     if group.rank:
         progress, say, on_epoch = False, lambda line: None, lambda history: None
     run = begin(config, dataset, resume=resume, progress=progress, group=group)
-    if resume:
+    if len(run.commands) > 1:
         say(f"resumed at step {run.step} of {run.total_steps}")
+        if run.finished:
+            say(f"the run is finished; for more: {for_more(run.path, run.config)}")
     for line in (*run.dataset.notes, *advice.before(run.given, run.config, run.dataset),
                  describe(run)):
         say(line)
@@ -359,21 +405,36 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resum
     return run
 
 
-def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *, resume: bool = False,
-          progress: bool = True, group: Group = ALONE) -> Trainer:
+def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
+          resume: bool | str = False, progress: bool = True, group: Group = ALONE) -> Trainer:
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
-    with group.first():
-        prepare_out(config.out, resume)
-    if resume:  # these went by the machine, which may be another now, or by the number of images
-        before = kept_choices(config.out)
-        config = dataclasses.replace(config, **{
-            name: before[name] for name in ("precision", "batch_size", "epochs", "schedule")
-            if getattr(config, name) in (None, "auto") and name in before})
-    run = Trainer(config, dataset, progress, group)
-    if resume:
-        run.restore()
-    elif config.start:
-        take_weights(run.model, run.config, run.classes)
+    lock = RunLock()
+    if not group.rank:
+        resume, lock = run_folder.enter(config.out, resume)
+    try:
+        resume = bool(group.from_first("resume" if resume else ""))
+        if resume and not (Path(config.out) / CHECKPOINT).exists():
+            raise UserError(f"process 0 has a {CHECKPOINT} in {config.out}, this one has not: "
+                            "--out must be a folder that all machines share")
+        if resume:  # these went by the machine, maybe another one now, or by the number of images
+            before = kept_choices(config.out)
+            config = dataclasses.replace(config, **{
+                name: before[name] for name in ("precision", "batch_size", "epochs", "schedule")
+                if getattr(config, name) in (None, "auto") and name in before})
+        torchvisions = config.start and pretrained.is_torchvisions(config.start)
+        if config.start and not (resume or torchvisions):
+            read_checkpoint(config.start)  # a damaged one is told before the data are read
+        run = Trainer(config, dataset, progress, group)
+        if resume:
+            run.restore()
+        elif torchvisions:
+            pretrained.take_convolutions(run.model, run.config)
+        elif config.start:
+            take_weights(run.model, run.config, run.classes)
+    except BaseException:
+        lock.release()
+        raise
+    run.lock = lock
     return run
 
 
@@ -382,68 +443,49 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
           on_step: Callable[[Trainer], bool] = lambda run: False) -> None:
     """Train from where `run` stands to its end, or until `on_step` says True; see `train`."""
     bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
-    with _interrupts() as asked:
-        try:
-            with memory.kept(), bar:
-                _steps(run, bar, say, on_epoch, on_step, asked)
-        except KeyboardInterrupt:
-            if len(asked) < 2:
-                run.save()
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    run.lock.acquire()
+    try:
+        run.check_unchanged()
+        with signals.stop_requests() as run.asked:
+            with memory.kept(), bar, torch.random.fork_rng(gpus):
+                _steps(run, bar, say, on_epoch, on_step)
+            if run.stopping and not run.finished:
                 if run.path:
                     say(f"interrupted at step {run.step}, saved in {run.path}")
                 else:  # in a notebook, whose next cells would use an earlier net
                     print(f"interrupted at step {run.step}, and not kept: run the cell again, or "
                           "give the configuration a folder (out)", file=sys.stderr)
-            raise
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[list]:
-    """Gathers Ctrl-C, for the end of the step: a net saved within an update would be torn.
-
-    The second one interrupts at once. In a thread other than the main one there are none.
-    """
-    asked = []
-
-    def ask(number, frame):
-        asked.append(number)
-        if len(asked) > 1:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
+                signals.end(*run.asked[:1])
     finally:
-        signal.signal(signal.SIGINT, before)
+        run.lock.release()
 
 
-def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step, asked: list) -> None:
-    saved = time.monotonic()
-    while not run.finished:
-        if asked:
-            raise KeyboardInterrupt
+def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
+    saved, cost = time.monotonic(), 0.0
+    while not run.finished and not run.stopping:
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
         if not memory.fitted(run.train_step):
             raise UserError(too_large(run))
         bar.update()
-        if run.step % 10 == 0:
-            bar.set_postfix(loss=f"{run.collect():.3f}")
-        if run.step % run.steps_per_epoch == 0:
-            row = run.end_epoch()
+        if run.step % 10 == 0 or run.config.device == "cpu":
+            bar.set_postfix(loss=f"{run.collect():.3f}", refresh=False)
+        ended = run.step % run.steps_per_epoch == 0
+        row = run.end_epoch() if ended else {}
+        waited = time.monotonic() - saved
+        if waited > 60 * run.config.save_minutes or (ended and waited * SAVING > cost):
+            begun = time.monotonic()
             run.save()
             saved = time.monotonic()
+            cost = saved - begun
+        if ended:
             say(epoch_line(row, run.config.epochs))
             on_epoch(run.history)
-        elif time.monotonic() - saved > 60 * run.config.save_minutes:
-            run.save()
-            saved = time.monotonic()
         if on_step(run):
-            run.save()
-            return
+            break
+    if run.saved_step != run.step:
+        run.save()
 
 
 def too_large(run: Trainer) -> str:
@@ -532,7 +574,7 @@ def provenance(run: Trainer) -> dict:
     """Where a result comes from: command, data, seed, device, versions, date, training seconds."""
     here = machine(run.config.device)
     return here | {
-        "command": command_line(sys.argv),
+        "command": run.commands[0]["command"],
         "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
         "seeds": run.config.seed,
         "device": f"{here['device']}, {run.config.precision}{_together(run)}",
@@ -555,32 +597,3 @@ def epoch_line(row: dict, epochs: int) -> str:
             f"train loss {row['train_loss']:.3f} error {row['train_error']:.1%}  "
             f"val error {row['val_error']:.1%} top-5 {row['val_top5_error']:.1%}  "
             f"{row['images_per_s']:.0f} images/s")
-
-
-def prepare_out(out: str | None, resume: bool) -> None:
-    """Make the output folder; UserError if it cannot be written or would be overwritten."""
-    if out is None:
-        if resume:
-            raise UserError("--resume needs --out, the folder of the run to go on with")
-        return
-    path = Path(out) / CHECKPOINT
-    if resume and not path.exists():
-        raise UserError(f"nothing to resume: no {path}; leave out --resume to start")
-    if not resume and path.exists():
-        raise UserError(f"{path} exists already: add --resume to go on, or choose another --out")
-    prepare_folder(out)
-    check_place(path)
-    if resume:
-        read_description(path)  # what is damaged is told before the data are read
-
-
-def prepare_folder(out: str | Path, option: str = "--out") -> None:
-    """Make the folder that `option` names; UserError if it cannot be written."""
-    probe = Path(out) / ".probe"
-    try:
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process of the run may have done it
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another "
-                        f"{option}") from None

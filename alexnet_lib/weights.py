@@ -73,37 +73,49 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
         "format", "config", "classes", "fingerprint", "step")})
 
 
-# What decides, besides the sizes, what the same weights compute.
-SAME_NET = ("model", "variant", "lrn", "activation", "pool", "divide")
+# What decides, besides the sizes, what the same convolutions compute, and the same full layers;
+# and the sizes themselves.
+SAME_FEATURES = ("model", "variant", "columns", "lrn", "activation", "pool", "divide", "without",
+                 "talk")
+SAME_CLASSIFIER = ("dropout",)  # that of 2012 scales the units at evaluation
+OF_NET = (*SAME_FEATURES, *SAME_CLASSIFIER, "maps", "width", "hidden", "in_channels", "input_size",
+          "num_classes")
 
 
 def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
     """Fill the layers of `model` that the file `config.start` has, too; others keep their weights.
 
     The file may hold the convolutions alone. The last layer is taken only if the file's net
-    tells the same `classes` apart. Raises UserError if that net is of another kind than `config`
-    describes, or if the sizes of a layer differ.
+    tells the same `classes` apart. Raises UserError, which names all that differs, if that net is
+    of another kind than `config` describes, or if the sizes of a layer differ.
     """
-    path = config.start
-    tensors, meta = read_checkpoint(path)
-    _check_format(meta, path)
-    there = TrainConfig(**meta["config"])
-    for name in SAME_NET:
-        ours, its = (value if name != "pool" else tuple(value)
-                     for value in (getattr(config, name), getattr(there, name)))
-        if ours != its:
-            raise UserError(f"{path} does not fit: its net has {name} {its}, here {ours}; choose "
-                            "the same, or another file")
-    own, theirs = model.state_dict(), part(tensors, "model.")
+    tensors, meta = read_checkpoint(config.start)
+    _check_format(meta, config.start)
+    theirs, there = part(tensors, "model."), TrainConfig(**meta["config"])
+    whole = any(name.startswith("classifier.") for name in theirs)
+    differ = [f"{name} {its}, here {ours}" for name in SAME_FEATURES + whole * SAME_CLASSIFIER
+              if (ours := _plain(config, name)) != (its := _plain(there, name))]
+    if differ:
+        raise UserError(f"{config.start} does not fit: its net has {'; '.join(differ)}; choose "
+                        "the same, or another file")
+    own = model.state_dict()
     last = tuple(own)[-2:] if tuple(classes) != tuple(meta["classes"]) else ()
     given = {name: theirs[name] for name in own if name in theirs and name not in last}
-    for name, t in given.items():
-        shape = list(own[name].shape)
-        if list(t.shape) != shape:
-            raise UserError(
-                f"{path} does not fit: its {name} is {list(t.shape)}, here {shape}; choose "
-                "--input-size, --width, --columns and --hidden as that net has them")
+    if differ := differing(own, given):
+        raise UserError(f"{config.start} does not fit: its {'; '.join(differ)}; choose "
+                        "--input-size, --width, --columns and --hidden as that net has them")
     model.load_state_dict(own | given)
+
+
+def differing(own: dict, given: dict) -> list[str]:
+    """Of each tensor whose size is another one than in `own`: its name and both sizes."""
+    return [f"{name} is {list(t.shape)}, here {list(own[name].shape)}"
+            for name, t in given.items() if t.shape != own[name].shape]
+
+
+def _plain(config: TrainConfig, name: str):
+    value = getattr(config, name)
+    return tuple(value) if name == "pool" else value
 
 
 def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loaded]:

@@ -17,7 +17,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from alexnet_lib import cli, datasets, parallel
-from alexnet_lib.checkpoints import CHECKPOINT, read_checkpoint
+from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -305,7 +305,8 @@ def test_processes_with_shares_train_as_one(data, tmp_path, processes, changes):
         assert mistakes == alone.mistakes
         for ours, theirs in zip(timeless(history), timeless(alone.history), strict=True):
             assert ours == pytest.approx(theirs, rel=1e-3)
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["history.json", CHECKPOINT]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".lock", BEST, HISTORY,
+                                                                     CHECKPOINT]
 
 
 def test_a_group_of_one_is_no_group(data):

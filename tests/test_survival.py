@@ -22,7 +22,7 @@ from PIL import Image
 from trouble import full_disk, read_only
 
 from alexnet_lib import cli, datasets
-from alexnet_lib.checkpoints import CHECKPOINT, read_checkpoint
+from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
@@ -134,7 +134,7 @@ def test_a_checkpoint_that_cannot_be_written(public, trouble):
     with trouble(public), pytest.raises(UserError, match="could not write .*earlier file is int"):
         go_on(resumed, progress=False)
     assert run.path.read_bytes() == before
-    assert [p.name for p in sorted(public.iterdir())] == ["history.json", CHECKPOINT]
+    assert sorted(p.name for p in public.iterdir()) == [".lock", BEST, HISTORY, CHECKPOINT]
     assert read_checkpoint(public)[1]["step"] == step == 5
     again = train(config, data(), resume=True, progress=False)
     whole = train(TrainConfig(**TINY, epochs=3), data(), progress=False)

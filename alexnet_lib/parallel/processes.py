@@ -1,6 +1,8 @@
 """Processes that work on one run: the group they are, how they start, how a failure is told."""
 
 import contextlib
+import inspect
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -11,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -24,15 +26,23 @@ from torch.nn.parallel import DistributedDataParallel
 from alexnet_lib.errors import UserError
 
 GRACE = 2.0  # seconds in which a better explanation than "the other one is gone" may arrive
+CONNECT = timedelta(minutes=5)  # for finding each other, and for any single exchange
+PREPARE = timedelta(hours=12)  # for what is done once, before the others go on: packing ImageNet
+LEAVE = 30.0  # seconds in which a process without an agent may save its checkpoint
 
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that work on the same run: its number, how many, on which device."""
+    """This process among those that work on the same run: its number, how many, on which device.
+
+    store: through which they say that something is ready, however long it takes.
+    """
 
     rank: int = 0
     size: int = 1
     device: str = "cpu"
+    store: "dist.Store | None" = None
+    _calls: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
     def share(self, count: int) -> slice:
         """Which of `count` images are this process's; shares differ by one image at most."""
@@ -47,14 +57,31 @@ class Group:
 
     @contextlib.contextmanager
     def first(self) -> Iterator[None]:
-        """Process 0 goes through the body first, the others after it: for files made once."""
+        """Process 0 goes through the body first, the others after it: for files made once.
+
+        It may take hours, also on other machines, which make files of their own.
+        """
+        if self.size == 1:
+            yield
+            return
+        call = next(self._calls)
+        ready = [f"{call}/{rank}" for rank in range(self.size)]
         if self.rank:
-            self.wait()
+            self.store.wait(ready[:1], PREPARE)
         try:
             yield
         finally:
-            if not self.rank:
-                self.wait()
+            self.store.set(ready[self.rank], "")
+        self.store.wait(ready, PREPARE)
+
+    def from_first(self, value: str) -> str:
+        """What process 0 gives as `value`, in every process."""
+        if self.size == 1:
+            return value
+        name = f"value/{next(self._calls)}"
+        if not self.rank:
+            self.store.set(name, value)
+        return self.store.get(name).decode()
 
     def wait(self) -> None:
         """Until all processes are here. (On a GPU a sum would only be put into a queue.)"""
@@ -68,7 +95,10 @@ class Group:
         """
         if self.size == 1:
             return model
-        return DistributedDataParallel(model, broadcast_buffers=False)
+        name = "forward_sync_buffers"  # since torch 2.13; before, broadcast_buffers
+        if name not in inspect.signature(DistributedDataParallel).parameters:
+            name = "broadcast_buffers"
+        return DistributedDataParallel(model, **{name: False})
 
 
 ALONE = Group()
@@ -187,9 +217,10 @@ def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float,
             torch.cuda.set_device(device)
         elif sys.platform == "linux":
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all on this machine
-        _connect(device, store=dist.FileStore(str(Path(folder) / "store"), count), rank=rank,
-                 world_size=count, timeout=timedelta(seconds=timeout))
-        group = Group(rank, count, device)
+        store = dist.FileStore(str(Path(folder) / "store"), count)
+        _connect(device, store=store, rank=rank, world_size=count,
+                 timeout=timedelta(seconds=timeout))
+        group = Group(rank, count, device, dist.PrefixStore("alexnet", store))
         torch.manual_seed(rank)
         result = pickle.dumps(("done", function(group, *args)))
         group.wait()  # nobody leaves while another still talks to it
@@ -237,26 +268,75 @@ def torchrun(device: str) -> Iterator[Group]:
         device: "cuda" gives each process of a machine its own GPU, anything else shares the CPU.
 
     Within the context, the loss of another process becomes a UserError, and errors of processes
-    other than 0 say which one it is.
+    other than 0 say which one it is. Raises UserError if the others are not found within minutes,
+    or if the environment does not describe a group.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    size, rank = _whole_number("WORLD_SIZE", 1), _whole_number("RANK", 0)
     if size == 1:
         yield ALONE
         return
+    who = f"process {rank} of {size}: " if rank else ""
     try:
-        group = Group(rank, size, _take_gpu() if device.startswith("cuda") else "cpu")
-        _connect(group.device, timeout=timedelta(hours=12))  # ImageNet takes hours to pack
+        _check_environment(rank, size)
+        if "TORCHELASTIC_RUN_ID" in os.environ and os.name == "posix":
+            threading.Thread(target=_end_with_agent, args=(os.getppid(),), daemon=True).start()
+        device = _take_gpu() if device.startswith("cuda") else "cpu"
+        group = Group(rank, size, device, _meet(device, rank, size))
         yield group
         group.wait()  # as above: one that leaves early has been seen to abort
         dist.destroy_process_group()
     except (UserError, RuntimeError) as error:
-        who = f"process {rank} of {size}: " if rank else ""
         if isinstance(error, UserError):
             raise UserError(f"{who}{error}") from error
         if is_connection_error(error):
             raise UserError(f"{who}another process has stopped, see its message (none if it was "
                             "killed); go on from the last checkpoint with --resume") from error
         raise
+
+
+def _whole_number(name: str, usual: int) -> int:
+    given = os.environ.get(name, str(usual))
+    if not given.isdecimal():
+        raise UserError(f"the environment says {name}={given!r}, which is no whole number: start "
+                        f"several processes with torchrun, or one with {name} unset")
+    return int(given)
+
+
+def _check_environment(rank: int, size: int) -> None:
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if size < 1 or rank >= size or missing:
+        wrong = f"{missing[0]} is not set" if missing else f"RANK is {rank}"
+        raise UserError(f"the environment says WORLD_SIZE={size}, but {wrong}: start several "
+                        "processes with torchrun, or one with WORLD_SIZE unset")
+
+
+def _meet(device: str, rank: int, size: int) -> "dist.Store":
+    """Connect with the other processes; returns the store that they share."""
+    try:
+        store, _, _ = next(dist.rendezvous("env://", timeout=CONNECT))
+        # torchrun's store remembers the addresses of the processes before a restart, and gloo
+        # would wait for those. Only agents of several machines may count restarts differently.
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            store = dist.PrefixStore(f"attempt {attempt}", store)
+        _connect(device, store=dist.PrefixStore("group", store), rank=rank, world_size=size,
+                 timeout=CONNECT)
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise UserError(f"cannot connect {size} processes at {where} ({_told(error)}): start all "
+                        "of them within five minutes, with torchrun") from error
+    return dist.PrefixStore("alexnet", store)
+
+
+def _end_with_agent(agent: int) -> None:
+    """Stop when torchrun's agent is gone, which would have stopped this process: save, then end."""
+    while os.getppid() == agent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(LEAVE)
+    os._exit(1)
 
 
 def _take_gpu() -> str:
