@@ -383,10 +383,12 @@ def train(data, out, resume, skip_broken, device, **choices):
         run = run_training(config, resume={"yes": True}.get(resume, resume), say=say, group=group)
     if group.rank:
         return
-    for path, row in ((run.path, run.history[-1]), (run.path.with_name(BEST), run.best)):
-        if path.exists():  # an earlier version wrote no best one
-            click.echo(f"{path}  val top-1 error {row['val_error']:.2%}  "
-                       f"top-5 {row['val_top5_error']:.2%}  epoch {row['epoch']}")
+    last, best = run.history[-1], run.path.with_name(BEST)
+    line = (f"{run.path}  val top-1 error {last['val_error']:.2%}  top-5 "
+            f"{last['val_top5_error']:.2%}  epoch {last['epoch']}")
+    if best.exists():  # an earlier version wrote none
+        line += f"; best {run.best['val_error']:.2%}, epoch {run.best['epoch']}: {best}"
+    click.echo(line)
 
 
 @cli.command()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from multiprocessing import active_children
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from PIL import Image
 
 from alexnet_lib import cli, datasets, parallel
 from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
 from alexnet_lib.config import TrainConfig
+from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import PaperSGD, parameter_groups
@@ -280,6 +283,7 @@ def test_shares_cover_everything_once():
 
 
 def train_in_a_group(group, config, data):
+    warnings.simplefilter("error", FutureWarning)
     run = train(config, data, progress=False, group=group)
     return run.model.state_dict(), run.losses, run.mistakes, run.history
 
@@ -383,31 +387,69 @@ def children(pid):
     return sorted(found)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_run_and_resume_goes_on(tmp_path, victim):
-    settings = SETTINGS | {"limit": 1280, "save_minutes": 0.00001}
-    command = torchrun("train", *options(settings), "--out", tmp_path / "killed")
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True)
-    checkpoint = tmp_path / "killed" / CHECKPOINT
-    while not checkpoint.exists() and running.poll() is None:
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder of small images in two classes, which is packed beside it."""
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path / "root"))
+    for i, image in enumerate(shapes.render(0, 80, 48)[0]):
+        path = tmp_path / "photos" / f"class{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return f"folder:{tmp_path / 'photos'}"
+
+
+def under_way(photos, out, epochs, *more):
+    """A run under torchrun that saves after each step and has begun to; its workers; settings."""
+    settings = SETTINGS | {"data": photos, "model": "alexnet", "batch_size": 8, "epochs": epochs,
+                           "save_minutes": 0.0}
+    start, *rest = torchrun("train", *options(settings), "--out", out, "--resume", "auto")
+    at = rest.index("--standalone")
+    running = subprocess.Popen([start, *rest[:at], "--monitor-interval", "0.1", *more, *rest[at:]],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not (out / CHECKPOINT).exists() and running.poll() is None:
         time.sleep(0.01)
     workers = children(running.pid)
     assert len(workers) == 2, running.communicate()[0]
+    return running, workers, settings
+
+
+IN_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(),
+                             reason="looks for processes in /proc")
+
+
+@IN_PROC
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_and_a_restart_are_the_whole_run(tmp_path, photos, victim):
+    """One command, which starts and resumes."""
+    running, workers, settings = under_way(photos, tmp_path / "out", 6, "--max-restarts", "1")
     os.kill(workers[victim], signal.SIGKILL)
+    told, _ = running.communicate(timeout=200)
+    assert running.returncode == 0 and "resumed at step" in told, told
+    alone = train(TrainConfig(**settings), progress=False)
+    ours, meta = read_checkpoint(tmp_path / "out")
+    assert meta["step"] == alone.step and len(meta["commands"]) == 2
+    np.testing.assert_allclose(ours["run.losses"], alone.losses, rtol=1e-3)
+
+
+@IN_PROC
+def test_without_restarts_a_killed_process_ends_the_run(tmp_path, photos):
+    running, workers, _ = under_way(photos, tmp_path / "out", 1000)
+    os.kill(workers[1], signal.SIGKILL)
     told, _ = running.communicate(timeout=60)
     assert running.returncode != 0 and "SIGKILL" in told
-    if victim:
-        return
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "resumed at step" in done.stderr, done.stderr
-    alone = train(TrainConfig(**settings), progress=False)
-    ours, meta = read_checkpoint(checkpoint)
-    assert meta["step"] == alone.step == len(ours["run.losses"])
-    np.testing.assert_allclose(ours["run.losses"][:20], alone.losses[:20], rtol=1e-3)
-    assert meta["history"][-1]["val_loss"] == pytest.approx(alone.history[-1]["val_loss"],
-                                                            rel=0.02)
+
+
+@IN_PROC
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_processes_save_and_end_with_their_agent(tmp_path, photos, number):
+    """Ctrl-C reaches torchrun alone, which passes it on; a killed one cannot."""
+    running, _, _ = under_way(photos, tmp_path / "out", 1000)
+    begun = time.monotonic()
+    os.kill(running.pid, number)
+    told, _ = running.communicate(timeout=60)  # to the end of the workers, which write there too
+    assert time.monotonic() - begun < 30  # torchrun itself would kill them then, unsaved
+    step = read_checkpoint(tmp_path / "out")[1]["step"]
+    assert f"interrupted at step {step}, saved in" in told
 
 
 def test_bad_input_under_torchrun_is_one_line_for_each_process(tmp_path):
@@ -433,6 +475,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match="process 3 of 4: 4 processes need 4 GPUs, here are 2"), \
             parallel.torchrun("cuda"):
