@@ -62,13 +62,13 @@ def enter(out: str | None, resume: bool | str) -> tuple[bool, RunLock]:
                         "--resume auto")
     prepare_folder(out)
     check_place(path)
+    if resume and path.exists():
+        read_description(path)  # a damaged one is told before the data are read
     lock = RunLock(out)
     lock.acquire()
     if not resume and path.exists():
         lock.release()
         raise UserError(f"{path} exists already: add --resume to go on, or choose another --out")
-    if path.exists():
-        read_description(path)  # a damaged one is told before the data are read
     for name in (CHECKPOINT, BEST, HISTORY):
         with contextlib.suppress(OSError):
             remove_unfinished(path.with_name(name))

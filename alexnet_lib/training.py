@@ -33,7 +33,6 @@ from alexnet_lib.checkpoints import (
     kept_choices,
     part,
     read_checkpoint,
-    read_description,
     write_atomically,
     write_checkpoint,
 )
