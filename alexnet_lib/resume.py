@@ -57,7 +57,8 @@ def start_line(path: Path, config: TrainConfig) -> str:
     while out.exists():
         out, number = out.with_name(f"{path.parent.name}-{number}"), number + 1
     words = ["alexnet", "train", "--start", str(path), "--out", str(out)]
-    given = {name: getattr(config, name) for name in ("data", "epochs", "lr", "schedule")}
+    given = {name: getattr(config, name) for name in (
+        "data", "epochs", "batch_size", "lr", "schedule")}
     given["start"] = str(path)
     for field in dataclasses.fields(config):  # what is not chosen for the data anyway
         value, name = getattr(config, field.name), field.name

@@ -350,7 +350,6 @@ class Trainer:
             self._write_history()  # a kill may have come between the two files
 
 
-
 def class_weights(labels: Tensor, classes: int) -> Tensor:
     """Weights of the classes in the loss that let each count alike, however many images it has.
 
@@ -389,7 +388,7 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
     if group.rank:
         progress, say, on_epoch = False, lambda line: None, lambda history: None
     run = begin(config, dataset, resume=resume, progress=progress, group=group)
-    if len(run.commands) > 1:
+    if run.saved_step >= 0:
         say(f"resumed at step {run.step} of {run.total_steps}")
         if run.finished:
             say(f"the run is finished; for more: {for_more(run.path, run.config)}")
