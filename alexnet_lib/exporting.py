@@ -30,12 +30,12 @@ class FromPixels(nn.Module):
         start, size = (augment.stored - augment.size) // 2, augment.size
         mean = augment.mean[start:start + size, start:start + size].permute(2, 0, 1)
         self.register_buffer("mean_image", mean.contiguous())
-        self.net, self.divide, self.grey = net, augment.divide, augment.grey
+        self.net, self.divide, self.gray = net, augment.divide, augment.grey
         self.probabilities = probabilities
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = (pixels.float() - self.mean_image) / self.divide
-        logits = self.net(x.mean(1, keepdim=True) if self.grey else x)
+        logits = self.net(x.mean(1, keepdim=True) if self.gray else x)
         return logits.softmax(1) if self.probabilities else logits
 
 

@@ -38,7 +38,8 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
                              rf"\1 {5 * math.ceil(seconds / 5)} s", head.source)
     notebook.metadata = nbformat.from_dict({
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"}})
+        # The ending is for `nbconvert --to script`.
+        "language_info": {"name": "python", "file_extension": ".py"}})
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
     return seconds
