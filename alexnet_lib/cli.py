@@ -55,9 +55,10 @@ def _read(name: str, value) -> list[Path]:
         return [value / "ledger.json", *(value / "runs").rglob("*.json")]
     if not isinstance(value, str):
         return []
-    from alexnet_lib.checkpoints import CHECKPOINT
+    from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY
     path = Path(value.removeprefix("folder:"))
-    return [path, path / CHECKPOINT, path / "history.json", path.parent / "history.json"]
+    return [path, *(folder / name for folder in (path, path.parent)
+                    for name in (CHECKPOINT, BEST, HISTORY))]
 
 
 class Commands(click.Group):
