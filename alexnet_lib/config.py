@@ -17,7 +17,7 @@ from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
 from alexnet_lib.memory import total
 from alexnet_lib.models import AlexNet, CifarNet, layer_table
-from alexnet_lib.optim import schedule
+from alexnet_lib.optim import SHORT_RUN, schedule
 from alexnet_lib.schema import misfit
 
 
@@ -109,29 +109,25 @@ PRESETS = {
 }
 
 
-# Nets learn by steps, not by epochs: two epochs of 300 photographs are four steps.
-LEAST_STEPS = 1000   # of a run, unless its epochs were chosen
-LEAST_BATCH = 32     # images; smaller batches are too rough for the usual rate
-SHORT_RUN = 5000     # steps; in fewer, the usual schedules lower the rate too early
-VERY_SHORT = 500     # steps; in fewer, any drop comes too early
+LEAST_STEPS = 1000  # of a run, unless its epochs were chosen
+LEAST_BATCH = 32    # images; smaller batches are too rough for the usual rate
 
 
 def for_few(config: TrainConfig, images: int, preset: dict) -> dict:
     """Batch size, epochs and schedule for so many images, where `config` leaves them open.
 
     Where there are many, they are those of the `preset`. Of few images the batch is halved until
-    an epoch has ten steps. There are epochs enough for `LEAST_STEPS`. A short run lowers its rate
-    near the end alone, and a very short one never.
+    an epoch has ten steps. There are epochs enough for `LEAST_STEPS`. In a short run, the log of
+    run #145 would lower the rate too early: the paper's rule waits until the error asks for it.
     """
     batch = config.batch_size or 128
     while config.batch_size is None and images < 10 * batch and batch > LEAST_BATCH:
         batch //= 2
-    per_epoch = max(1, images // batch)
-    epochs = config.epochs or max(preset["epochs"], math.ceil(LEAST_STEPS / per_epoch))
-    steps = epochs * per_epoch
+    steps = max(1, images // batch)
+    epochs = config.epochs or max(preset["epochs"], math.ceil(LEAST_STEPS / steps))
+    early = preset["schedule"] == "145" and epochs * steps < SHORT_RUN
     return {"batch_size": batch, "epochs": epochs,
-            "schedule": "constant" if steps < VERY_SHORT else
-                        "cifar" if steps < SHORT_RUN else preset["schedule"]}
+            "schedule": "plateau" if early else preset["schedule"]}
 
 
 # What a choice may be: (name, test, the test in words).

@@ -103,12 +103,14 @@ class Plateau(Constant):
     """The paper's: divide the rate by 10 when the validation error stops improving (section 5).
 
     The paper did so by hand, three times. Here: after `patience` epochs without an error at
-    least `threshold` (a fraction of 1) below the best, at most `drops` times.
+    least `threshold` (a fraction of 1) below the best, at most `drops` times. The first `warm`
+    epochs do not count: a net may begin late.
     """
 
     patience: int = 5
     drops: int = 3
     threshold: float = 0.001
+    warm: int = 0
     best: float = field(default=float("inf"), repr=False)
     waited: int = field(default=0, repr=False)
     dropped: int = field(default=0, repr=False)
@@ -118,7 +120,7 @@ class Plateau(Constant):
             # The best moves only with an improvement: a slow fall adds up to one.
             if val_error < self.best - self.threshold:
                 self.best, self.waited = val_error, 0
-            else:
+            elif epoch > self.warm:
                 self.waited += 1
             if self.waited >= self.patience and self.dropped < self.drops:
                 self.dropped, self.waited = self.dropped + 1, 0
@@ -200,24 +202,29 @@ class Restart(Constant):
 
 
 SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")
-# The least that a plateau waits, in steps: about two epochs of Imagenette. A net may need that long
-# to show anything at all, and two epochs of 300 photographs are four steps.
-PATIENCE = 130
+# Nets learn by steps: two epochs of Imagenette are 132 steps, two of 300 photographs are four. In
+# a run of fewer than SHORT_RUN steps a plateau waits for PATIENCE of them at least, and not yet in
+# the first START, where a fresh net may show nothing.
+SHORT_RUN, PATIENCE, START = 5000, 130, 300
 
 
 def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Constant:
     """The schedule of that name for a run of `epochs`.
 
     "145", "restart", "constant"; "plateau" with a patience of 5 epochs in 90, and of 2 at least:
-    a run too short to wait would never drop; where the number of steps in an epoch is known, also
-    of `PATIENCE` steps at least; "steps" drops every rate where run #145 dropped its weights';
-    "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4). Raises UserError.
+    a run too short to wait would never drop; where `steps_per_epoch` is known and the run is short,
+    it counts steps as well (see `PATIENCE`); "steps" drops every rate where run #145 dropped its
+    weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
+    Raises UserError.
     """
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
     if name == "plateau":
-        least = math.ceil(PATIENCE / steps_per_epoch) if steps_per_epoch else 0
-        return Plateau(patience=max(2, round(epochs * 5 / 90), least))
+        patience = max(2, round(epochs * 5 / 90))
+        if steps_per_epoch is None or epochs * steps_per_epoch >= SHORT_RUN:
+            return Plateau(patience)
+        return Plateau(max(patience, math.ceil(PATIENCE / steps_per_epoch)),
+                       warm=math.ceil(START / steps_per_epoch))
     if name == "constant":
         return Constant()
     stretched = {"145": Run145, "steps": Steps, "restart": Restart}

@@ -336,8 +336,8 @@ class Trainer:
             group["lr"], weight = lr, group["params"][0]
             for name, t in part(tensors, f"optimizer.{group['name']}.{group['kind']}.").items():
                 self.optimizer.state[weight][name] = torch.empty_like(weight).copy_(t)
-        for key, value in meta["rates"].items():
-            setattr(self.rates, key, value)
+        for known in dataclasses.fields(self.rates):  # what is new had its default then
+            setattr(self.rates, known.name, meta["rates"].get(known.name, known.default))
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.history = meta["history"]
         self.commands = meta.get("commands", []) + self.commands

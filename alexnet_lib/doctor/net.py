@@ -18,7 +18,7 @@ from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast
 from alexnet_lib.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import Dropout
-from alexnet_lib.optim import PaperSGD, first_drop, parameter_groups, schedule
+from alexnet_lib.optim import START, PaperSGD, first_drop, parameter_groups, schedule
 from alexnet_lib.training import seeded
 
 HANDFUL = 16     # images to learn by heart
@@ -31,8 +31,6 @@ LARGE = 128
 INPUT_STD = {"he": (0.1, 10.0), "other": (15.0, 250.0)}
 # A gradient beside the weights it belongs to: too small, too large (see `gradients`).
 VANISHED, EXPLODED = 2e-4, 1e3
-# Steps before which a fresh net may show nothing: it is neither done nor ready for a lower rate.
-START = 300
 # Units of a layer that the first steps may silence. Beyond it nets learn late, or never: the batch
 # of 8 in notebook 10 loses more, that of 32 and that of 8 at a quarter of the rate lose less.
 SILENCED = 0.8
@@ -63,7 +61,7 @@ def run_length(config: TrainConfig, images: int) -> Finding:
     more = f"--epochs {math.ceil(LEAST_STEPS / each)}"
     if total < START:
         return Finding(name, LOOK, told + more, numbers)
-    return Finding(name, LOOK, f"{told}--schedule cifar, which lowers it late, or {more}", numbers)
+    return Finding(name, LOOK, f"{told}--schedule plateau, which waits, or {more}", numbers)
 
 
 # What goes in.
