@@ -7,6 +7,7 @@ import torch
 
 from alexnet_lib.config import LEAST_STEPS, TrainConfig, resolve
 from alexnet_lib.datasets import Dataset, Split
+from alexnet_lib.optim import schedule
 
 BY_SIZE = ("batch_size", "epochs", "schedule")  # what the number of images decides, if you do not
 IMBALANCED = 3  # times as many images as the rarest class has
@@ -17,14 +18,19 @@ def before(given: TrainConfig, config: TrainConfig, dataset: Dataset) -> list[st
     """Lines about a run of `config` that has yet to begin; `given` is what the user chose of it."""
     usual, train = resolve(given), dataset.splits["train"]
     changed = [name for name in BY_SIZE if getattr(usual, name) != getattr(config, name)]
+    images = min(len(train), config.limit or len(train))
+    per_epoch = max(1, images // config.batch_size)
     lines = []
     if changed:
-        images = min(len(train), config.limit or len(train))
         chosen, papers = (" ".join(f"--{name.replace('_', '-')} {getattr(c, name)}"
                                    for name in changed) for c in (config, usual))
-        steps = config.epochs * max(1, images // config.batch_size)
-        lines.append(f"with {images:,} training images the run is short ({steps:,} steps), so it "
-                     f"takes {chosen}; a long run takes {papers}")
+        lines.append(f"with {images:,} training images the run is short "
+                     f"({config.epochs * per_epoch:,} steps), so it takes {chosen}; a long run "
+                     f"takes {papers}")
+    rule = schedule(config.schedule, config.epochs, per_epoch)
+    if rule != schedule(config.schedule, config.epochs):
+        lines.append(f"the run is short, so the plateau begins to wait after {rule.warm} epochs, "
+                     f"and waits for {rule.patience}: a net learns by steps, not by epochs")
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     rare, common = counts.argmin(), counts.argmax()
     if config.class_weights == "none" and counts[common] >= IMBALANCED * counts[rare]:

@@ -392,9 +392,11 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
         say(f"resumed at step {run.step} of {run.total_steps}")
         if run.finished:
             say(f"the run is finished; for more: {for_more(run.path, run.config)}")
-    for line in (*run.dataset.notes, *advice.before(run.given, run.config, run.dataset),
-                 describe(run)):
+    for line in (*run.dataset.notes, describe(run)):
         say(line)
+    if not run.step:
+        for line in advice.before(run.given, run.config, run.dataset):
+            say(line)
     go_on(run, progress=progress, say=say, on_epoch=on_epoch, on_step=on_step)
     if run.finished:
         for line in advice.after(run.config, run.dataset, run.history[-1],

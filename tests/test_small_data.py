@@ -167,8 +167,9 @@ def test_few_images_learn_by_default_and_it_is_said(tmp_path):
     given = TrainConfig(**TINY, variant="2012", until_error=0.05, out=str(tmp_path))
     few = data()
     begun, lines = said(given, few, on_step=lambda run: run.step == 10)
-    assert "--schedule plateau" in lines[0] and "--schedule 145" in lines[0]
-    assert all(f"{value}" in lines[0] for value in by_size(begun.config))
+    [line] = [line for line in lines if "--schedule plateau" in line]
+    assert "--schedule 145" in line and all(f"{value}" in line for value in by_size(begun.config))
+    assert any(f"waits for {begun.rates.patience}" in line for line in lines)
     run, more = said(given, few, resume=True)
     assert run.config == begun.config and "resumed" in more[0]
     assert not any("short" in line for line in more)  # it was said when the run began
