@@ -461,6 +461,9 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     Of folder:PATH with PATH/<class>/*, all images are measured, unless the net was trained on
     that folder: then those that training held out. Some of the net's classes are enough.
 
+    A folder stands for its last.safetensors; name best.safetensors in it for the net with the
+    lowest validation error.
+
     --checkpoint torchvision is the AlexNet that torchvision distributes, trained on ImageNet; of
     data with fewer classes, only those that ImageNet has under the same name.
     """
