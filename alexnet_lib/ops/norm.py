@@ -64,7 +64,7 @@ def _window_sum(t: Tensor, size: int, columns: int, spatial: bool,
     for part in t.chunk(columns, 1):
         maps = part.shape[1]
         padded = F.pad(part, (0, 0, 0, 0, before, after))
-        sums.append(sum(padded[:, j:j + maps] for j in range(before + after + 1)))
+        sums.append(sum(padded.narrow(1, j, maps) for j in range(before + after + 1)))
     return sums[0] if columns == 1 else torch.cat(sums, 1)
 
 

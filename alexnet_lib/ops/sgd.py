@@ -19,7 +19,13 @@ def formula(weights: Sequence[Tensor], velocities: Sequence[Tensor], gradients: 
     torch._foreach_add_(weights, velocities)
 
 
-@torch.library.custom_op("alexnet::paper_sgd", mutates_args=("weights", "velocities"))
+# Old versions of torch read no list of tensors from annotations.
+SCHEMA = ("(Tensor(a!)[] weights, Tensor(b!)[] velocities, Tensor[] gradients, float lr, "
+          "float momentum, float weight_decay) -> ()")
+
+
+@torch.library.custom_op("alexnet::paper_sgd", mutates_args=("weights", "velocities"),
+                         schema=SCHEMA)
 def paper_sgd(weights: Sequence[Tensor], velocities: Sequence[Tensor],
               gradients: Sequence[Tensor], lr: float, momentum: float,
               weight_decay: float) -> None:
