@@ -285,9 +285,9 @@ def test_a_step_with_class_weights_is_that_of_torch():
     assert run.collect() == pytest.approx(loss.item(), rel=1e-5)
 
 
-def test_class_weights_are_an_option(capsys):
+def test_class_weights_are_an_option(capsys, tmp_path):
     with pytest.raises(UserError, match="none or balanced"):
         resolve(TrainConfig(**TINY, class_weights="inverse"))
     with pytest.raises(SystemExit) as stop:
-        cli.main(["train", "--out", "unused", "--class-weights", "inverse"])
+        cli.main(["train", "--out", str(tmp_path), "--class-weights", "inverse"])
     assert stop.value.code == 2 and "none or balanced" in capsys.readouterr().err
