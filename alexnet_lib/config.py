@@ -156,6 +156,28 @@ def check_choices(config: TrainConfig) -> None:
             raise UserError(f"{name.replace('_', '-')} must be {words}, not {value}")
 
 
+# What `resolve` never leaves open.
+NEEDED = ("model", "variant", "epochs", "batch_size", "lr", "schedule", "num_classes", "input_size",
+          "stored_size")
+
+
+def check_described(choices: dict, path: str | Path) -> None:
+    """UserError unless the choices in the description of a checkpoint are those of some run.
+
+    Names that `TrainConfig` does not know are passed over.
+    """
+    usual = TrainConfig()
+    config = dataclasses.replace(usual, **{name: value for name, value in choices.items()
+                                           if name in vars(usual)})
+    try:
+        check_choices(config)
+    except UserError as error:
+        raise damaged(path, str(error)) from None
+    for name in NEEDED:
+        if getattr(config, name) is None:
+            raise damaged(path, f"{name} is missing")
+
+
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """The net that `build` makes, with its sizes and without values. Raises UserError if its
     sizes are beyond what tensors can have."""
@@ -173,13 +195,12 @@ def as_begun(out: str, **given) -> TrainConfig:
     Raises UserError if the checkpoint is damaged.
     """
     path = Path(out, CHECKPOINT)
+    if not os.path.isfile(path):
+        return TrainConfig(**given | {"out": out})
+    kept = read_description(path).get("config", {})
+    check_described(kept, path)
     ours = {field.name for field in dataclasses.fields(TrainConfig)} - {"device"}
-    described = read_description(path).get("config", {}) if os.path.isfile(path) else {}
-    kept = {name: value for name, value in described.items() if name in ours}
-    try:
-        check_choices(TrainConfig(**kept))
-    except UserError as error:
-        raise damaged(path, str(error)) from None
+    kept = {name: value for name, value in kept.items() if name in ours}
     return TrainConfig(**kept | given | {"out": out})
 
 

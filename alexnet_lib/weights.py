@@ -20,7 +20,7 @@ from alexnet_lib.config import (
     TrainConfig,
     build_augment,
     build_model,
-    check_choices,
+    check_described,
     check_memory,
     on_meta,
 )
@@ -143,10 +143,7 @@ def _check_format(meta: dict, path: str | Path) -> None:
     if not set(meta["config"]) <= known:
         raise UserError(f"{path} was written by another version of this library: "
                         "update it, or train again")
-    try:
-        check_choices(TrainConfig(**meta["config"]))
-    except UserError as error:
-        raise damaged(path, str(error)) from None
+    check_described(meta["config"], path)
 
 
 def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> Loaded:

@@ -299,18 +299,22 @@ def test_deep_json_is_no_traceback(tmp_path):
 
 
 DAMAGE = [
-    *({"config": value} for value in (None, [], "x", {"width": "1"})),
+    *({"config": value} for value in (None, [], "x", {"width": "1"}, {"model": None})),
     {"classes": 3}, {"classes": [1, 2]}, {"step": -1}, {"step": "x"}, {"step": None}, {"lr": 0.1},
     {"lr": ["x"]}, {"lr": [0.1]}, {"history": {}}, {"history": [{}]}, {"seconds": None},
     {"rates": {"update": 3}}, {"rates": {"epochs": "x"}}, {"rates": []}, {"step": 10**6},
-    {"fingerprint": 3}, {"format": "1"}, {"format": 2}]
+    {"fingerprint": 3}, {"format": "1"}, {"format": 2}, {"config.epochs": None},
+    {"config.schedule": 3}]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
 def test_a_damaged_description_is_one_line(run, data, tmp_path, damage):
     """Whatever reads it refuses it, or does not need what is damaged."""
     tensors, meta = read_checkpoint(run.path)
-    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta | damage)
+    for name, value in damage.items():
+        *inside, name = name.split(".")
+        (meta[inside[0]] if inside else meta)[name] = value
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta)
     with pytest.raises(UserError, match=f"{CHECKPOINT}|of other data"):
         resumed(tmp_path, data)
     readable(tmp_path / CHECKPOINT)
