@@ -319,7 +319,7 @@ class Trainer:
             self._restore()
         except UserError:
             raise
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise damaged(self.path, "its parts do not fit together") from error
 
     def _restore(self) -> None:
@@ -334,12 +334,12 @@ class Trainer:
                             "no checkpoint but an exported net: choose another --out, and --start "
                             "to begin with its weights")
         self.model.load_state_dict(part(tensors, "model."))
+        self.rates = type(self.rates)(**meta["rates"])  # what is new had its default then
+        self.rates.update(self.optimizer, 1, None)  # what it cannot work with is refused here
         for group, lr in zip(self.optimizer.param_groups, meta["lr"], strict=True):
             group["lr"], weight = lr, group["params"][0]
             for name, t in part(tensors, f"optimizer.{group['name']}.{group['kind']}.").items():
                 self.optimizer.state[weight][name] = torch.empty_like(weight).copy_(t)
-        for known in dataclasses.fields(self.rates):  # what is new had its default then
-            setattr(self.rates, known.name, meta["rates"].get(known.name, known.default))
         self.step, self.seconds = meta["step"], meta["seconds"]
         self.history = meta["history"]
         self.commands = meta.get("commands", []) + self.commands

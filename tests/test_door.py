@@ -304,7 +304,7 @@ DAMAGE = [
     {"lr": ["x"]}, {"lr": [0.1]}, {"history": {}}, {"history": [{}]}, {"seconds": None},
     {"rates": {"update": 3}}, {"rates": {"epochs": "x"}}, {"rates": []}, {"step": 10**6},
     {"fingerprint": 3}, {"format": "1"}, {"format": 2}, {"config.epochs": None},
-    {"config.schedule": 3}]
+    {"config.schedule": 3}, {"rates": {}}, {"rates.at": [math.nan]}, {"rates.epochs": "2"}]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
