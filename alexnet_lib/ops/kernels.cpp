@@ -146,11 +146,10 @@ struct Buffers {
 template <class A> struct Powers { A power, inverse; };
 template <bool ROOTS, class A>
 static inline Powers<A> inverse_powers(A s, A beta) {
-    const A root = ROOTS ? inverse_fourth_root(s) : A(0);
+    const bool overflow = s > std::numeric_limits<A>::max();  // std::pow sees to it by itself
+    const A root = ROOTS && !overflow ? inverse_fourth_root(s) : A(0);
     const A power = ROOTS ? root * root * root : std::pow(s, -beta);
-    const A inverse = ROOTS ? power * root : 1 / s;
-    const bool overflow = s > std::numeric_limits<A>::max();
-    return {overflow ? A(0) : power, overflow ? A(0) : inverse};
+    return {power, ROOTS ? power * root : 1 / s};
 }
 
 // s = k + alpha * window(x**2). Forward: y = x * s**-beta. Backward: own = grad * s**-beta;
