@@ -123,6 +123,8 @@ def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loa
     tensors, meta = read_checkpoint(path)
     _check_format(meta, path)
     config = TrainConfig(**meta["config"])
+    if config.num_classes != len(meta["classes"]):
+        raise damaged(path, f"{len(meta['classes'])} classes for {config.num_classes} outputs")
     config.device = pick_device(device)
     config.precision = pick_precision(precision, config.device)
     check_memory(on_meta(lambda: build_model(config)), 1, config.device)

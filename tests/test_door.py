@@ -320,6 +320,13 @@ def test_a_damaged_description_is_one_line(run, data, tmp_path, damage):
     readable(tmp_path / CHECKPOINT)
 
 
+def test_every_output_has_its_class(run, tmp_path):
+    tensors, meta = read_checkpoint(run.path)
+    write_checkpoint(tmp_path / CHECKPOINT, tensors, meta | {"classes": ["a"]})
+    with pytest.raises(UserError, match="1 classes for"):
+        load_model(tmp_path / CHECKPOINT, "cpu")
+
+
 def resumed(out, data):
     config = as_begun(str(out), device="cpu")
     return train(config, data, resume=True, progress=False)

@@ -483,3 +483,12 @@ def test_the_doctor_sees_two_unequal_classes():
     assert of_sizes(323, 12).verdict == doctor.LOOK and "96%" in of_sizes(323, 12).words
     assert of_sizes(60, 40).verdict == of_sizes(70, 30).verdict == doctor.OK
     assert of_sizes(90, 40, 30).verdict == doctor.LOOK
+
+
+def test_a_link_back_to_the_data_is_no_class(tmp_path):
+    root = make(tmp_path / "x", {"cats": 4, "dogs": 4})
+    (root / "loop").symlink_to(root)
+    listing = folders.list_folder(root)
+    assert listing.classes == ("cats", "dogs")
+    assert sum(len(paths) for paths, _ in listing.splits.values()) == 8
+    assert any("link to a folder above" in note for note in listing.notes)

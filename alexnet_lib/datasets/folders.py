@@ -274,6 +274,11 @@ def _subfolders(root: Path) -> list[Path]:
     return sorted(f for f in root.iterdir() if f.is_dir() and not _hidden(f.name))
 
 
+def _leads_back(folder: Path) -> bool:
+    """Whether it is a link to a folder that it lies in: no class, but all of them once more."""
+    return folder.is_symlink() and folder.resolve() in folder.parent.resolve().joinpath("x").parents
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
@@ -298,7 +303,10 @@ def by_folder(folder: Path, skipped: Skipped, aside=()) -> Classes:
     """The images of each class folder; a class may have none."""
     found: Classes = {}
     for inside in _subfolders(folder):
-        if inside not in aside:
+        if _leads_back(inside):
+            skipped.seen += 1
+            skipped.add("link to a folder above")
+        elif inside not in aside:
             paths = found.setdefault(IMAGENETTE.get(inside.name, inside.name), [])
             paths += sorted(images_below(inside, skipped))
     return found
