@@ -492,3 +492,12 @@ def test_a_link_back_to_the_data_is_no_class(tmp_path):
     assert listing.classes == ("cats", "dogs")
     assert sum(len(paths) for paths, _ in listing.splits.values()) == 8
     assert any("link to a folder above" in note for note in listing.notes)
+
+
+def test_a_list_that_names_absent_files_says_so(tmp_path):
+    root = make(tmp_path / "x", {"": [f"{i}.jpg" for i in range(8)]})
+    rows = [f"{i}.jpg,{'cat' if i % 2 else 'dog'}" for i in range(10)]
+    (root / "labels.csv").write_text("file,label\n" + "\n".join(rows))
+    listing = folders.list_folder(root)
+    assert sum(len(paths) for paths, _ in listing.splits.values()) == 8
+    assert any("names 2 files" in note for note in listing.notes)

@@ -326,15 +326,17 @@ def _by_list(folder: Path, root: Path, skipped: Skipped, notes: list[str],
     """The images of each class of a folder without class folders, by a list of their labels."""
     images = sorted(images_below(folder, skipped))
     places = {root, folder} | ({folder.parent} if folder != root else set())
-    lists = {file: labels for place in sorted(places) for file in sorted(place.iterdir())
+    lists = {file: found for place in sorted(places) for file in sorted(place.iterdir())
              if file.suffix.lower() in LISTS and "submission" not in file.name.lower()
-             and (labels := _read_list(file, images))}
+             and (found := _read_list(file, images))[0]}
     if not lists:
         return None
     if len(lists) > 1:
         raise UserError(f"{_some(f.name for f in lists)} give labels to the images in {folder}: "
                         "keep one of these lists")
-    (file, labels), = lists.items()
+    (file, (labels, absent)), = lists.items()
+    if absent and file.parent == folder:  # a list further up may speak of other splits, too
+        notes.append(f"{file.name} names {absent} files that are not in {folder.name}")
     if len(labels) < len(images):
         skipped.add(f"without a label in {file.name}", len(images) - len(labels))
     notes.append(f"labels of the images in {folder.name} are read from {file.name}")
@@ -349,21 +351,23 @@ def _by_list(folder: Path, root: Path, skipped: Skipped, notes: list[str],
     return found
 
 
-def _read_list(file: Path, images: list[Path]) -> dict[Path, str]:
-    """The label of each image that a list names, if it names at least half of them; else {}.
+def _read_list(file: Path, images: list[Path]) -> tuple[dict[Path, str], int]:
+    """(the label of each image that a list names, how many others it names).
+
+    No labels, if it names less than half of the images.
 
     Lines of file and label, with commas, semicolons, tabs or spaces between; with more columns,
     a line of headings must name one that holds the labels.
     """
     if not file.is_file() or file.stat().st_size > LIST_BYTES:
-        return {}
+        return {}, 0
     lines = file.read_text("utf-8-sig", "replace").splitlines()
     between = next((mark for mark in "\t,;" if lines and mark in lines[0]), None)
     try:
         rows = ([line.split() for line in lines] if between is None else
                 list(csv.reader(lines, delimiter=between)))
     except csv.Error:
-        return {}
+        return {}, 0
     rows = [[cell.strip() for cell in row] for row in rows if len(row) > 1]
     names = Counter(name for path in images for name in {path.stem, path.name})
     by_name = {name: path for path in images for name in (path.stem, path.name)
@@ -375,7 +379,7 @@ def _read_list(file: Path, images: list[Path]) -> dict[Path, str]:
     width = min(map(len, rows), default=0)
     hits = [sum(image(row[column]) is not None for row in rows) for column in range(width)]
     if not hits or 2 * max(hits) < len(images):
-        return {}
+        return {}, 0
     files = hits.index(max(hits))
     headed = image(rows[0][files]) is None
     others = [column for column in range(width) if column != files]
@@ -385,13 +389,14 @@ def _read_list(file: Path, images: list[Path]) -> dict[Path, str]:
     if len(others) != 1:
         raise UserError(f"{file} has several columns that may be the label: keep two, the file's "
                         "name and its label")
-    labels = {}
+    labels, absent = {}, 0
     for row in rows[headed:]:
         path, label = image(row[files]), row[others[0]]
+        absent += path is None
         if path and label and labels.setdefault(path, label) != label:
             raise UserError(f"{file} gives {path.name} two labels, {labels[path]} and {label}: "
                             "keep one")
-    return labels
+    return labels, absent
 
 
 def _check_to_train(train: Classes, folder: Path) -> None:
