@@ -7,7 +7,7 @@ import torch
 
 from alexnet_lib.config import LEAST_STEPS, TrainConfig, resolve
 from alexnet_lib.datasets import Dataset, Split
-from alexnet_lib.optim import schedule
+from alexnet_lib.optim import first_drop, schedule
 
 BY_SIZE = ("batch_size", "epochs", "schedule")  # what the number of images decides, if you do not
 IMBALANCED = 3  # times as many images as the rarest class has
@@ -29,8 +29,10 @@ def before(given: TrainConfig, config: TrainConfig, dataset: Dataset) -> list[st
                      f"takes {papers}")
     rule = schedule(config.schedule, config.epochs, per_epoch)
     if rule != schedule(config.schedule, config.epochs):
-        lines.append(f"the run is short, so the plateau begins to wait after {rule.warm} epochs, "
-                     f"and waits for {rule.patience}: a net learns by steps, not by epochs")
+        waits = ("keeps its learning rate to the end" if first_drop(rule, config.epochs) is None
+                 else f"begins to wait after {rule.warm} epochs, and waits for {rule.patience}")
+        lines.append(f"the run is short, so the plateau {waits}: a net learns by steps, not by "
+                     "epochs")
     counts = np.bincount(train.labels, minlength=len(dataset.classes))
     rare, common = counts.argmin(), counts.argmax()
     if config.class_weights == "none" and counts[common] >= IMBALANCED * counts[rare]:
