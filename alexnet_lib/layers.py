@@ -13,6 +13,16 @@ from torch import Tensor, nn
 
 from alexnet_lib import ops
 from alexnet_lib.errors import UserError
+from alexnet_lib.schema import misfit
+
+
+def _check(kind, **values) -> None:
+    """UserError for a value of another type, or a whole number below 1."""
+    for name, value in values.items():
+        if fault := misfit(value, kind, name):
+            raise UserError(f"{fault}, not {value!r}")
+        if kind is int and value < 1:
+            raise UserError(f"{name} must be 1 or more, not {value}")
 
 
 def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
@@ -66,8 +76,8 @@ class LocalResponseNorm(nn.Module):
     def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75,
                  k: float = 2.0, columns: int = 1):
         super().__init__()
-        if channels < 1:
-            raise UserError(f"a norm takes 1 or more, not {channels} channels")
+        _check(int, channels=channels, size=size, columns=columns)
+        _check(float, alpha=alpha, beta=beta, k=k)
         self.channels, self.columns = channels, columns
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         ops.check_norm(torch.empty(1, channels, 1, 1, device="meta"), *self._settings())
@@ -104,6 +114,8 @@ class SpatialResponseNorm(nn.Module):
 
     def __init__(self, size: int = 5, alpha: float = 4e-5, beta: float = 0.75, k: float = 1.0):
         super().__init__()
+        _check(int, size=size)
+        _check(float, alpha=alpha, beta=beta, k=k)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         ops.check_norm(torch.empty(1, 1, 1, 1, device="meta"), *self._settings())
 
@@ -126,8 +138,10 @@ class MaxPool(nn.MaxPool2d):
 
     def __init__(self, window: int | tuple[int, int], stride: int | tuple[int, int]):
         super().__init__(window, stride, ceil_mode=True)
-        if min(*_pair(window), *_pair(stride)) < 1:
-            raise UserError(f"window and stride must be 1 or more, not {window} and {stride}")
+        sides = (*_pair("window", window), *_pair("stride", stride))
+        if not 1 <= min(sides) <= max(sides) < 2**31:
+            raise UserError("window and stride must be 1 or more, and below 2**31, not "
+                            f"{window} and {stride}")
 
     def forward(self, x: Tensor) -> Tensor:
         window, stride = self.kernel_size, self.stride
@@ -138,8 +152,10 @@ class MaxPool(nn.MaxPool2d):
         return super().forward(x)
 
 
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _pair(name: str, value) -> tuple[int, int]:
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    _check(tuple[int, int], **{name: pair})
+    return pair
 
 
 class Dropout(nn.Module):
@@ -152,6 +168,7 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
+        _check(float, p=p)
         if not 0 <= p < 1:
             raise UserError(f"p must be in [0, 1), not {p}")
         self.p = p
@@ -174,7 +191,8 @@ class GroupedLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, groups: int):
         super().__init__()
-        if groups < 1 or inputs % groups or outputs % groups:
+        _check(int, inputs=inputs, outputs=outputs, groups=groups)
+        if inputs % groups or outputs % groups:
             raise UserError(f"{groups} groups must divide {inputs} inputs and {outputs} outputs")
         self.groups = groups
         self.weight = nn.Parameter(torch.empty(outputs, inputs // groups))
@@ -200,6 +218,7 @@ class Pad(nn.Module):
 
     def __init__(self, size: int, kernel: int, stride: int):
         super().__init__()
+        _check(int, size=size, kernel=kernel, stride=stride)
         self.amount = (kernel - size) % stride
 
     def forward(self, x: Tensor) -> Tensor:

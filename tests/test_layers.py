@@ -1,5 +1,6 @@
 """Layers against torch's own, plain formulas and the facts of the 2012 source."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -239,10 +240,49 @@ def test_window_matrix_is_a_band_in_each_column():
     lambda: LocalResponseNorm(9, columns=2), lambda: LocalResponseNorm(8, size=0),
     lambda: LocalResponseNorm(8, k=0.0), lambda: SpatialResponseNorm(k=-1.0),
     lambda: SpatialResponseNorm(4), lambda: Dropout(1.0), lambda: Dropout(-0.1),
+    lambda: GroupedLinear(12, 8, 0), lambda: MaxPool(2**40, 1), lambda: MaxPool((2, 0), 1),
+    lambda: MaxPool((3, 3, 3), 2), lambda: Pad(224, 11, 0),
 ])
 def test_impossible_settings_are_refused(make):
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError):
         make()
+
+
+@pytest.mark.parametrize("value", [2.5, "a", None, [1], True, float("nan"), 2**70], ids=str)
+@pytest.mark.parametrize("layer, settings, whole", [
+    (LocalResponseNorm, {"channels": 8}, ("channels", "size", "columns")),
+    (SpatialResponseNorm, {}, ("size",)),
+    (MaxPool, {"window": 3, "stride": 2}, ("window", "stride")),
+    (GroupedLinear, {"inputs": 8, "outputs": 8, "groups": 2}, ("inputs", "outputs", "groups")),
+    (Pad, {"size": 9, "kernel": 3, "stride": 2}, ("size", "kernel", "stride")),
+])
+def test_sizes_are_whole_numbers(layer, settings, whole, value):
+    for name in whole:
+        with pytest.raises(UserError, match=name):
+            layer(**settings | {name: value})
+
+
+@pytest.mark.parametrize("value", ["a", None, [1], float("nan")], ids=str)
+def test_factors_are_numbers(value):
+    for name in ("alpha", "beta", "k"):
+        for layer in (lambda **given: LocalResponseNorm(8, **given), SpatialResponseNorm):
+            with pytest.raises(UserError, match=name):
+                layer(**{name: value})
+    with pytest.raises(UserError, match="p must be"):
+        Dropout(value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    x = torch.randn(2, 6, 7, 7)
+    norm = LocalResponseNorm(np.int64(6), size=np.int32(3), alpha=np.float32(0.5), k=2)
+    torch.testing.assert_close(norm(x), local_response_norm(x, 3, 0.5, k=2))
+    assert torch.equal(MaxPool(np.int64(3), np.int64(2))(x), F.max_pool2d(x, 3, 2, ceil_mode=True))
+
+
+@pytest.mark.parametrize("layer", [LocalResponseNorm(6), SpatialResponseNorm(), MaxPool(3, 2)])
+def test_sparse_tensors_are_refused(layer):
+    with pytest.raises(UserError, match="to_dense"):
+        layer(torch.eye(6).expand(2, 6, 6, 6).to_sparse())
 
 
 @pytest.mark.parametrize("norm, shape", [
@@ -258,6 +298,6 @@ def test_a_grouped_full_layer_is_a_grouped_convolution():
     x = torch.randn(5, 12)
     expected = F.conv2d(x[:, :, None, None], layer.weight[:, :, None, None], layer.bias, groups=4)
     torch.testing.assert_close(layer(x), expected[:, :, 0, 0])
-    for wrong in ((12, 8, 5), (10, 8, 4), (12, 8, 0)):
+    for wrong in ((12, 8, 5), (10, 8, 4)):
         with pytest.raises(UserError, match="must divide"):
             GroupedLinear(*wrong)

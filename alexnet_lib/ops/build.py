@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from alexnet_lib.errors import UserError
+
 SOURCE = Path(__file__).with_name("kernels.cpp")
 DTYPES = (torch.bfloat16, torch.float32, torch.float64)
 # Sums may be reordered, which vectors need; infinities and NaN keep their meaning.
@@ -122,6 +124,12 @@ def spelled_out(x: Tensor) -> bool:
         return False
     return (x.is_mkldnn or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
             or torch.autograd.forward_ad.unpack_dual(x).tangent is not None)
+
+
+def check_dense(x: Tensor) -> None:
+    """UserError for a sparse tensor."""
+    if x.layout != torch.strided and not x.is_mkldnn:
+        raise UserError(f"this layer takes dense tensors, not {x.layout}: call x.to_dense() first")
 
 
 def _exporting() -> bool:

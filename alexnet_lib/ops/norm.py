@@ -143,6 +143,7 @@ def check(x: Tensor, size: int, alpha: float, beta: float, k: float, columns: in
     if x.dim() != 4 or not x.is_floating_point():
         raise UserError("the norm takes (batch, channels, height, width) of floating point, but "
                         f"got {tuple(x.shape)} of {x.dtype}: reshape or convert it")
+    build.check_dense(x)
     if size < 1 or columns < 1 or x.shape[1] % columns:
         raise UserError(f"size must be at least 1, and {columns} columns must divide "
                         f"{x.shape[1]} channels (size is {size})")

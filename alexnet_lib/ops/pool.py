@@ -18,6 +18,7 @@ def pools(x: Tensor, window: int) -> bool:
     """Whether `max_pool` is the way for x; else PyTorch's own operator is."""
     if isinstance(x, torch.fx.Proxy) or build.spelled_out(x):
         return False
+    build.check_dense(x)
     fits = (x.device.type == "cpu" and x.dim() == 4 and x.dtype in build.DTYPES
             and window <= LARGEST and min(x.shape[2:]) > 0)
     # The compiler cannot follow how kernels are built; the operator does without, if it must.
