@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from alexnet_lib.errors import UserError
-from alexnet_lib.text import Printable, fitting, printable
+from alexnet_lib.text import Printable, printable, say
 from alexnet_lib.text import table as tabulate
 
 DEVICE = click.option("--device", default="auto", show_default=True,
@@ -140,12 +140,6 @@ def complain(message: str) -> None:
             Printable(sys.stderr).write(f"alexnet: {printable(message)}\n")
 
 
-def say(line: str) -> None:
-    """A line of progress on stderr, above any progress bar."""
-    from tqdm import tqdm
-    tqdm.write(fitting(printable(line), sys.stderr), file=sys.stderr)
-
-
 def deliver(result: dict, json_file: str | None) -> None:
     """Write `result` as JSON where `--json` says."""
     if json_file is None:
@@ -269,10 +263,7 @@ def _load_command(name: str, text: str):
     @SKIP
     def command(source, size, skip_broken):
         from alexnet_lib import datasets
-        found = datasets.load(source, size, skip_broken=skip_broken)
-        for line in found.notes:
-            say(line)
-        click.echo(describe_data(found))
+        click.echo(describe_data(datasets.load(source, size, skip_broken=skip_broken)))
 
 
 _load_command("get", "Download SOURCE, check it, and pack it.")
@@ -286,8 +277,7 @@ def data_check(source, size):
     """Verify every image of SOURCE and the checksums of its packed store."""
     from alexnet_lib import datasets
     found = datasets.check(source, size)
-    for line in found.pop("notes"):
-        say(line)
+    del found["notes"]
     click.echo(tabulate(found.items(), tablefmt="plain"))
 
 
@@ -374,6 +364,7 @@ def train(data, out, resume, skip_broken, device, **choices):
     from alexnet_lib.checkpoints import BEST
     from alexnet_lib.config import TrainConfig, as_begun
     from alexnet_lib.devices import pick_device
+    from alexnet_lib.training import tells_top5
     from alexnet_lib.training import train as run_training
     choices |= {"data": data, "skip_broken": skip_broken or None, "device": device}
     given = {name: value for name, value in choices.items() if value is not None}
@@ -385,8 +376,9 @@ def train(data, out, resume, skip_broken, device, **choices):
     if group.rank:
         return
     last, best = run.history[-1], run.path.with_name(BEST)
-    line = (f"{run.path}  val top-1 error {last['val_error']:.2%}  top-5 "
-            f"{last['val_top5_error']:.2%}  epoch {last['epoch']}")
+    top5 = f"top-5 {last['val_top5_error']:.2%}  " if tells_top5(len(run.classes)) else ""
+    line = (f"{run.path}  val top-1 error {last['val_error']:.2%}  {top5}"
+            f"epoch {last['epoch']}")
     if best.exists():  # an earlier version wrote none
         line += f"; best {run.best['val_error']:.2%}, epoch {run.best['epoch']}: {best}"
     click.echo(line)
@@ -418,7 +410,7 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
                             "--checkpoint")
         net = load_model(checkpoint, device)
         dataset = datasets.load(data or net.config.data, net.config.stored_size,
-                                skip_broken=skip_broken)
+                                skip_broken=skip_broken, say=lambda line: None)
     config = TrainConfig(data=data or "shapes", device=device, skip_broken=skip_broken, **given)
     if json_file != "-":  # at once: it is what a report needs first
         about = checks.environment(net.config if net else resolve(config))
@@ -468,13 +460,12 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     data with fewer classes, only those that ImageNet has under the same name.
     """
     from alexnet_lib import datasets, evaluation
+    from alexnet_lib.training import tells_top5
     net = _loaded(checkpoint, device)
     bought = checkpoint == "torchvision"
     dataset, split = datasets.load_split(
         data, net.config.stored_size, split, None if bought else tuple(net.classes),
         net.config.data, skip_broken=skip_broken)
-    for line in dataset.notes:
-        say(line)
     if bought:
         from alexnet_lib.pretrained import among
         net = among(net, dataset.classes)
@@ -482,7 +473,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     if predictions:
         answers.save(predictions)
     found = answers.scores()
-    if len(net.classes) < 6:  # no answer could be wrong
+    if not tells_top5(len(net.classes)):
         del found["top5_error"]
     deliver(found, json_file)
     if json_file == "-":
@@ -616,7 +607,7 @@ def filters(checkpoint, out, data, split, layer, units, named, skip_broken, devi
 
     from alexnet_lib import datasets, features, plots
     from alexnet_lib.plots import features as figures
-    from alexnet_lib.run_folder import prepare_folder
+    from alexnet_lib.run_folder import check_outside, prepare_folder
     from alexnet_lib.weights import load_features
     net = load_features(checkpoint, device)
     convolutions = features.convolutions(net)
@@ -627,6 +618,7 @@ def filters(checkpoint, out, data, split, layer, units, named, skip_broken, devi
         features.check_units(named, layer, features.responses(net, blank, layer).shape[1])
     source = data or net.config.data
     datasets.parse(source)
+    check_outside(out, source)
     prepare_folder(out)
     for name in ("kernels", "maps", "patches"):
         _place_figure(Path(out) / f"{name}.png")

@@ -1,10 +1,12 @@
 """The folder of a run: made, locked for one run at a time, and cleared of unfinished files."""
 
 import contextlib
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from alexnet_lib import datasets
 from alexnet_lib.checkpoints import (
     BEST,
     CHECKPOINT,
@@ -45,12 +47,13 @@ class RunLock:
             self._lock.release(force=True)
 
 
-def enter(out: str | None, resume: bool | str) -> tuple[bool, RunLock]:
+def enter(out: str | None, resume: bool | str, data: str) -> tuple[bool, RunLock]:
     """Whether the run in that folder is resumed, and the folder's lock, which is held from now on.
 
     resume: True, False, or "auto", which resumes if there is a checkpoint. Makes the folder.
-    Raises UserError if it cannot be written, if another run is at work there, if there is nothing
-    to resume, or if a checkpoint would be overwritten.
+    data: the name of the data, in whose folder no run begins. Raises UserError if the folder
+    cannot be written, if another run is at work there, if there is nothing to resume, or if a
+    checkpoint would be overwritten.
     """
     if out is None:
         if resume:
@@ -60,6 +63,8 @@ def enter(out: str | None, resume: bool | str) -> tuple[bool, RunLock]:
     if resume is True and not path.exists():
         raise UserError(f"nothing to resume: no {path}; leave out --resume to start, or say "
                         "--resume auto")
+    if not path.exists():  # a run that an earlier version began in there goes on
+        check_outside(out, data)
     prepare_folder(out)
     check_place(path)
     if resume and path.exists():
@@ -75,9 +80,17 @@ def enter(out: str | None, resume: bool | str) -> tuple[bool, RunLock]:
     return path.exists(), lock
 
 
+def check_outside(out: str | Path, data: str) -> None:
+    """UserError if the folder `out` lies in the data, where its files would be taken for some."""
+    if (root := datasets.folder_of(data)) and Path(out).resolve().is_relative_to(root):
+        raise UserError(f"{out} lies in the data, {root}: choose an --out outside of it")
+
+
 def prepare_folder(out: str | Path, option: str = "--out") -> None:
     """Make the folder that `option` names; UserError if it cannot be written."""
     probe = Path(out) / ".probe"
+    if os.path.lexists(out) and not os.path.isdir(out):
+        raise UserError(f"{out} is a file, not a folder: choose another {option}")
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()

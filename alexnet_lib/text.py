@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import sys
 
 from tabulate import tabulate
 
@@ -17,6 +18,12 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]
 def printable(text: str) -> str:
     r"""`text` with control characters, and what is no Unicode, written as \x1b, \n or \udcff."""
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def say(line: str) -> None:
+    """A line of progress on stderr, above any progress bar."""
+    from tqdm import tqdm
+    tqdm.write(fitting(printable(line), sys.stderr), file=sys.stderr)
 
 
 def table(rows, headers=(), **options) -> str:

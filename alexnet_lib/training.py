@@ -77,7 +77,7 @@ class Trainer:
         with group.first():  # one process packs the data, the others find it packed
             dataset = dataset or datasets.load(
                 config.data, config.stored_size, skip_broken=config.skip_broken,
-                progress=progress)
+                progress=progress, say=lambda line: None)
         self.config = config = fit_to_data(self.given, dataset)
         self.dataset, self.classes = dataset, dataset.classes
         self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
@@ -412,7 +412,7 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
     lock = RunLock()
     if not group.rank:
-        resume, lock = run_folder.enter(config.out, resume)
+        resume, lock = run_folder.enter(config.out, resume, config.data)
     try:
         resume = bool(group.from_first("resume" if resume else ""))
         if resume and not (Path(config.out) / CHECKPOINT).exists():
@@ -482,7 +482,7 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
             saved = time.monotonic()
             cost = saved - begun
         if ended:
-            say(epoch_line(row, run.config.epochs))
+            say(epoch_line(row, run.config.epochs, len(run.classes)))
             on_epoch(run.history)
         if on_step(run):
             break
@@ -593,9 +593,15 @@ def command_line(argv: list[str]) -> str:
     return f"{named} {shlex.join(argv[1:])}".rstrip()
 
 
-def epoch_line(row: dict, epochs: int) -> str:
+def tells_top5(classes: int) -> bool:
+    """Whether the top-5 error says anything: of five classes or fewer no answer is wrong."""
+    return classes > 5
+
+
+def epoch_line(row: dict, epochs: int, classes: int) -> str:
     """One line about a finished epoch."""
+    top5 = f"top-5 {row['val_top5_error']:.1%}  " if tells_top5(classes) else ""
     return (f"epoch {row['epoch']}/{epochs}  rate {row['lr']:g}  "
             f"train loss {row['train_loss']:.3f} error {row['train_error']:.1%}  "
-            f"val error {row['val_error']:.1%} top-5 {row['val_top5_error']:.1%}  "
+            f"val error {row['val_error']:.1%}  {top5}"
             f"{row['images_per_s']:.0f} images/s")

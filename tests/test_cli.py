@@ -388,7 +388,7 @@ BAD |= {
     "AlexNet, 4 maps": (lambda t, c, p: lambda: AlexNet(maps=(1, 2, 3, 4)), "five numbers"),
     "AlexNet, the small net's weights": (lambda t, c, p: lambda: AlexNet(init="cifar"), "2012 or"),
     "CifarNet, unknown": (lambda t, c, p: lambda: CifarNet(variant="5pct"), "5pct"),
-    "norm over no maps": (lambda t, c, p: lambda: LocalResponseNorm(0), "0 channels"),
+    "norm over no maps": (lambda t, c, p: lambda: LocalResponseNorm(0), "channels"),
     "crop too large": (lambda t, c, p: lambda: Augment(9, np.zeros((8, 8, 3))), "do not fit"),
     "ten views as 5": (lambda t, c, p: lambda: probabilities(load_model(c), [], 5), "1 or 10"),
     "no images": (lambda t, c, p: lambda: scores(torch.empty(0, 2), torch.empty(0), ("a", "b")),

@@ -128,6 +128,8 @@ def test_nothing_but_files_is_replaced(tmp_path):
         refused("", "info", "--json", tmp_path / name)
     refused("not a file", "info", "--json", os.devnull)
     refused("is a folder", "info", "--json", "")
+    for name in (os.devnull, tmp_path / "file", tmp_path / "nowhere"):
+        refused("not a folder", "train", "--out", name)
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "{}"
@@ -225,7 +227,7 @@ def test_info_needs_no_memory():
     assert code == 0 and "1,030,898,024" in out  # its weights alone would take 4 GB
     assert time.monotonic() - begun < 10
     for absurd in (2**63, 2**31, 10**30):
-        refused("no net of these sizes", "info", "--input-size", absurd)
+        refused("size", "info", "--input-size", absurd)
 
 
 # Drawn names

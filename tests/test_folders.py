@@ -95,9 +95,63 @@ def test_layouts_that_cannot_be_guessed_are_refused(tmp_path, places, word):
     refused(word, folders.list_folder, make(tmp_path / "x", places))
 
 
-def test_folders_above_the_classes_are_told(tmp_path):
-    found = folders.list_folder(make(tmp_path / "x", of("fold1", "fold2", each=4)))
-    assert told(found, "holds the folders cats, dogs") and found.classes == ("fold1", "fold2")
+@pytest.mark.parametrize("places, word", [
+    (of("fold1", "fold2"), "rename fold1, fold2 to train"),
+    (of("Entrenamiento", "Prueba"), "each hold the folders cats, dogs"),
+    (of("Trening", "Walidacja") | {"Trening/birds": 2}, "choose one as folder:.*Trening"),
+    (of("train/2019", "train/2020"), "each hold .*: if these are the classes, choose one"),
+])
+def test_folders_above_the_classes_are_refused(tmp_path, places, word):
+    refused(word, folders.list_folder, make(tmp_path / "x", places))
+    if "train" not in next(iter(places)):
+        refused(word, folders.list_to_measure, tmp_path / "x", None)
+
+
+def test_classes_may_hold_folders(tmp_path):
+    """Masks that are no images, folders of only one class, classes that a net has learned."""
+    x = make(tmp_path / "x", {f"{name}/images": 3 for name in ("cats", "dogs")} | {"cats/old": 2},
+             {f"{name}/masks/1.xml": "" for name in ("cats", "dogs")})
+    assert counts(folders.list_folder(x))["train"] == 6
+    known = ("healthy", "sick")
+    y = make(tmp_path / "y", of(*known, classes=("left", "right")))
+    listing, _ = folders.list_to_measure(y, None, known)
+    assert listing.classes == known and counts(listing) == {"all": 8}
+
+
+@pytest.mark.parametrize("inside", ["run", "cats", ".", "no/such/folder", "link"])
+def test_nothing_is_written_into_the_data(tmp_path, run, inside):
+    x = make(tmp_path / "x", {"cats": 8, "dogs": 8})
+    (tmp_path / "link").symlink_to(x)
+    out = tmp_path / "link" / "run" if inside == "link" else x / inside
+    before = sorted(x.rglob("*"))
+    code, _, err = run("train", "--data", f"folder:{x}", "--out", out, "--device", "cpu")
+    assert code == 2 and "outside" in err and err.count("\n") == 1
+    assert sorted(x.rglob("*")) == before
+
+
+def test_figures_are_not_written_into_the_data(net, run):
+    code, _, err = run("filters", "--checkpoint", net[0], "--out", net[1] / "figures")
+    assert code == 2 and "outside" in err and not (net[1] / "figures").exists()
+
+
+@pytest.mark.parametrize("classes, said", [("ab", False), ("abcde", False), ("abcdef", True)])
+def test_top_5_is_shown_where_it_can_be_wrong(tmp_path, run, classes, said):
+    x = make(tmp_path / "x", dict.fromkeys(classes, 4))
+    code, out, err = run("train", "--data", f"folder:{x}", "--out", tmp_path / "run", "--epochs", 1,
+                         "--model", "cifar", "--device", "cpu")
+    assert code == 0 and ("top-5" in out) == ("top-5" in err) == said
+    code, out, _ = run("evaluate", "--data", f"folder:{x}", "--checkpoint", tmp_path / "run")
+    assert code == 0 and ("top-5" in out) == said
+
+
+def test_notes_are_shown_to_whoever_loads(tmp_path, capsys):
+    x = make(tmp_path / "x", {"cats": 8, "dogs": 8}, {"cats/notes.md": ""})
+    for load in (datasets.load, datasets.load_split, datasets.check):
+        load(f"folder:{x}", 20, root=tmp_path / "root", progress=False)
+        assert capsys.readouterr().err.count("1 .md") == 1
+    heard = []
+    found = datasets.load(f"folder:{x}", 20, root=tmp_path / "root", say=heard.append)
+    assert tuple(heard) == found.notes and "1 .md" not in capsys.readouterr().err
 
 
 def test_a_layout_is_told_by_the_commands(tmp_path, monkeypatch, capsys):
@@ -160,6 +214,13 @@ def test_a_flat_val_with_its_list(tmp_path, files):
     ({"val.csv": lines([("I_0", "n00"), ("I_1", "n00"), ("I_0", "n01")])}, "two labels")])
 def test_lists_that_cannot_be_guessed_are_refused(tmp_path, files, word):
     refused(word, folders.list_folder, make(tmp_path / "x", ILSVRC, files))
+
+
+def test_the_list_itself_is_not_skipped(tmp_path):
+    x = make(tmp_path / "x", {".": LETTERS}, {"labels.csv": lines(zip(LETTERS, PUGS, strict=True))})
+    assert not told(folders.list_folder(x), "skipped")
+    (x / "more.csv").touch()
+    assert told(folders.list_folder(x), "1 of 10 files skipped: 1 .csv")
 
 
 def test_images_that_a_list_does_not_name_are_counted(tmp_path):

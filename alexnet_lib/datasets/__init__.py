@@ -6,12 +6,13 @@ class names, and the statistics that the paper subtracts and perturbs by.
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from alexnet_lib import memory
+from alexnet_lib import memory, text
 from alexnet_lib.errors import UserError
 
 from . import folders as _folders
@@ -22,8 +23,8 @@ from . import store as _store
 from .folders import images_named
 from .images import BrokenImage, prepare_image
 
-__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "images_named", "leftovers",
-           "load", "load_split", "native_size", "prepare_image", "remove", "sources"]
+__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "folder_of", "images_named",
+           "leftovers", "load", "load_split", "native_size", "prepare_image", "remove", "sources"]
 
 NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
@@ -96,7 +97,8 @@ class Dataset:
 
 def load(name: str, size: int | None = None, *, root: str | Path | None = None, seed: int = 0,
          download: bool = True, skip_broken: bool = False, progress: bool = True,
-         counts: dict[str, int] | None = None) -> Dataset:
+         counts: dict[str, int] | None = None,
+         say: Callable[[str], None] = text.say) -> Dataset:
     """The data set of that name, downloaded and packed at first use.
 
     Args:
@@ -106,6 +108,7 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
         seed: of the drawn scenes (shapes), or of the images held out for validation.
         skip_broken: leave out images that cannot be read, instead of stopping.
         counts: images per split, for shapes alone; by default 4000, 1000, 1000.
+        say: gets each of the notes; by default they are printed on stderr.
 
     Raises UserError, in one line, for whatever a user can mend.
     """
@@ -124,13 +127,14 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     listed = (_folders.list_folder(path, seed) if kind == "folder" else
               _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
               _listing.list_imagenet(root))
-    return _packed(name, listed, size, root, skip_broken, progress)
+    return _packed(name, listed, size, root, skip_broken, progress, say)
 
 
 def load_split(name: str, size: int, split: str | None = None,
                classes: tuple[str, ...] | None = None, learned: str | None = None, *,
                root: str | Path | None = None, skip_broken: bool = False,
-               progress: bool = True) -> tuple[Dataset, str]:
+               progress: bool = True,
+               say: Callable[[str], None] = text.say) -> tuple[Dataset, str]:
     """(data to measure a net on, the name of the split to measure).
 
     Of a folder, all images of that split are taken as they lie there. It needs no training
@@ -142,26 +146,29 @@ def load_split(name: str, size: int, split: str | None = None,
         classes: those of the net, which become those of a folder; by default those it has.
         learned: the name of the data that the net was trained on. Of that very folder, "val" is
             what training held out.
+        say: gets each of the notes; by default they are printed on stderr.
 
     Raises UserError.
     """
     kind, path = parse(name)
     if kind != "folder":
-        return load(name, size, root=root, skip_broken=skip_broken, progress=progress), (
-            split or "val")
+        return load(name, size, root=root, skip_broken=skip_broken, progress=progress,
+                    say=say), split or "val"
     same = (learned or "").startswith("folder:") and _folders.same(path, parse(learned)[1])
     listed, split = _folders.list_to_measure(path, split, classes, same)
     return _packed(name, listed, size, Path(root) if root else data_root(), skip_broken,
-                   progress), split
+                   progress, say), split
 
 
 def _packed(name: str, listed: _folders.Listing, size: int, root: Path, skip_broken: bool,
-            progress: bool) -> Dataset:
+            progress: bool, say: Callable[[str], None]) -> Dataset:
     meta, mean, splits = _store.open_store(name, listed, size, root, skip_broken, progress)
     notes = listed.notes
     if mean.max() < DARK:
         notes += (f"the images are very dark (their mean stays below {DARK} of 255): files of 16 "
                   "bits that use only 10 or 12 of them must be scaled to the full range",)
+    for line in notes:
+        say(line)
     return Dataset(name, tuple(meta["classes"]), {k: Split(*v) for k, v in splits.items()},
                    mean, np.array(meta["colour_values"]), np.array(meta["colour_vectors"]),
                    meta["fingerprint"], notes)
@@ -178,6 +185,12 @@ def parse(name: str) -> tuple[str, str | None]:
     near = difflib.get_close_matches(name, NAMES, 1)
     meant = f"did you mean {near[0]}? " if near else ""
     raise UserError(f"unknown data {name!r}: {meant}use {', '.join(NAMES)} or folder:PATH")
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder of data that are called "folder:PATH"; None for other data."""
+    path = name.removeprefix("folder:")
+    return Path(os.path.expanduser(path)).resolve() if path != name else None
 
 
 def native_size(name: str) -> int:

@@ -295,7 +295,7 @@ def _labeled(folder: Path, root: Path, skipped: Skipped, notes: list[str], aside
     if stray:
         skipped.seen += stray
         skipped.add("beside the class folders", stray)
-    _note_on_depth(folders, notes)
+    _check_depth(folder, folders, folder == root, known)
     return by_folder(folder, skipped, aside)
 
 
@@ -312,13 +312,22 @@ def by_folder(folder: Path, skipped: Skipped, aside=()) -> Classes:
     return found
 
 
-def _note_on_depth(folders: list[Path], notes: list[str]) -> None:
-    """Every class has the same folders inside: are those the classes?"""
-    inside = [{f.name for f in _subfolders(folder)} for folder in folders]
-    if len(folders) > 1 and len(inside[0]) > 1 and all(names == inside[0] for names in inside):
-        notes.append(f"every class folder holds the folders {_some(sorted(inside[0]))}: if these "
-                     f"are the classes, rename {_some([f.name for f in folders])} to train, val "
-                     "and test")
+def _check_depth(place: Path, folders: list[Path], top: bool, known=()) -> None:
+    """UserError if the class folders share folders with images: those look like the classes.
+
+    So do splits whose names we cannot read, such as Entrenamiento and Prueba. known: names of
+    classes of which this is settled. top: whether the folders lie where splits would.
+    """
+    names = [folder.name for folder in folders]
+    if len(folders) < 2 or set(names) <= set(known):
+        return
+    inside = [{f.name for f in _subfolders(folder) if next(images_below(f), None)}
+              for folder in folders]
+    if len(shared := sorted(set.intersection(*inside))) > 1:
+        rename = f"rename {_some(names)} to train, val and test, or " if top else ""
+        raise UserError(f"{_some(names)} in {place} each hold the folders {_some(shared)}: if "
+                        f"these are the classes, {rename}choose one as folder:{folders[0]}; if "
+                        f"{names[0]} is a class, move its images out of them into {names[0]}")
 
 
 def _by_list(folder: Path, root: Path, skipped: Skipped, notes: list[str],
@@ -335,6 +344,8 @@ def _by_list(folder: Path, root: Path, skipped: Skipped, notes: list[str],
         raise UserError(f"{_some(f.name for f in lists)} give labels to the images in {folder}: "
                         "keep one of these lists")
     (file, (labels, absent)), = lists.items()
+    if file.parent == folder:
+        skipped.reasons -= Counter([file.suffix.lower()])  # it was read
     if absent and file.parent == folder:  # a list further up may speak of other splits, too
         notes.append(f"{file.name} names {absent} files that are not in {folder.name}")
     if len(labels) < len(images):

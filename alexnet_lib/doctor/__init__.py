@@ -79,7 +79,8 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     found = [environment(config)]
     say("reading the data")
     if dataset is None:
-        dataset = datasets.load(config.data, config.stored_size, skip_broken=config.skip_broken)
+        dataset = datasets.load(config.data, config.stored_size, skip_broken=config.skip_broken,
+                                say=lambda line: None)
     for line in dataset.notes:
         say(line)
     if config.limit is not None and not labels(dataset).ends:

@@ -236,7 +236,7 @@ def _work(config: TrainConfig, progress: bool) -> dict:
 
 @lru_cache(1)
 def _dataset(data: str, size: int) -> datasets.Dataset:
-    return datasets.load(data, size, progress=False)
+    return datasets.load(data, size, progress=False, say=lambda line: None)
 
 
 def _keep(file: Path, record: dict) -> None:
