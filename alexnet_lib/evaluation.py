@@ -55,6 +55,7 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
 
 
 def _mean_of_views(net: Loaded | Trainer, images, index: Tensor, views: tuple[int, ...]) -> Tensor:
+    images, index = net.augment.at_hand(images, index)  # once for all views
     total = 0
     for view in views:
         with autocast(net.config):

@@ -176,56 +176,62 @@ assert resident() < before + 100e6
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_gpu_kernel_by_tritons_interpreter():
-    """On a machine without a GPU too: Triton runs the kernel step by step, in numpy."""
+def test_the_gpu_kernels_by_tritons_interpreter():
+    """On a machine without a GPU too: Triton runs the kernels step by step, in numpy."""
     pytest.importorskip("triton")
     program = """
 import torch
+from alexnet_lib.ops import norm
 from alexnet_lib.ops.triton_norm import response_norm
-from alexnet_lib.layers import local_response_norm
-for shape, columns, size, beta, dtype, most in (
-        ((1, 96, 3, 5), 2, 5, 0.75, torch.float32, 2e-6),
-        ((1, 256, 2, 2), 2, 5, 0.75, torch.float32, 2e-6),
-        ((1, 300, 2, 2), 1, 8, 0.6, torch.float32, 2e-6),
-        ((1, 150, 1, 2), 1, 16, 0.75, torch.float32, 2e-6),
-        ((1, 300, 2, 2), 1, 16, 0.6, torch.bfloat16, 1e-2),
-        ((2, 8, 9, 9), 1, 1, 0.75, torch.bfloat16, 1e-2)):
+torch.manual_seed(0)
+for shape, columns, size, beta, dtype, most, spatial in (
+        ((1, 96, 3, 5), 2, 5, 0.75, torch.float32, 2e-6, False),
+        ((1, 30, 9, 7), 1, 8, 0.6, torch.float32, 2e-6, False),
+        ((1, 30, 2, 2), 3, 16, 0.6, torch.bfloat16, 1e-2, False),
+        ((2, 8, 9, 9), 1, 1, 0.75, torch.float16, 1e-3, False),
+        ((2, 6, 13, 11), 1, 5, 0.75, torch.float32, 2e-6, True),
+        ((2, 6, 3, 2), 1, 7, 0.6, torch.bfloat16, 1e-2, True)):
     for layout in (torch.contiguous_format, torch.channels_last):
-        x = (30 * torch.randn(shape)).to(dtype).to(memory_format=layout)
-        grad = torch.randn_like(x)
-        exact = x.double().requires_grad_()
-        expected = local_response_norm(exact, size, 1e-3, beta, 2.0, columns)
-        expected.backward(grad.double())
-        for given, right in ((None, expected), (grad, exact.grad)):
-            out = response_norm(x, given, size, 1e-3, beta, 2.0, columns)
-            assert out.stride() == x.stride() and out.dtype == dtype
-            assert (out - right).norm() / right.norm() < most
-x = torch.ones(1, 8, 1, 2)
-x[0, 4, 0, 0] = 3e19  # its square is infinite
-found = response_norm(x, None, 5, 1e-3, 0.75, 2.0)
-torch.testing.assert_close(found, local_response_norm(x, 5, 1e-3, 0.75, 2.0), atol=1e-6, rtol=1e-5)
+        for value in (None, 3e19, torch.inf, torch.nan):
+            x = (30 * torch.randn(shape)).to(dtype).to(memory_format=layout)
+            grad = torch.randn_like(x)
+            settings = 1e-3, beta, 2.0, columns, spatial
+            if value:
+                x[0, 4, 1, 1] = value  # the square of the first is infinite, too
+            exact = x.float().double().requires_grad_()
+            formula = norm.formula(exact, size, *settings)
+            right = (formula, norm.gradient_formula(grad.double(), exact, size, *settings))
+            reach = norm._reach(x, size, columns, spatial)
+            for given, expected in zip((None, grad), right, strict=True):
+                out = response_norm(x, given, *reach, *settings)
+                assert out.stride() == x.stride() and out.dtype == dtype
+                if value:  # float64 can square 3e19
+                    expected = (norm.formula(x.float(), size, *settings) if given is None else
+                                norm.gradient_formula(grad.float(), x.float(), size, *settings))
+                    assert torch.equal(out.isnan(), expected.isnan())
+                    out, expected = out.nan_to_num(), expected.nan_to_num()
+                assert (out - expected).norm() / expected.norm() < most
 """
     subprocess.run([sys.executable, "-c", program], check=True,
                    env={**os.environ, "TRITON_INTERPRET": "1"})
 
 
-def test_the_gpu_kernel_fits_into_a_t4():
-    """Compiled for it, on a machine without a GPU too: 64 KiB of shared memory for each block."""
+@pytest.mark.parametrize("capability", [75, 90])
+def test_the_gpu_kernels_compile(capability):
+    """For a T4, which Colab lends, and for an H100, on a machine without a GPU too."""
     triton = pytest.importorskip("triton", minversion="3.3")
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     from alexnet_lib.ops import triton_norm
-    wide = triton_norm.lanes(torch.float32)
-    settings = {"INNER": wide - 8, "HALO": 4, "BEFORE": 2, "AFTER": 2, "ROOTS": True,
-                "PRECISION": "ieee", "PIXELS": triton_norm.PIXELS, "LANES": wide}
-    types = [*["*fp32"] * 3, *["i32"] * 6, *["fp32"] * 3, *["constexpr"] * 9]
-    names = triton_norm._normalize.arg_names
-    for backward in (False, True):
-        source = ASTSource(triton_norm._normalize, dict(zip(names, types, strict=True)),
-                           settings | {"BACKWARD": backward})
-        made = triton.compile(source, target=GPUTarget("cuda", 75, 32))
-        assert made.metadata.shared <= 65536
+    kernel = triton_norm._normalize
+    for mode in (triton_norm.FORWARD, triton_norm.TERMS, triton_norm.BACKWARD):
+        settings = {"BEFORE": 2, "AFTER": 2, "SPATIAL": mode is triton_norm.TERMS, "MODE": mode,
+                    "ROOTS": mode is triton_norm.FORWARD, "WIDE": False, "BLOCK": 1024}
+        types = [*["*fp16"] * 2, "*fp32", "*fp16", *["i32"] * 4, *["fp32"] * 3,
+                 *["constexpr"] * len(settings)]
+        source = ASTSource(kernel, dict(zip(kernel.arg_names, types, strict=True)), settings)
+        assert triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["ptx"]
 
 
 @pytest.fixture

@@ -116,13 +116,14 @@ def _computed(x: Tensor, grad: Tensor | None, *settings) -> Tensor:
     if not x.numel():
         return out
     grad = None if grad is None else grad.to(x.dtype).contiguous(memory_format=memory_format(x))
-    size, *others, spatial = settings
     if build.usable(x):
         return _on_cpu(out, x, grad, *settings)
-    if x.is_cuda and not spatial and not build.switched_off():
+    if x.is_cuda and not build.switched_off():
         kernels, _ = gpu_kernels(x.dtype)
-        if kernels and size <= kernels.WIDEST:
-            return kernels.response_norm(x, grad, size, *others)
+        if kernels:
+            size, *others, columns, spatial = settings
+            reach = _reach(x, size, columns, spatial)
+            return kernels.response_norm(x, grad, *reach, *others, columns, spatial)
     return out.copy_(formula(x, *settings) if grad is None else
                      gradient_formula(grad, x, *settings))
 
@@ -215,8 +216,7 @@ def _batched(count: int, operator, tensors: list, settings) -> tuple[Tensor, int
 def gpu_kernels(dtype: torch.dtype) -> tuple[ModuleType | None, str]:
     """The module of Triton kernels if they run on this GPU in this type, or None; and what to say.
 
-    Tried on a small tensor, forward and backward: a GPU may have room for the tiles of one type
-    only.
+    Tried on a small tensor, forward and backward: a GPU may have no instructions for one type.
     """
     if not build.wanted():
         return None, build.UNWANTED
@@ -226,7 +226,7 @@ def gpu_kernels(dtype: torch.dtype) -> tuple[ModuleType | None, str]:
             return None, f"plain PyTorch ({dtype})"
         x = torch.ones(1, 2, 3, 3, dtype=dtype, device="cuda")
         for grad in (None, x):
-            triton_norm.response_norm(x, grad, 5, 1e-4, 0.75, 2.0)
+            triton_norm.response_norm(x, grad, 2, 2, 1e-4, 0.75, 2.0)
     except Exception as error:  # whatever a driver or a compiler may say: it is not needed
         return None, f"plain PyTorch (no Triton: {type(error).__name__})"
     return triton_norm, "Triton"
