@@ -182,6 +182,24 @@ class Dropout(nn.Module):
         return f"p={self.p:g}"
 
 
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d`, whose groups a GPU computes one after another in 16-bit arithmetic.
+
+    The same numbers, and faster: an H200 needs 0.6 ms for both columns of conv4, forward and
+    backward with 128 images in bfloat16, where cuDNN's grouped convolution takes 2.6.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, height, width) -> (batch, out_channels, ...)."""
+        plain = self.groups == 1 or self.padding_mode != "zeros" or isinstance(x, torch.fx.Proxy)
+        if plain or not x.is_cuda or x.dtype not in ops.HALF or ops.spelled_out(x):
+            return super().forward(x)
+        bias = [None] * self.groups if self.bias is None else self.bias.chunk(self.groups)
+        parts = zip(x.chunk(self.groups, 1), self.weight.chunk(self.groups), bias, strict=True)
+        return torch.cat([F.conv2d(part, weight, own, self.stride, self.padding, self.dilation)
+                          for part, weight, own in parts], 1)
+
+
 class GroupedLinear(nn.Module):
     """A full layer cut into groups: each reads and makes its own part, as in a grouped convolution.
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import (
+    Conv2d,
     Dropout,
     GroupedLinear,
     LocalResponseNorm,
@@ -157,7 +158,7 @@ class AlexNet(nn.Module):
             ("pad", Pad(self.input_size, 11, 4)),
             ("conv1", nn.Conv2d(self.in_channels, maps[0], 11, 4)),
             *first,
-            ("conv2", nn.Conv2d(maps[0], maps[1], 5, padding=2 - less, groups=columns)),
+            ("conv2", Conv2d(maps[0], maps[1], 5, padding=2 - less, groups=columns)),
             ("act2", act()),
             *norm2,
             ("pool2", MaxPool(*pool)),
@@ -166,8 +167,8 @@ class AlexNet(nn.Module):
         for i, padding, groups in ((3, 1, 1 if talk else columns), (4, 1, columns),
                                    (5, 1 - less, columns)):
             if without != f"conv{i}":
-                layers += [(f"conv{i}", nn.Conv2d(channels, maps[i - 1], 3, padding=padding,
-                                                  groups=groups)),
+                layers += [(f"conv{i}", Conv2d(channels, maps[i - 1], 3, padding=padding,
+                                               groups=groups)),
                            (f"act{i}", act())]
                 channels = maps[i - 1]
         return nn.Sequential(OrderedDict([*layers, ("pool3", MaxPool(*pool))]))

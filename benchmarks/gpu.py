@@ -188,7 +188,10 @@ def runs(small: bool, minutes: float, jobs: int, epochs: int | None) -> dict:
 
 
 def train_one(name: str, variant: str, small: bool, **given) -> None:
-    """Train a net as the command does, film its first layer, and look at the test set once."""
+    """Train a net as the command does, film its first layer, and look at the test set once.
+
+    Of the first seed alone the whole film and the convolutions are kept.
+    """
     from safetensors.torch import save_file
 
     from alexnet_lib import datasets, training, weights
@@ -200,25 +203,26 @@ def train_one(name: str, variant: str, small: bool, **given) -> None:
         given |= {"epochs": 1, "limit": 256, "input_size": 59, "width": 0.25}
     config = TrainConfig(data, model="alexnet", variant=variant, out=f"net-{name}",
                          save_minutes=60, **given)
+    frames = FRAMES if not config.seed else 1
     film: dict[str, torch.Tensor] = {}
 
     def look(run) -> bool:
         # Closer together in the beginning, when most happens.
-        shown = len(film) / FRAMES
-        if run.step >= shown**2 * run.total_steps:
+        if run.step >= (len(film) / frames)**2 * run.total_steps:
             film[f"{run.step}"] = run.model.features.conv1.weight.detach().half().cpu().contiguous()
         return False
 
     run = training.begin(config, progress=False)
-    first = run.model.features.conv1.weight.detach().cpu().contiguous()
+    look(run)
     training.go_on(run, progress=False, say=lambda line: print(line, flush=True), on_step=look)
-    save_file(film | {"0": first}, f"film-{name}.safetensors")
+    save_file(film, f"film-{name}.safetensors")
     dataset = datasets.load(data, run.config.stored_size, progress=False)
     for views in (1, 10):
         answers = predictions(run, dataset, "test", views)
         answers.save(f"test-{name}-{views}.safetensors")
         Path(f"test-{name}-{views}.json").write_text(json.dumps(answers.scores()))
-    weights.export(run.path, f"features-{name}.safetensors", features=True)
+    if not config.seed:
+        weights.export(run.path, f"features-{name}.safetensors", features=True)
 
 
 def keep(part: str, found: dict) -> None:

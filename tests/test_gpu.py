@@ -15,6 +15,7 @@ from alexnet_lib import cli, datasets, features, training
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.evaluation import probabilities
 from alexnet_lib.layers import (
+    Conv2d,
     LocalResponseNorm,
     MaxPool,
     SpatialResponseNorm,
@@ -190,6 +191,26 @@ def test_the_pool_is_the_cpus(order):
         out.nan_to_num().sum().backward()
     torch.testing.assert_close(outs[0].cpu(), outs[1], rtol=0, atol=0, equal_nan=True)
     torch.testing.assert_close(there.grad.cpu(), here.grad)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 1e-2), (torch.float16, 2e-3)])
+def test_groups_one_by_one_are_a_grouped_convolution(dtype, tolerance):
+    torch.manual_seed(0)
+    conv = Conv2d(16, 24, 3, padding=1, groups=2).cuda().to(dtype)
+    x = torch.randn(2, 16, 9, 9, device="cuda", dtype=dtype)
+    x = x.to(memory_format=torch.channels_last)
+    exact = torch.nn.Conv2d(16, 24, 3, padding=1, groups=2).double()
+    exact.load_state_dict({name: t.double() for name, t in conv.state_dict().items()})
+    pairs = [(net, leaf.requires_grad_()) for net, leaf in
+             ((conv, x.clone()), (exact, x.double().cpu()))]
+    outs = [net(leaf) for net, leaf in pairs]
+    for out in outs:
+        out.sin().sum().backward()
+    assert outs[0].is_contiguous(memory_format=torch.channels_last)
+    found, right = ((out, leaf.grad, *(p.grad for p in net.parameters()))
+                    for out, (net, leaf) in zip(outs, pairs, strict=True))
+    for one, other in zip(found, right, strict=True):
+        assert (one.cpu() - other).norm() <= tolerance * other.norm()
 
 
 def test_second_derivatives():

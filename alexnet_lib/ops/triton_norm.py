@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-BLOCK, WARPS = 1024, 4  # numbers of one program, and the warps that share them
+BLOCK, SQUARE_BLOCK = 512, 1024  # numbers of one program: fastest on an H200
 FORWARD, TERMS, BACKWARD = map(tl.constexpr, range(3))
 
 
@@ -82,11 +82,13 @@ def response_norm(x: Tensor, grad: Tensor | None, before: int, after: int, alpha
     else:
         step, length = 1 if last else height * width, channels // columns
 
+    block = SQUARE_BLOCK if spatial else BLOCK
+
     def run(mode, into: Tensor, terms: Tensor) -> None:
-        _normalize[(triton.cdiv(x.numel(), BLOCK),)](
+        _normalize[(triton.cdiv(x.numel(), block),)](
             x, x if grad is None else grad, terms, into, x.numel(), step, length, height,
             alpha, beta, k, BEFORE=before, AFTER=after, SPATIAL=spatial, MODE=mode,
-            ROOTS=beta == 0.75, WIDE=x.numel() >= 2**31 - BLOCK, BLOCK=BLOCK, num_warps=WARPS)
+            ROOTS=beta == 0.75, WIDE=x.numel() >= 2**31 - block, BLOCK=block, num_warps=4)
 
     with torch.cuda.device_of(x):
         if grad is None:
