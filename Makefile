@@ -13,7 +13,7 @@ ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-site test-oldest env outputs results bench site lint colab clean
+.PHONY: help lab test test-browser test-site test-oldest env outputs results bench gpu site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -50,6 +50,9 @@ results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"
 
 bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="--rounds 1"
 	@$(BIN)/alexnet bench $(ARGS)
+
+gpu:  ## measure and prove what only a GPU can, in 8 minutes; needs no environment of its own
+	$(PYTHON) -m benchmarks.gpu build/gpu $(ARGS)
 
 site: $(STAMP)  ## make the course a static site, in build/site
 	@PYTHON="$(PYTHON)" EXTRA=,site sh .ci/env $(VENV) $(VENV)/.site
