@@ -24,6 +24,7 @@ lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999"
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .
+	@$(BIN)/python tests/test_house.py
 	$(PYTEST) --nbval --dist loadfile $(ARGS)
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
@@ -46,13 +47,13 @@ outputs: $(STAMP)  ## run notebooks and store their outputs; NB="00 02", or all;
 
 results: $(STAMP)  ## run what is missing of every claim (hours; ARGS="--jobs 8"), make tables
 	$(BIN)/alexnet experiment all $(ARGS)
-	$(BIN)/python -m benchmarks.readme
+	$(BIN)/python tests/readme.py
 
 bench: $(STAMP)  ## measure speed and memory beside rivals; options with ARGS="--rounds 1"
 	@$(BIN)/alexnet bench $(ARGS)
 
 gpu:  ## measure and prove what only a GPU can, in 8 minutes; needs no environment of its own
-	$(PYTHON) -m benchmarks.gpu build/gpu $(ARGS)
+	$(PYTHON) -m alexnet_lib.research.gpu build/gpu $(ARGS)
 
 site: $(STAMP)  ## make the course a static site, in build/site
 	@PYTHON="$(PYTHON)" EXTRA=,site sh .ci/env $(VENV) $(VENV)/.site

@@ -2,10 +2,9 @@
 
 import contextlib
 import json
-import math
 import os
 import sys
-import time
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -61,30 +60,30 @@ def _read(name: str, value) -> list[Path]:
                     for name in (CHECKPOINT, BEST, HISTORY))]
 
 
+# Commands whose code stands outside the core; it is imported when they are called.
+ELSEWHERE = {"bench": "research", "doctor": "course", "experiment": "research",
+             "filters": "course", "ledger": "research"}
+
+
 class Commands(click.Group):
     """A group of such commands."""
 
     command_class = Careful
     group_class = type  # its subgroups are such groups, too
 
+    def list_commands(self, context) -> list[str]:
+        """Their names, in order."""
+        return sorted([*super().list_commands(context), *(ELSEWHERE if self is cli else ())])
+
+    def get_command(self, context, name: str) -> click.Command | None:
+        """The command of that name, if there is one."""
+        if self is cli and name in ELSEWHERE:
+            return getattr(import_module(f"alexnet_lib.{ELSEWHERE[name]}.cli"), name)
+        return super().get_command(context, name)
+
 
 AS_JSON = click.option("--json", "json_file", metavar="FILE", callback=_writable,
                        help="write the result as JSON too; - is stdout")
-
-
-def in_checkout(name: str, otherwise: str = "") -> Path:
-    """A file or folder of the repository. Raises UserError where only the library is installed."""
-    path = Path(__file__).resolve().parents[1] / name
-    if not path.exists():
-        raise UserError(f"{name} is not installed with the library: clone the repository and run "
-                        f"this there{otherwise}")
-    return path
-
-
-KEPT_IN = click.option("--results", metavar="DIR", type=click.Path(path_type=Path),
-                       callback=lambda context, option, path:
-                           path or in_checkout("data/results", ", or give --results DIR"),
-                       help="where runs and ledger are kept [those of the course]")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -127,7 +126,7 @@ def _told(error: Exception) -> str:
 
 def _less_memory(args: list[str]) -> str:
     """What may help the command that was called: the options that it has."""
-    command = cli.commands.get("".join(args[:1]))
+    command = cli.get_command(None, "".join(args[:1]))
     if command and any(option.name == "width" for option in command.params):
         return "choose smaller images or a smaller net (--input-size, --width)"
     return "give it fewer images at once, use --device cpu, or a machine with more memory"
@@ -384,50 +383,6 @@ def train(data, out, resume, skip_broken, device, **choices):
     click.echo(line)
 
 
-@cli.command()
-@click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
-@click.option("--checkpoint", metavar="FILE", help="examine this trained net, not a fresh one")
-@SKIP
-@DEVICE
-@train_options
-@AS_JSON
-def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
-    """Find out why a net does not train: checks of data, configuration and first steps.
-
-    Give the options of your `alexnet train`. Each check says ok, LOOK or WRONG, and what to do;
-    the whole can be pasted into a question.
-    """
-    from alexnet_lib import datasets
-    from alexnet_lib import doctor as checks
-    from alexnet_lib.config import TrainConfig, resolve
-    from alexnet_lib.weights import load_model
-    given = {name: value for name, value in choices.items() if value is not None}
-    net = dataset = None
-    if checkpoint:
-        if given:
-            option = min(given).replace("_", "-")
-            raise UserError(f"a trained net has its choices already: leave out --{option}, or "
-                            "--checkpoint")
-        net = load_model(checkpoint, device)
-        dataset = datasets.load(data or net.config.data, net.config.stored_size,
-                                skip_broken=skip_broken, say=lambda line: None)
-    config = TrainConfig(data=data or "shapes", device=device, skip_broken=skip_broken, **given)
-    if json_file != "-":  # at once: it is what a report needs first
-        about = checks.environment(net.config if net else resolve(config))
-        click.echo(tabulate(about.numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")
-    found = checks.examine(config, dataset, net, say)
-    deliver({"findings": checks.as_json(found), "summary": checks.summary(found)}, json_file)
-    if json_file == "-":
-        return
-    told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.words)
-            for f in found]
-    click.echo(tabulate(told, tablefmt="plain", maxcolwidths=[None, None, 72]) + "\n")
-    if rows := checks.by_layer(found):
-        click.echo(tabulate(rows, ("layer", "image share", "gradient/weights", "units off"),
-                            floatfmt=("", ".1e", ".1e", ".0%"), missingval="-") + "\n")
-    click.echo(checks.summary(found))
-
-
 def _loaded(checkpoint: str, device: str):
     """The net of a file, or torchvision's."""
     if checkpoint == "torchvision":
@@ -582,202 +537,3 @@ def predict(checkpoint, top, images, device, json_file):
         click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
     if broken:
         sys.exit(1)
-
-
-@cli.command()
-@click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--out", required=True, metavar="DIR", help="folder for the pictures")
-@click.option("--data", metavar="NAME", help="images for maps and patches [those it learned from]")
-@click.option("--split", default="val", show_default=True)
-@click.option("--layer", help="whose patches to look for [the last convolution]")
-@click.option("--units", type=click.IntRange(1), default=8, show_default=True,
-              help="how many of its maps: those whose answers vary most")
-@click.option("--unit", "named", type=int, multiple=True, metavar="K",
-              help="this map instead, counted from 0; may be repeated")
-@SKIP
-@DEVICE
-def filters(checkpoint, out, data, split, layer, units, named, skip_broken, device):
-    """Draw what a net has learned to see, as PNG files.
-
-    kernels.png: the first layer, column above column, as in the paper's Fig. 3; it needs no
-    images. maps.png: how an image goes through the layers. patches.png: what excites the maps of
-    a layer most. A file of the convolutions alone (`alexnet export --features`) is enough.
-    """
-    import numpy as np
-
-    from alexnet_lib import datasets, features, plots
-    from alexnet_lib.plots import features as figures
-    from alexnet_lib.run_folder import check_outside, prepare_folder
-    from alexnet_lib.weights import load_features
-    net = load_features(checkpoint, device)
-    convolutions = features.convolutions(net)
-    layer, named = layer or convolutions[-1], list(dict.fromkeys(named))
-    features.field(net.model, layer)  # what is not there is told before the work begins
-    if named:
-        blank = np.zeros((1, *[net.augment.stored] * 2, 3), np.uint8)
-        features.check_units(named, layer, features.responses(net, blank, layer).shape[1])
-    source = data or net.config.data
-    datasets.parse(source)
-    check_outside(out, source)
-    prepare_folder(out)
-    for name in ("kernels", "maps", "patches"):
-        _place_figure(Path(out) / f"{name}.png")
-    plots.use_style()
-    weights = features.kernels(net)
-    index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
-    columns = net.config.columns if net.config.model == "alexnet" else 1
-    written = [save_figure(figures.kernels(weights, columns, index), Path(out) / "kernels.png")]
-    images = _images(source, split, net.config.stored_size, skip_broken, written[0])
-    maps = figures.maps(features.centre(net, images, [0])[0],
-                        {name: features.responses(net, images[:1], name)[0]
-                         for name in convolutions})
-    written.append(save_figure(maps, Path(out) / "maps.png"))
-    found = features.top_patches(net, images, layer, named or units)
-    if not found:
-        raise UserError(f"no map of {layer} answers to any of these images: name some with --unit, "
-                        f"or give other --data; {written[0]} and {written[1]} are written")
-    if len(found) < units and not named:
-        say(f"the other maps of {layer} answer to none of these images")
-    written.append(save_figure(figures.patches(found, layer), Path(out) / "patches.png"))
-    for path in written:
-        click.echo(path)
-
-
-def _images(data: str, split: str, size: int, skip_broken: bool, written: Path):
-    """The images that `filters` looks at. Raises UserError, which tells what is `written`."""
-    from alexnet_lib import datasets, evaluation
-    few = {name: 1000 if name == split else 2 for name in ("train", "val", "test")}  # of shapes
-    try:
-        dataset = datasets.load(data, size, skip_broken=skip_broken, counts=few)
-    except (UserError, OSError) as error:
-        other = "" if "--data shapes" in str(error) else ", as with --data shapes"
-        raise UserError(f"{error}; {written} is written all the same: give images for maps and "
-                        f"patches{other}") from error
-    return evaluation.part_of(dataset, split).images
-
-
-def _place_figure(path: Path) -> None:
-    """UserError if a figure of `filters` cannot be written there."""
-    from alexnet_lib.checkpoints import check_place
-    try:
-        check_place(path, "PNG")
-    except UserError as error:
-        raise UserError(f"cannot write {path}: {error}; choose another --out") from None
-
-
-def save_figure(figure, path: Path) -> Path:
-    """Write a figure of `filters` and close it; returns the path. Raises UserError."""
-    import matplotlib.pyplot as plt
-    _place_figure(path)
-    try:
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; "
-                        "choose another --out") from None
-    plt.close(figure)
-    return path
-
-
-@cli.command()
-@click.argument("claim")
-@click.option("--data", help="the data set [that of the claim]")
-@click.option("--seeds", default=5, show_default=True)
-@click.option("--minutes", type=float, help="begin no run that would probably end later")
-@click.option("--jobs", default=1, show_default=True, help="runs at once, a processor core each")
-@KEPT_IN
-def experiment(claim, data, seeds, minutes, jobs, results):
-    """Run what is missing of a claim's arms and seeds, and put it into the ledger.
-
-    CLAIM is an id such as C04, or all; without --data, every data set that it is tested on.
-    Stop it when you like: what has been run is kept, and the same command goes on.
-    """
-    from alexnet_lib import experiments
-    from alexnet_lib.experiments import ledger, runner
-    from alexnet_lib.run_folder import prepare_folder
-    chosen = ([found for found in experiments.claims().values()
-               if not data or runner.fits(found, data)] if claim == "all"
-              else [experiments.claim(claim)])
-    if minutes is not None and not minutes >= 0:
-        raise UserError(f"minutes must be 0 or more, not {minutes}")
-    prepare_folder(results, "--results")
-    _tell_strays(results)
-    ends = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
-    for found in chosen:
-        for name in (data,) if data else found.setups:
-            try:
-                runner.run_claim(found, name, seeds, (ends - time.monotonic()) / 60, jobs,
-                                 results, say=say)
-            except UserError as error:
-                if claim != "all":
-                    raise
-                say(f"{found.id} is left out: {error}")
-    ids = {found.id for found in chosen}
-    click.echo(ledger.table([row for row in ledger.write(results) if row["claim"] in ids]))
-
-
-def _tell_strays(results: Path) -> None:
-    """Name the files among the records that no record is called."""
-    from alexnet_lib.experiments.runner import strays
-    for file in strays(results):
-        say(f"{file} is left out: records are called seed-0.json or rate-0.01.json")
-
-
-@cli.command()
-@KEPT_IN
-@AS_JSON
-def ledger(results, json_file):
-    """Show every claim of the paper with our number, its interval and the verdict."""
-    from alexnet_lib.experiments import ledger as book
-    _tell_strays(results)
-    rows = book.write(results)
-    deliver(rows, json_file)
-    if json_file != "-":
-        click.echo(book.table(rows))
-
-
-@cli.command()
-@click.option("--rounds", default=3, show_default=True, help="how often each workload is run")
-@click.option("--seconds", type=float, help="how long each workload is measured [own choice]")
-@click.option("--steps", is_flag=True, help="measure how the step became fast instead")
-@click.option("--chart", metavar="FILE", callback=_writable,
-              help="measure cost against batch size, images and processes instead, and draw it "
-              "(.png)")
-@AS_JSON
-def bench(rounds, seconds, steps, chart, json_file):
-    """Measure speed and memory, each row beside its rival in the same run."""
-    root = in_checkout("benchmarks/bench.py").parents[1]
-    if rounds < 1 or (seconds is not None and not 0 < seconds < math.inf):
-        raise UserError("rounds must be 1 or more, and seconds above 0")
-    if chart and not chart.endswith(".png"):
-        raise UserError(f"the chart is a PNG: end its name in .png, unlike {chart}")
-    sys.path.insert(0, str(root))
-    from benchmarks import bench as measures
-    if chart:
-        result = measures.about() | {"curves": measures.bench_curves()}
-        draw_chart(result, chart)
-    elif steps:
-        result = measures.about() | {"steps": measures.bench_steps()}
-    else:
-        result = measures.about() | {"rows": measures.bench_rows(rounds, seconds)}
-    deliver(result, json_file)
-    if json_file == "-" or chart:
-        return
-    rows = [(r["text"], f"{r['images_per_s']:.1f}", f"{r['peak_mb']:,.0f}")
-            for r in result.get("steps", [])] or [
-        (r["id"], f"{r['ours']:,.4g}", f"{r['rival']:,.4g}", r["unit"], f"{r['ratio']:.3g}",
-         r["target"]) for r in result["rows"]]
-    heads = (("step", "images/s", "peak MB") if steps else
-             ("row", "ours", "rival", "unit", "ratio", "target"))
-    click.echo(f"{result['device']}; {result['kernels']}\n")
-    click.echo(tabulate(rows, heads, disable_numparse=True,
-                        colalign=("left",) + ("right",) * (len(heads) - 1)))
-
-
-def draw_chart(result: dict, file: str) -> None:
-    """The curves of a benchmark as a picture."""
-    from alexnet_lib import plots
-    plots.use_style()
-    try:
-        plots.speed(result["curves"]).savefig(file, dpi=150)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot draw {file}: {error}; give --chart another file") from None

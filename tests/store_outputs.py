@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from alexnet_lib import course
+from alexnet_lib.course import writing
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -55,7 +55,7 @@ def describe(notebook) -> None:
         cell.metadata.pop("mystnb", None)
         for out in cell.get("outputs", []):
             for mime in {"image/png", "image/jpeg"} & set(out.get("data", {})):
-                words = course.figure_words(below.source)
+                words = writing.figure_words(below.source)
                 out.metadata[mime] = {**out.metadata.get(mime, {}), "alt": words}
                 cell.metadata["mystnb"] = {"image": {"alt": words}}
 

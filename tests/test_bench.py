@@ -7,12 +7,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import readme
 import torch
 
 from alexnet_lib import cli
 from alexnet_lib.layers import LocalResponseNorm
 from alexnet_lib.models import AlexNet
-from benchmarks import bench, precision, readme, workloads
+from alexnet_lib.research import bench, precision, workloads
 
 IDS = {"lrn_vs_torch", "step_vs_plain", "step_vs_no_lrn", "step_vs_torchvision",
        "input_vs_torchvision", "input_share_of_step", "memory_vs_plain", "import_vs_torch"}

@@ -16,10 +16,10 @@ from alexnet_lib import cli, course, datasets
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import CHECKPOINT
 from alexnet_lib.config import TrainConfig, resolve
-from alexnet_lib.dashboard import Dashboard
+from alexnet_lib.course.dashboard import Dashboard
+from alexnet_lib.course.doctor import examine
 from alexnet_lib.datasets import shapes
 from alexnet_lib.devices import pick_precision
-from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import evaluate, probabilities, read_predictions, scores
 from alexnet_lib.features import responses
@@ -146,7 +146,7 @@ def test_filters_draws_the_kernels_without_data(capsys, tmp_path, monkeypatch, t
 
 def test_filters_chooses_maps_that_answer(capsys, trained, photos, tmp_path, monkeypatch):
     from alexnet_lib import features
-    from alexnet_lib.plots import features as figures
+    from alexnet_lib.course.plots import nb12 as figures
     asked, draw, look = [], figures.patches, features.responses
     monkeypatch.setattr(figures, "patches", lambda *args: asked.append(args[0]) or draw(*args))
 
@@ -177,7 +177,7 @@ def test_filters_of_the_convolutions_alone(capsys, trained, photos, tmp_path):
 
 
 def test_filters_takes_the_last_convolution(capsys, photos, tmp_path, monkeypatch):
-    from alexnet_lib.plots import features as figures
+    from alexnet_lib.course.plots import nb12 as figures
     asked, draw = [], figures.patches
     monkeypatch.setattr(figures, "patches", lambda *args: asked.append(args[1]) or draw(*args))
     data = datasets.load(f"folder:{photos}", 40, root=tmp_path / "data", progress=False)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from alexnet_lib import course
+from alexnet_lib.course import environment_check
 from alexnet_lib.errors import UserError
 
 PYPROJECT = (course.ROOT / "pyproject.toml").read_text()
@@ -113,15 +114,15 @@ def test_environment_says_what_to_do(monkeypatch, name, spoil, cure):
 def test_environment_reports_a_torchvision_that_does_not_fit(monkeypatch):
     def broken(name):
         raise RuntimeError("operator torchvision::nms does not exist\nmore")
-    monkeypatch.setattr(course.importlib, "import_module", broken)
-    name, found, verdict = course._package_row("torchvision")
+    monkeypatch.setattr(environment_check.importlib, "import_module", broken)
+    name, found, verdict = environment_check._package_row("torchvision")
     assert "nms does not exist" in found and "does not fit" in verdict
 
 
 @pytest.mark.parametrize("found, enough", [("2.6.0", True), ("2.15.0+cu132", True),
                                            ("3.0.0a1", True), ("2.5.1", False)])
 def test_versions_are_compared_as_numbers(found, enough):
-    assert (course._version_row("torch", found, "upgrade")[2] == "OK") is enough
+    assert (environment_check._version_row("torch", found, "upgrade")[2] == "OK") is enough
 
 
 # Live and recorded.
@@ -163,9 +164,9 @@ def requirements(text):
 
 def test_repository_and_minimum_versions_are_those_of_pyproject():
     assert f'Repository = "{course.REPOSITORY}"' in PYPROJECT
-    assert f'requires-python = ">={course.MINIMUM["python"]}"' in PYPROJECT
+    assert f'requires-python = ">={environment_check.MINIMUM["python"]}"' in PYPROJECT
     for name in ("torch", "torchvision"):
-        assert f'"{name}>={course.MINIMUM[name]}"' in PYPROJECT
+        assert f'"{name}>={environment_check.MINIMUM[name]}"' in PYPROJECT
     assert course.REPOSITORY in course.SETUP_CELL
 
 
@@ -176,7 +177,7 @@ def test_conda_route_asks_for_the_same():
     wanted.pop("setuptools")
     wanted["pytorch"] = wanted.pop("torch")
     assert {name: conda.get(name) for name in wanted} == wanted
-    assert conda["python"] == course.MINIMUM["python"]
+    assert conda["python"] == environment_check.MINIMUM["python"]
 
 
 def test_lower_bounds_only():
@@ -186,7 +187,7 @@ def test_lower_bounds_only():
 
 def test_library_imports_no_notebook_software():
     """`alexnet_lib.course` itself, too: it is imported before anything is installed."""
-    code = ("import sys, alexnet_lib, alexnet_lib.course, alexnet_lib.exercises;"
+    code = ("import sys, alexnet_lib, alexnet_lib.course, alexnet_lib.course.exercises;"
             "print({'IPython', 'ipywidgets', 'matplotlib', 'torch'} & set(sys.modules))")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                          cwd=course.ROOT)

@@ -14,9 +14,10 @@ import ipywidgets
 import pytest
 import torch
 
-from alexnet_lib import dashboard, datasets
+from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig, resolve
-from alexnet_lib.dashboard import Dashboard
+from alexnet_lib.course import dashboard
+from alexnet_lib.course.dashboard import Dashboard
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import train
 

@@ -26,8 +26,8 @@ from trouble import full_disk, read_only
 
 from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig
+from alexnet_lib.course.doctor import examine
 from alexnet_lib.datasets import folders, listing, store
-from alexnet_lib.doctor import examine
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Trainer
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import readme
 
 from alexnet_lib import course
-from benchmarks import readme
 
 ROOT = Path(__file__).parents[1]
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
@@ -176,7 +176,7 @@ def test_links_within_the_course_lead_somewhere(page):
     ("[a](notebooks/14-capstone.ipynb#recall)", "[a](notebooks/14-capstone.ipynb#recalled)"),
     ("[a]({here}/blob/main/Makefile)", "[a]({here}/blob/main/makefile.txt)"),
     ("[a]({here}/blob/main/ERRATA.md#errata)", "[a]({here}/blob/main/ERRATA.md#errors)"),
-    ("[a]({here}/tree/main/alexnet_lib/plots)", "[a]({here}/tree/main/alexnet_lib/plot)"),
+    ("[a]({here}/tree/main/alexnet_lib/course/plots)", "[a]({here}/tree/main/alexnet_lib/plot)"),
     ("[a](https://raw.githubusercontent.com/{owner}/main/LICENSE)",
      "[a](https://raw.githubusercontent.com/{owner}/main/LICENCE)"),
     ("[a]({here}/issues) `[a](no.md)`", "[a]({here}/raw/main/no.md)"),
@@ -292,7 +292,8 @@ def test_the_reference_has_every_module_that_one_may_import():
     found = re.findall(r"automodule:: alexnet_lib\.(\S+)", (ROOT / "docs/reference.md").read_text())
     not_for_use = {"__init__", "__main__", "cli"}  # the shell's
     assert {path.stem for path in ROOT.glob("alexnet_lib/*.py")} - not_for_use <= set(found)
-    assert {f"plots.{path.stem}" for path in ROOT.glob("alexnet_lib/plots/[a-z]*.py")} <= set(found)
+    figures = ROOT.glob("alexnet_lib/course/plots/[a-z]*.py")
+    assert {f"course.plots.{path.stem}" for path in figures} <= set(found)
     packages = {path.parent.name for path in ROOT.glob("alexnet_lib/*/__init__.py")}
     assert packages - {"exercises"} <= {name.partition(".")[0] for name in found}
 
@@ -343,7 +344,7 @@ def test_the_prose_is_spelt_as_in_britain():
     form = prose(ROOT / ".github" / "ISSUE_TEMPLATE" / "mistake.yml")
     texts = re.findall(r"(?:name|label|description): (.*)", form) + [prose(page) for page in PAGES]
     texts += [spoken(path) for path in [
-        *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("alexnet_lib/exercises/*.py"),
+        *ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("alexnet_lib/course/exercises/*.py"),
         ROOT / "alexnet_lib" / "widgets.py", ROOT / "alexnet_lib" / "dashboard.py"]]
     used = {word.strip("'") for text in texts for word in
             re.findall(r"[^\W\d_][^\W\d_']+", text.replace("’", "'"))}

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from alexnet_lib import cli, datasets, doctor
+from alexnet_lib import cli, datasets
 from alexnet_lib.checkpoints import CHECKPOINT
 from alexnet_lib.config import TrainConfig, fit_to_data, resolve
+from alexnet_lib.course import doctor
 from alexnet_lib.datasets import Dataset, Split
 from alexnet_lib.training import train
 from alexnet_lib.weights import load_model

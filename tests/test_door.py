@@ -150,8 +150,6 @@ def test_commands_replace_neither_their_input_nor_other_kinds(tmp_path, run, few
             made["a run"])
     refused("one file", "evaluate", "--checkpoint", net, "--data", "shapes", "--predictions",
             tmp_path / "new", "--json", tmp_path / "new")
-    refused("another kind", "bench", "--chart", made["another kind"])
-    refused(".png", "bench", "--chart", tmp_path / "chart")
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "maps.png").write_text("no picture")
     refused("maps.png", "filters", "--checkpoint", net, "--out", tmp_path / "figures")
@@ -236,8 +234,11 @@ HOSTILE = ["$x^$", r"$\frac$", "a\x1b]52;c;bad\x07", "two\nlines", "caf\udce9", 
 
 
 def draw_all(classes):
-    from alexnet_lib import plots
-    from alexnet_lib.plots import augmentation, dropout, evaluation, features
+    from alexnet_lib.course import plots
+    from alexnet_lib.course.plots import nb07 as augmentation
+    from alexnet_lib.course.plots import nb08 as dropout
+    from alexnet_lib.course.plots import nb11 as evaluation
+    from alexnet_lib.course.plots import nb12 as features
     k = len(classes)
     images = np.zeros((k, 8, 8, 3), np.uint8)
     probs = np.full((10, k), 1 / k)

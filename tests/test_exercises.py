@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from alexnet_lib import course
-from alexnet_lib.exercises import _registry, exercise, expect, find, number, tensor
+from alexnet_lib.course.exercises import _registry, exercise, expect, find, number, tensor
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 WRONG_ANSWERS = Path(__file__).parent / "wrong_answers"

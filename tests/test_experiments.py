@@ -17,11 +17,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from alexnet_lib import cli, datasets, experiments
+from alexnet_lib import cli, datasets
 from alexnet_lib.config import TrainConfig, build_model, resolve
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
-from alexnet_lib.experiments import (
+from alexnet_lib.models import AlexNet
+from alexnet_lib.parallel import exchanges
+from alexnet_lib.research import claims as experiments
+from alexnet_lib.research.claims import (
     AGREES,
     DIFFERS,
     NOT_RUN,
@@ -32,8 +35,6 @@ from alexnet_lib.experiments import (
     metrics,
     runner,
 )
-from alexnet_lib.models import AlexNet
-from alexnet_lib.parallel import exchanges
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
          "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}
@@ -317,7 +318,7 @@ def test_the_sizes_of_the_net_are_counted(tmp_path):
 
 
 def test_the_race_of_the_columns(monkeypatch):
-    race, module = experiments.claim("C16"), "alexnet_lib.experiments.c16_two_gpus_faster"
+    race, module = experiments.claim("C16"), "alexnet_lib.research.claims.c16_two_gpus_faster"
     small = partial(AlexNet, width=0.1)
     for name, value in {"AlexNet": small, "SIZE": 67, "BATCH": 1, "STEPS": 2}.items():
         monkeypatch.setattr(f"{module}.{name}", value)
@@ -410,7 +411,7 @@ def test_runs_that_never_get_there_are_still_compared():
 
 def test_the_days_are_those_of_the_whole_net():
     """Data like shapes would else choose a narrow one."""
-    from alexnet_lib.experiments import c17_days
+    from alexnet_lib.research.claims import c17_days
     config = dataclasses.replace(resolve(TrainConfig(**c17_days.NET)), num_classes=1000)
     assert sum(p.numel() for p in build_model(config).parameters()) == 60_965_224
 
@@ -511,7 +512,7 @@ def test_an_interruption_does_not_wait_for_the_runs():
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(number):
-    code = ("import os, time\nfrom alexnet_lib.experiments import runner\n"
+    code = ("import os, time\nfrom alexnet_lib.research import runner\n"
             "if __name__ == '__main__':\n"
             "    with runner._workers(2) as pool:\n"
             "        print(pool.submit(os.getpid).result(), flush=True)\n"

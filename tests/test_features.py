@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_lib import course, datasets, features, widgets
+from alexnet_lib import course, datasets, features
 from alexnet_lib.config import TrainConfig
+from alexnet_lib.course import widgets
+from alexnet_lib.course.plots import nb12 as figures
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.plots import features as figures
 from alexnet_lib.training import Trainer
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_lib import cli, datasets, doctor, memory
+from alexnet_lib import cli, datasets, memory
+from alexnet_lib.course import doctor
+from alexnet_lib.course.doctor import data as checks
 from alexnet_lib.datasets import BrokenImage, folders, images, prepare_image, shapes, store
-from alexnet_lib.doctor import data as checks
 from alexnet_lib.errors import UserError
 
 

@@ -248,7 +248,7 @@ def test_a_batch_that_does_not_fit_is_halved():
 import torch
 from alexnet_lib import datasets, training
 from alexnet_lib.config import TrainConfig
-from benchmarks.workloads import synthetic
+from alexnet_lib.research.workloads import synthetic
 torch.cuda.set_per_process_memory_fraction(3e9 / torch.cuda.get_device_properties(0).total_memory)
 training.train(TrainConfig("imagenet", model="alexnet", batch_size=4096, lr=1e-4, epochs=1,
                            device="cuda"), synthetic(4096), progress=False)

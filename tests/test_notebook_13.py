@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import pytest
 
 from alexnet_lib import AlexNet, course
-from alexnet_lib.experiments import claim, claims
-from alexnet_lib.plots import BLUE, source
+from alexnet_lib.course.plots import BLUE
+from alexnet_lib.course.plots import nb13 as source
+from alexnet_lib.research.claims import claim, claims
 
 ROWS = json.loads((course.ROOT / "data" / "source" / "differences.json").read_text())["differences"]
 RUNS = json.loads((course.ROOT / "data" / "source" / "lab-notes.json").read_text())["runs"]

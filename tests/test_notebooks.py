@@ -18,6 +18,7 @@ import store_outputs
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from alexnet_lib import course
+from alexnet_lib.course import writing
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 TAIL = ["## Exercises", "## Recall", "## Summary", "## What comes next"]
@@ -70,8 +71,8 @@ def badge(notebook, number):
     """The badge opens this very notebook of this very repository."""
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     found = re.findall(r"\[!\[[^]]*\]\([^)]*\)\]\([^)]*\)", text)
-    if found != [course.badge(notebook.metadata["file"])]:
-        yield f"the badge is not {course.badge(notebook.metadata['file'])}"
+    if found != [writing.badge(notebook.metadata["file"])]:
+        yield f"the badge is not {writing.badge(notebook.metadata['file'])}"
 
 
 def setup_cell(notebook, number):
@@ -205,7 +206,7 @@ def figures_in_metadata(notebook, number):
             for mime in {"image/png", "image/jpeg"} & set(out.get("data", {})):
                 found = (out.metadata.get(mime, {}).get("alt"),
                          cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))
-                if set(found) != {course.figure_words(below.source)}:
+                if set(found) != {writing.figure_words(below.source)}:
                     yield f"the figure of {cell.id}: run make outputs NB={number} ARGS=--alt"
 
 
@@ -286,7 +287,7 @@ def good():
                          metadata={"image/png": {"alt": words}})
     title = f"""# 07 · A good one
 
-{course.badge(FILE)}
+{writing.badge(FILE)}
 
 **Goals**
 
@@ -439,7 +440,7 @@ def test_alternative_texts_are_stored_without_a_run(tmp_path):
     ("No figure.", ""),
 ])
 def test_the_words_of_a_figure(markdown, words):
-    assert course.figure_words(markdown) == words
+    assert writing.figure_words(markdown) == words
 
 
 def test_every_rule_is_shown_to_fail():

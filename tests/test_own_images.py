@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet_lib import config, course, datasets, devices, training, weights, widgets
+from alexnet_lib import config, course, datasets, devices, training, weights
+from alexnet_lib.course import widgets
 from alexnet_lib.datasets import shapes
 
 CHAINS = {

@@ -21,6 +21,7 @@ from PIL import Image
 from alexnet_lib import cli, datasets, parallel
 from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
 from alexnet_lib.config import TrainConfig
+from alexnet_lib.course import scaling
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -494,8 +495,8 @@ def test_only_lost_connections_are_taken_for_lost_processes():
 # On paper.
 
 def test_the_times_on_paper():
-    of = parallel.cost(AlexNet())
-    assert of == parallel.Cost(724_406_816, 2_334_080, 58_631_144, 43_264, 17_408, 96)
+    of = scaling.cost(AlexNet())
+    assert of == scaling.Cost(724_406_816, 2_334_080, 58_631_144, 43_264, 17_408, 96)
     machine = Machine(macs_per_s=1e12, bytes_per_s=1e9, latency=0.0)
     compute, exchange = step_time(of, machine, "data", 1, 128)
     assert exchange == 0 and compute == pytest.approx(3 * 724_406_816 * 128 / 1e12)

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from alexnet_lib import plots
+from alexnet_lib.course import plots
 
 PALETTE = {name: value for name, value in vars(plots).items()
            if isinstance(value, str) and value.startswith("#")}

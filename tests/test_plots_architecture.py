@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import same_color
 
-from alexnet_lib import AlexNet, plots
+from alexnet_lib import AlexNet
+from alexnet_lib.course import plots
 
 
 @pytest.fixture(autouse=True)

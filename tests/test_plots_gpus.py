@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from alexnet_lib import AlexNet, layer_table, parallel
-from alexnet_lib.plots import gpus
+from alexnet_lib.course.plots import nb06 as gpus
 
 
 @pytest.fixture(autouse=True)

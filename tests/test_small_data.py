@@ -11,14 +11,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alexnet_lib import advice, cli, doctor
+from alexnet_lib import advice, cli
 from alexnet_lib.checkpoints import read_checkpoint, write_checkpoint
 from alexnet_lib.config import TrainConfig, fit_to_data, resolve
+from alexnet_lib.course import doctor
 from alexnet_lib.datasets import Dataset, Split
 from alexnet_lib.errors import UserError
-from alexnet_lib.experiments import claims
-from alexnet_lib.experiments.runner import RESULTS, config_of
 from alexnet_lib.optim import first_drop, schedule
+from alexnet_lib.research.claims import claims
+from alexnet_lib.research.runner import RESULTS, config_of
 from alexnet_lib.training import Trainer, class_weights, train
 
 TINY = {"data": "imagenette", "model": "alexnet", "input_size": 36, "stored_size": 40,

@@ -4,7 +4,7 @@
 `run_columns` starts both and brings back their results. `processes`: a `Group` is what
 `training.Trainer` knows of its fellow processes, each of which holds the whole net and takes a
 share of every minibatch; `torchrun` gives the group of a run under `torchrun --nproc-per-node=K -m
-alexnet_lib train ...`. `scaling`, on paper: how long a step would take on many GPUs.
+alexnet_lib train ...`.
 
 Everything goes by torch.distributed: gloo between CPUs, nccl between GPUs.
 """
@@ -22,10 +22,9 @@ from .columns import (
     train_whole,
 )
 from .processes import ALONE, Group, is_connection_error, run_processes, torchrun
-from .scaling import WAYS, Cost, Machine, cost, step_time
 
 __all__ = [
-    "ALONE", "WAYS", "Column", "Cost", "Group", "Machine", "cost", "exchanges", "gather_columns",
-    "is_connection_error", "join_columns", "layers", "run_columns", "run_processes", "step_time",
+    "ALONE", "Column", "Group", "exchanges", "gather_columns",
+    "is_connection_error", "join_columns", "layers", "run_columns", "run_processes",
     "talks", "time_exchange", "torchrun", "train_columns", "train_whole",
 ]

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from alexnet_lib import doctor
+from alexnet_lib.course import doctor
 
 
 def _rms(x):

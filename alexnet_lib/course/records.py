@@ -1,0 +1,108 @@
+"""What is live beside what is recorded: records, the ledger, recorded nets and answers."""
+
+import json
+
+from alexnet_lib import course
+from alexnet_lib.errors import UserError
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Print whether a live value lies in its recorded range: the same line whenever it does."""
+    if low <= value <= high:
+        print(f"{name}: as recorded ({low:g} to {high:g})")
+    else:
+        print(f"{name}: {value:.4g}, outside of what was recorded ({low:g} to {high:g}); "
+              "another device, data or size explains a small difference")
+
+
+def ledger(claim: str) -> list[dict]:
+    """Print what the ledger says about a claim of the paper, and return its rows.
+
+    The rows are made from the runs in data/results/runs; see `experiments.ledger.row`.
+    """
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import ledger as book
+    found = experiments.claim(claim)
+    rows = [book.row(found, setup) for setup in found.setups]
+    where = f"section {found.section}" if found.section[0].isdigit() else found.section
+    print(f"{found.id}, {where}: {found.statement} ({found.paper}).")
+    for setup, row in zip(found.setups, rows, strict=True):
+        print(f"{setup}: {book.ours(row)}")
+    return rows
+
+
+def runs(claim: str, setup: str) -> dict[str, list[dict]]:
+    """The records of a claim's runs by arm, in the order of the seeds; empty where none was run.
+
+    setup: "imagenette" or "cifar10". A record has `config`, `curves` (lists by epoch:
+    `train_loss`, `train_error`, `val_loss`, `val_error`), `test` and `train`.
+    """
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import ledger as book
+    found = experiments.claim(claim)
+    return {arm.name: [run for _, run in sorted(book.runs_of(found, arm, setup).items())]
+            for arm in found.arms}
+
+
+def searched(claim: str, setup: str) -> dict[str, dict[float, float]]:
+    """What the search found for each arm: by rate, the quantity that chose it (one seed)."""
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import runner
+    found = experiments.claim(claim)
+    return {arm.name: dict(sorted(runner.searched(
+        runner.folder_of(found, arm, setup, search=True), found.choose).items()))
+        for arm in found.arms}
+
+
+def recorded(name: str) -> dict:
+    """Read data/results/NAME.json and print where it comes from.
+
+    The record's "provenance" is a dict; of `command`, `data`, `seeds`, `device`, `date` and
+    `seconds`, those that are there are printed.
+    """
+    path = course.ROOT / "data" / "results" / f"{name}.json"
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise UserError(f"no recorded result {name} in data/results; there are: {there}")
+    record = json.loads(path.read_text())
+    origin = record.get("provenance", {})
+    parts = [str(origin[key]) for key in ("command", "data", "device", "date") if key in origin]
+    if "seeds" in origin:
+        parts.insert(1, f"seeds {origin['seeds']}")
+    if "seconds" in origin:
+        parts.append(_duration(origin["seconds"]))
+    print("Recorded: " + " · ".join(parts or ["without provenance"]))
+    return record
+
+
+def predictions(name: str):
+    """What a recorded net said about every test image: `evaluation.Predictions`.
+
+    name: of a file in data/results/predictions, such as "imagenette-10-views".
+    """
+    from alexnet_lib.evaluation import read_predictions
+    folder = course.ROOT / "data" / "results" / "predictions"
+    return read_predictions(folder / f"{name}.safetensors")
+
+
+def trained(name: str = "imagenette"):
+    """A recorded net from data/weights, ready to be asked: `weights.Loaded`, CPU and fp32."""
+    from alexnet_lib.weights import load_model
+    return load_model(course.ROOT / "data" / "weights" / f"{name}.safetensors", "cpu", "fp32")
+
+
+def photographs(size: int) -> dict:
+    """Photographs that scikit-image ships, by name: (size, size, 3) uint8, the central square."""
+    import numpy as np
+    import skimage.data
+    from PIL import Image, ImageOps
+    names = ("astronaut", "cat", "coffee", "rocket", "retina", "hubble_deep_field",
+             "immunohistochemistry")
+    return {name: np.asarray(ImageOps.fit(Image.fromarray(getattr(skimage.data, name)()),
+                                          (size, size))) for name in names}
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,94 @@
+'''How a notebook is written, and two helpers for it.
+
+For whoever writes notebook NN (a two-digit number); `tests/test_notebooks.py` and
+`tests/test_exercises.py` check all of this:
+
+**The head**, one or more markdown cells before the first code cell: the title `# NN · Title`,
+the badge (`writing.badge("NN-name.ipynb")` gives its markdown), then paragraphs that begin with
+`**Goals**` (a list of 3 to 5), `**Prerequisites**`, `**Paper**` (the section), `**Time**` (the
+minutes to read and try, and the seconds in which all cells run on a 2-core CPU, which `make outputs
+ARGS=--time` measures and writes). The first code cell is `course.SETUP_CELL`, to the letter.
+
+**The tail**, markdown headings in this order: `## Exercises` (at least 3; notebook 00 at least
+1), `## Recall` (at least 3 questions, as a list), `## Summary` (one paragraph), `## What comes
+next`. From notebook 01 on there is somewhere a **Predict before you run** in a markdown cell.
+
+**Cells.** Ids are names, unique and lasting, and begin with the number: `02-conv1-by-hand`.
+Code cells: median at most 5 lines, none over 25, no trailing `;`, no `clear_output`. A figure
+(`plt.show()`) is followed at once by a markdown cell that holds a paragraph `**Figure.** ...`,
+which says in words what the picture shows, also for those who cannot see it. Its first sentences
+become the picture's alternative text, when outputs are stored or by `make outputs ARGS=--alt`.
+
+**Outputs** are committed, from one run in order: `make outputs NB=02` runs and stores them, and
+drops stderr. They hold discrete facts and verdict lines (`course.within`); what depends on the
+machine goes into a cell tagged `nbval-ignore-output`, of which there are at most half.
+Call `course.seed()` in each cell that draws random numbers.
+
+**An exercise** NN-K has four parts.
+
+1. The stub, a code cell with the id `NN-ex-K`. Its last line is the one call of `course.check`;
+   the name it passes is what the learner fills. Untouched, it is `...`, or a function whose body
+   is `...`::
+
+       def conv_size(n, kernel, stride, padding):
+           ...  # how many outputs?
+
+       course.check("02-1", conv_size)
+
+2. The help and the solution, the markdown cell right after it, with the id `NN-sol-K`: one
+   `<details>` whose summary begins with "Help", one whose summary begins with "Solution". The
+   solution has one fenced python block, which takes the stub's place (all but its last line).
+   It may use what the cells above it have made; anything else it imports itself.
+
+3. The checker, in `alexnet_lib/course/exercises/nbNN.py`::
+
+       from alexnet_lib.course.exercises import exercise, expect
+
+       @exercise("02-1", "Count the places where the kernel fits, first without padding.")
+       def conv_size(answer):
+           expect(answer(227, 11, 4, 0) == 55, "On 227 pixels conv1 gives 55 places.")
+           expect(answer(27, 5, 1, 2) == 27, "Padding adds on both sides.")
+           return "Stride and padding both count."      # said after "Correct."
+
+   The first hint is for the untouched stub. A failed `expect` is "not yet" with its hint; so is
+   an answer that raises. `number(answer)` and `tensor(answer)` read an answer's value, whatever
+   its type, with a hint of their own.
+
+4. At least three wrong answers, in `tests/wrong_answers/nbNN.py`, the common mistakes::
+
+       WRONG = {"02-1": [lambda n, k, s, p: (n - k) // s + 1,   # padding forgotten
+                         ...]}
+
+The tests prove that the stub is not yet, the solution is correct, each wrong answer is refused
+with a hint of its checker.
+'''
+
+import re
+
+from alexnet_lib import course
+
+
+def figure_words(markdown: str, length: int = 200) -> str:
+    """A figure's alternative text: the first sentences of the paragraph **Figure.**, or "".
+
+    As many whole sentences as fit into `length`, at least one; plain, without Markdown's marks.
+    """
+    found = re.search(r"^\*\*Figure\.\*\* +(\S.*)", markdown, flags=re.MULTILINE)
+    if not found:
+        return ""
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", found[1])  # of links, the words
+    plain = re.sub(r"[*`$]", "", plain).replace(r"\cdot", "·").strip()
+    words, *others = re.split(r"(?<=[.!?]) (?=[A-Z(])", plain)
+    for sentence in others:
+        if len(f"{words} {sentence}") > length:
+            break
+        words += f" {sentence}"
+    return words
+
+
+def badge(notebook: str) -> str:
+    """The markdown of the badge that opens `notebook` in Colab."""
+    repository = course.REPOSITORY.removeprefix("https://github.com/")
+    colab = "https://colab.research.google.com"
+    return (f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
+            f"({colab}/github/{repository}/blob/main/notebooks/{notebook})")

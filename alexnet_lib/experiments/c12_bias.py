@@ -1,8 +1,0 @@
-"""First biases of 1 (section 5): the early stages of learning."""
-
-from alexnet_lib.experiments import Arm, Claim
-
-CLAIMS = (Claim(
-    "C12", "5", "First biases of 1 speed up the early stages", "no figure",
-    "nats of mean training loss in the first fifth", ("imagenette",),
-    (Arm("biases 1"), Arm("biases 0", {"hidden_bias": 0.0})), "early_loss"),)

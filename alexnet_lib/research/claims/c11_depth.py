@@ -1,0 +1,13 @@
+"""Depth (section 7): the net with one of its middle layers removed."""
+
+from alexnet_lib.research.claims import Arm, Claim
+
+
+def removed(id: str, layer: str) -> Claim:
+    """The whole net against the net without `layer`, whose pooling stays."""
+    return Claim(
+        id, "7", f"Removing {layer} costs about 2 points", "about 2 points top-1", "points",
+        ("imagenette",), (Arm("whole"), Arm(f"without {layer}", {"without": layer})))
+
+
+CLAIMS = (removed("C11", "conv3"), removed("C11b", "conv4"), removed("C11c", "conv5"))

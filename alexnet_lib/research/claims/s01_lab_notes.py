@@ -1,0 +1,38 @@
+"""Runs of the authors' lab notes that the paper does not tell of, repeated small.
+
+Their numbers are top-1 errors on ILSVRC-2012, ten views, one run each (layers/layer-params-N.cfg).
+"""
+
+from alexnet_lib.research.claims import Arm, Claim
+
+REFERENCE = Arm("as run #145")
+
+
+def note(id: str, section: str, statement: str, paper: str, kept: Arm, left_out: Arm,
+         note: str = "", **settings) -> Claim:
+    """How much more the second arm errs than the first, in points."""
+    return Claim(id, section, statement, paper, "points", ("imagenette",), (kept, left_out),
+                 settings=settings, note=note)
+
+
+CLAIMS = (
+    note("S01", "run #167", "The two norms over conv2 lower the error", "-0.17 points, one run",
+         REFERENCE, Arm("without norm2", {"without": "norm2"}),
+         "#167 had another schedule as well"),
+    note("S02", "run #150", "Columns that talk err less than silent ones", "1.17 points, one run",
+         REFERENCE, Arm("silent", {"talk": False, "maps": (96, 320, 384, 384, 256),
+                                   "hidden": 5792}),
+         "the silent net gets about as many parameters: conv2 as in #150, fc6 and fc7 wider"),
+    note("S03", "run #145", "Raising the rate once more at the end lowers the error",
+         "0.41 points, one run, 135 epochs against 91", Arm("restarted", {"schedule": "restart"}),
+         Arm("lowered once", {"schedule": "145"}), "here both arms have 30 epochs", epochs=30),
+    note("S04", "the 2012 source", "A crop for each image errs less than one for 32", "no figure",
+         Arm("per image", {"per": 1}), REFERENCE, "convdata_jpeg.py:77,238-246"),
+    note("S05", "the 2012 source", "First weights of 0.03 in conv3-5 lower the error", "no figure",
+         REFERENCE, Arm("0.01", {"init": "paper"}), "layers-145.cfg"),
+    note("S06", "the 2012 source", "Biases that learn twice as fast lower the error", "no figure",
+         REFERENCE, Arm("equal", {"bias_lr_factor": 1.0}), "layer-params-145.cfg:18-19"),
+    note("S07", "the 2012 source", "The net of the program errs less than that of the text",
+         "no figure", REFERENCE, Arm("by the text", {"variant": "paper"}),
+         "at once: norms, first weights, the biases' factor of two, crops, mean, colour noise"),
+)

@@ -1,0 +1,198 @@
+"""What is generated in README.md and docs/teacher.md: python tests/readme.py
+
+Three tables from recorded results, the times of the notebooks, and a small picture of each with
+its words: of the cell that is tagged `thumbnail`.
+"""
+
+import base64
+import html
+import io
+import json
+import re
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image, ImageChops
+from tabulate import tabulate
+
+from alexnet_lib.course import plots, writing
+from alexnet_lib.research import ledger
+from alexnet_lib.research.bench import EVERYWHERE, ROOT
+
+RESULTS, README = ROOT / "data" / "results", ROOT / "README.md"
+TEACHER = ROOT / "docs" / "teacher.md"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def between(name: str) -> re.Pattern:
+    """What stands between the two marks of a table."""
+    return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+
+
+def speed() -> str:
+    """What was recorded of the rows that have a target, as Markdown."""
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+    record = json.loads((RESULTS / "bench-cpu.json").read_text())
+    recorded = {row["id"]: row for row in record["rows"]}
+    rows = [(row.text, f"{number(found['ours'])} {row.unit}",
+             f"{number(found['rival'])} {row.unit}", number(found["ratio"]),
+             row.target.replace(">=", "≥").replace("<=", "≤"))
+            for row in EVERYWHERE if row.target and (found := recorded[row.id])]
+    alike = json.loads((RESULTS / "precision-shapes.json").read_text())["summary"]
+    low, high = (100 * value for value in alike["val_error"]["interval_95"])
+    about = (f"Measured on {record['device']}, torch {record['versions']['torch']}, "
+             f"{record['date']}. Does bf16 cost accuracy? On the drawn shapes, {alike['seeds']} "
+             f"seeds, the validation error in bf16 less that in fp32 is "
+             f"{100 * alike['val_error']['paired_difference']:.2f} ({low:.2f} to {high:.2f}) "
+             "points.")
+    return (tabulate(rows, ("", "ours", "rival", "ratio", "target"), tablefmt="github",
+                     disable_numparse=True) + f"\n\n{about}\n")
+
+
+def speed_picture(curves: dict) -> Figure:
+    """Cost against batch size, number of images and processes, as `alexnet bench` measured it.
+
+    Args:
+        curves: "batch", "images" and "processes", each with "x", "unit" and a list by contender.
+    """
+    figure, panels = plt.subplots(1, 3, figsize=(12, 4))
+    labels = {"batch": ("images in a minibatch", "Training"),
+              "images": ("images in the packed store", "Making batches, one core"),
+              "processes": ("processor cores used", "Training, batch 128")}
+    for panel, (name, (label, title)) in zip(panels, labels.items(), strict=True):
+        curve = curves[name]
+        lines = [key for key in curve if key not in ("x", "unit")]
+        for line, mark in zip(lines, "os^", strict=False):
+            panel.plot(curve["x"], curve[line], marker=mark, label=line)
+        panel.set(xlabel=label, ylabel=curve["unit"], title=title)
+        if name == "processes":
+            panel.set_ylim(0, None)
+            panel.set_xticks(curve["x"])
+        else:
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            panel.set_xticks(curve["x"], curve["x"], rotation=45)
+        panel.minorticks_off()
+        panel.legend(loc="lower right")
+    return figure
+
+
+def claims() -> str:
+    """The ledger, as Markdown."""
+    return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
+
+
+# Logs of recorded runs, each with its evaluations on the test images.
+NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
+        "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
+        "imagenette-paper": ("imagenette-paper-views-1", "imagenette-paper-views-10"),
+        "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
+
+
+def nets() -> str:
+    """The recorded runs and what they reached on test images, as Markdown."""
+    rows = []
+    for log, tests in NETS.items():
+        run = json.loads((RESULTS / f"{log}.json").read_text())
+        config, made = run["config"], run["provenance"]
+        for name in tests:
+            found = json.loads((RESULTS / f"{name}.json").read_text())
+            rows.append((f"{config['model']}, {config['variant']}, {config['input_size']} px",
+                         log.split("-")[0], config["epochs"],
+                         f"{made['seconds'] / 60:.0f} min, {made['device']}", found["views"],
+                         *(f"{100 * found[key]:.2f} %" for key in
+                           ("top1_error", "precision", "recall", "f1"))))
+    return tabulate(rows, ("net", "data", "epochs", "trained in", "views", "top-1 error",
+                           "precision", "recall", "F1"), tablefmt="github",
+                    disable_numparse=True) + "\n"
+
+
+def thumbnail(notebook: dict) -> Image.Image | None:
+    """The left of the tagged cell's picture, 300 x 200 at most and without its white margin."""
+    tagged = [cell for cell in notebook["cells"]
+              if "thumbnail" in cell["metadata"].get("tags", ())]
+    if not tagged:
+        return None
+    data = next(out["data"]["image/png"] for out in tagged[0]["outputs"]
+                if "image/png" in out.get("data", {}))
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    picture = picture.crop(ImageChops.invert(picture).getbbox())
+    picture = picture.crop((0, 0, min(picture.width, picture.height * 3 // 2), picture.height))
+    picture.thumbnail((300, 200), Image.Resampling.LANCZOS)
+    return picture.quantize(128)
+
+
+TABLES = {"nets": nets, "speed": speed, "ledger": claims}
+
+
+def lengths(path: Path) -> tuple[str, int, int]:
+    """Of a notebook: the time to read and try it, minutes of exercises, seconds of all cells."""
+    text = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?;.*? run in (\d+) s", text)
+    exercises = re.findall(r"^\*\*Exercise \d\d-\d\*\* \((\d+) minutes", text, re.MULTILINE)
+    return time[1].lower(), sum(map(int, exercises)), int(time[2])
+
+
+def times(text: str) -> str:
+    """The README, with the time of each notebook as its head has it in the row of the course."""
+    for path in NOTEBOOKS:
+        read, _, seconds = lengths(path)
+        text = re.sub(rf"^(\|.*\(notebooks/{re.escape(path.name)}\) \| .* \|).*\|$",
+                      rf"\1 {read}; runs in {seconds} s |", text, flags=re.MULTILINE)
+    return text
+
+
+def words(text: str) -> str:
+    """The README, with the words of each small picture: those below it in the notebook."""
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text())["cells"]
+        for cell, below in zip(cells, cells[1:], strict=False):
+            if "thumbnail" in cell["metadata"].get("tags", ()):
+                told = html.escape(writing.figure_words("".join(below["source"])))
+                text = re.sub(rf'(/{path.name[:2]}\.png"[^>]* alt=")[^"]*',
+                              lambda found, told=told: found[1] + told.replace("|", "&#124;"), text)
+    return text
+
+
+def plan(page: str) -> str:
+    """The teacher's page, with the times of each notebook in its row, and their sums below."""
+    summed = []
+    for path in NOTEBOOKS:
+        read, exercises, seconds = lengths(path)
+        told = "in that time"  # the capstone's hours are for its exercises
+        if read.endswith(" minutes"):
+            told = f"{exercises} minutes"
+            summed.append((int(read.split()[0]), exercises, seconds))
+        page = row(page, rf"[^|]*/{re.escape(path.name)}\)[^|]*", read, told, f"{seconds} s")
+    read, exercises, seconds = (sum(column) for column in zip(*summed, strict=True))
+    return row(page, " together[^|]*", f"{read} minutes", f"{exercises} minutes", f"{seconds} s")
+
+
+def row(page: str, second: str, *others: str) -> str:
+    """The page, with these after the second cell of the table's row where that looks like this."""
+    return re.sub(rf"^(\|[^|]*\|{second}\|)" + r"[^|]*\|" * len(others),
+                  lambda found: f"{found[1]} {' | '.join(others)} |", page, flags=re.MULTILINE)
+
+
+def main() -> None:
+    """Put all tables and times where they belong, and pictures into data/thumbnails."""
+    text = README.read_text()
+    for name, table in TABLES.items():
+        made = table()
+        text = between(name).sub(lambda _, made=made: made, text)
+    README.write_text(words(times(text)))
+    TEACHER.write_text(plan(TEACHER.read_text()))
+    plots.use_style()
+    curves = json.loads((RESULTS / "speed-curves.json").read_text())["curves"]
+    speed_picture(curves).savefig(RESULTS / "speed.png", dpi=150)
+    (ROOT / "data" / "thumbnails").mkdir(exist_ok=True)
+    for path in NOTEBOOKS:
+        if picture := thumbnail(json.loads(path.read_text())):
+            picture.save(ROOT / "data" / "thumbnails" / f"{path.name[:2]}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
