@@ -18,7 +18,7 @@ def part_of(module: tuple[str, ...]) -> str:
 
 
 def imported(path: Path) -> set[tuple[str, ...]]:
-    """The library's modules that a file imports, anywhere in it; not what only type checkers see."""
+    """The modules of the library that a file imports; not those that only type checkers see."""
     home, names = MODULES[path], set()
     tree = ast.parse(path.read_text())
     hidden = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If)
