@@ -89,7 +89,14 @@ def claims() -> str:
 NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
         "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
         "imagenette-paper": ("imagenette-paper-views-1", "imagenette-paper-views-10"),
+        **{f"gpu/imagenette-{variant}": tuple(f"gpu/imagenette-{variant}-views-{views}"
+                                              for views in (1, 10)) for variant in ("2012", "paper")},
         "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
+
+
+def lasted(seconds: float) -> str:
+    """Minutes, or seconds of what took less than two minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def nets() -> str:
@@ -101,8 +108,8 @@ def nets() -> str:
         for name in tests:
             found = json.loads((RESULTS / f"{name}.json").read_text())
             rows.append((f"{config['model']}, {config['variant']}, {config['input_size']} px",
-                         log.split("-")[0], config["epochs"],
-                         f"{made['seconds'] / 60:.0f} min, {made['device']}", found["views"],
+                         log.split("/")[-1].split("-")[0], config["epochs"],
+                         f"{lasted(made['seconds'])}, {made['device']}", found["views"],
                          *(f"{100 * found[key]:.2f} %" for key in
                            ("top1_error", "precision", "recall", "f1"))))
     return tabulate(rows, ("net", "data", "epochs", "trained in", "views", "top-1 error",

@@ -57,7 +57,7 @@ def _window_sum(t: Tensor, size: int, columns: int, spatial: bool,
     before, after = _reach(t, size, columns, spatial)
     if spatial:  # a sum by its mean: some exporters ignore avg_pool2d's divisor
         side = 2 * before + 1
-        # PyTorch's derivative of it is wrong on a GPU in channels-last memory (seen in 2.11).
+        # Its derivative is wrong on a GPU in channels-last memory (pytorch issue 188344).
         t = t.contiguous() if t.is_cuda else t
         return F.avg_pool2d(t, side, 1, before) * side**2
     if transposed:
