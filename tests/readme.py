@@ -89,8 +89,8 @@ def claims() -> str:
 NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
         "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
         "imagenette-paper": ("imagenette-paper-views-1", "imagenette-paper-views-10"),
-        **{f"gpu/imagenette-{variant}": tuple(f"gpu/imagenette-{variant}-views-{views}"
-                                              for views in (1, 10)) for variant in ("2012", "paper")},
+        "gpu/imagenette-2012": ("gpu/imagenette-2012-views-1", "gpu/imagenette-2012-views-10"),
+        "gpu/imagenette-paper": ("gpu/imagenette-paper-views-1", "gpu/imagenette-paper-views-10"),
         "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
 
 

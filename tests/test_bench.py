@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import readme
 import torch
+from safetensors.torch import load_file
 
 from alexnet_lib import cli
 from alexnet_lib.layers import LocalResponseNorm
@@ -169,3 +170,25 @@ def test_what_a_gpus_rate_means(monkeypatch):
     assert rows["peak_share"]["ratio"] == pytest.approx(40_000 * 3 * 724_406_816 / 400e12)
     assert rows["imagenette_90_epochs_s"]["ours"] == pytest.approx(90 * 9469 / 40_000)
     assert rows["paper_90_cycles_h"]["ours"] == pytest.approx(90 * 1_281_167 / 40_000 / 3600)
+
+
+def test_the_script_for_a_gpu_runs_dry(tmp_path):
+    """Without a GPU too, and small: about the machine, and a net trained, filmed and measured."""
+    done = script_for_a_gpu(tmp_path, "--only", "about,runs", "--minutes", "5")
+    assert done.stdout.count("exit code 0") == 2, done.stdout + done.stderr
+    assert json.loads((tmp_path / "about.json").read_text())["versions"]["torch"]
+    [run] = json.loads((tmp_path / "runs.json").read_text())["runs"]
+    assert run["exit_code"] == 0, (tmp_path / "run-paper-0.log").read_text()
+    film = load_file(tmp_path / "film-paper-0.safetensors")
+    assert set(film) == {"0", "1", "2"} and not torch.equal(film["0"], film["2"])
+    assert 0 <= json.loads((tmp_path / "test-paper-0-10.json").read_text())["top1_error"] <= 1
+
+
+def test_its_parts_are_known_and_stop_in_time(tmp_path):
+    assert "nothing" in script_for_a_gpu(tmp_path, "--only", "about,nothing").stderr
+    assert "no time left" in script_for_a_gpu(tmp_path, "--minutes", "0").stdout
+
+
+def script_for_a_gpu(folder, *choices):
+    return subprocess.run([sys.executable, "-m", "alexnet_lib.research.gpu", folder, "--small",
+                           *choices], capture_output=True, text=True)

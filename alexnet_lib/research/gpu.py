@@ -180,7 +180,7 @@ def runs(small: bool, minutes: float, jobs: int, epochs: int | None) -> dict:
             keep("runs", {"runs": done})
             print(done[-1], flush=True)
 
-    queue = RUNS[:2] if small else RUNS
+    queue = RUNS[:1] if small else RUNS
     one(queue[0])
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, queue[1:]))
@@ -195,12 +195,13 @@ def train_one(name: str, variant: str, small: bool, **given) -> None:
     from safetensors.torch import save_file
 
     from alexnet_lib import datasets, training, weights
-    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.config import TrainConfig, resolve
     from alexnet_lib.evaluation import predictions
     given = {key: value for key, value in given.items() if value is not None}
     data = "shapes" if small else "imagenette"
     if small:
-        given |= {"epochs": 1, "limit": 256, "input_size": 59, "width": 0.25}
+        given |= {"epochs": 1, "limit": 64, "batch_size": 32, "input_size": 59,
+                  "width": 0.125}
     config = TrainConfig(data, model="alexnet", variant=variant, out=f"net-{name}",
                          save_minutes=60, **given)
     frames = FRAMES if not config.seed else 1
@@ -212,11 +213,12 @@ def train_one(name: str, variant: str, small: bool, **given) -> None:
             film[f"{run.step}"] = run.model.features.conv1.weight.detach().half().cpu().contiguous()
         return False
 
-    run = training.begin(config, progress=False)
+    few = {"counts": {"train": 64, "val": 16, "test": 16}} if small else {}
+    dataset = datasets.load(data, resolve(config).stored_size, progress=False, **few)
+    run = training.begin(config, dataset, progress=False)
     look(run)
     training.go_on(run, progress=False, say=lambda line: print(line, flush=True), on_step=look)
     save_file(film, f"film-{name}.safetensors")
-    dataset = datasets.load(data, run.config.stored_size, progress=False)
     for views in (1, 10):
         answers = predictions(run, dataset, "test", views)
         answers.save(f"test-{name}-{views}.safetensors")
@@ -242,6 +244,8 @@ def main() -> None:
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if unknown := set(args.only.split(",")) - set(LIMITS):
+        parser.error(f"unknown parts {', '.join(unknown)}: use {', '.join(LIMITS)}")
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     if args.run:
