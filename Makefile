@@ -13,7 +13,7 @@ ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-site test-oldest env outputs results bench gpu site lint colab clean
+.PHONY: help lab test prose test-browser test-site test-oldest env outputs results bench gpu site lint colab clean
 
 help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
@@ -26,6 +26,9 @@ test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .
 	@$(BIN)/python tests/test_house.py
 	$(PYTEST) --nbval --dist loadfile $(ARGS)
+
+prose: $(STAMP)  ## look at how the course is written: spelling, glossary, captions; blocks nothing
+	-$(BIN)/python -m pytest -q tests/test_prose.py tests/test_notebooks.py -m prose --tb=short $(ARGS)
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser

@@ -11,9 +11,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops
+from safetensors.torch import load_file
 from tabulate import tabulate
 
 from alexnet_lib.course import plots, writing
@@ -78,6 +80,40 @@ def speed_picture(curves: dict) -> Figure:
         panel.minorticks_off()
         panel.legend(loc="lower right")
     return figure
+
+
+def film(file: Path) -> list[Image.Image]:
+    """What training added to the 96 kernels of conv1, from the first step to the last.
+
+    Three rows for each column of the net, as in the paper's Fig. 3. Every kernel is shown in the
+    scale of its last frame; gray is zero.
+    """
+    weights = load_file(file)
+    steps = sorted(weights, key=int)
+    added = [(weights[step].float() - weights["0"].float()).permute(0, 2, 3, 1).numpy()
+             for step in steps[::2]]
+    most = np.abs(added[-1]).max((1, 2, 3), keepdims=True)
+    return [_sheet(np.uint8(np.rint(127.5 + 127.5 * (kernels / most).clip(-1, 1))))
+            for kernels in added]
+
+
+def _sheet(kernels: np.ndarray, across: int = 16, scale: int = 4, gap: int = 4) -> Image.Image:
+    side = scale * kernels.shape[1]
+    step = side + gap
+    sheet = Image.new("RGB", (across * step + gap, len(kernels) // across * step + gap), "white")
+    for i, kernel in enumerate(kernels):
+        tile = Image.fromarray(kernel).resize((side, side), Image.Resampling.NEAREST)
+        sheet.paste(tile, (i % across * step + gap, i // across * step + gap))
+    return sheet
+
+
+def save_film(frames: list[Image.Image], file: Path) -> None:
+    """As a GIF that waits at the end; all frames have the colors of the last."""
+    colors = frames[-1].quantize(255, dither=Image.Dither.NONE)
+    first, *others = (frame.quantize(palette=colors, dither=Image.Dither.NONE)
+                      for frame in frames)
+    first.save(file, save_all=True, append_images=others, loop=0, optimize=True,
+               duration=[120] * len(others) + [4000])
 
 
 def claims() -> str:
@@ -195,6 +231,8 @@ def main() -> None:
     plots.use_style()
     curves = json.loads((RESULTS / "speed-curves.json").read_text())["curves"]
     speed_picture(curves).savefig(RESULTS / "speed.png", dpi=150)
+    save_film(film(ROOT / "data" / "weights" / "imagenette-paper-film.safetensors"),
+              ROOT / "data" / "filters.gif")
     (ROOT / "data" / "thumbnails").mkdir(exist_ok=True)
     for path in NOTEBOOKS:
         if picture := thumbnail(json.loads(path.read_text())):
