@@ -5,6 +5,8 @@ The reference is PyTorch's own layers, or the plain formula in float64.
 
 import contextlib
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -112,7 +114,30 @@ def cases(dtype=torch.float32):
 def test_opcheck(case, path):
     """Schema, gradient, what FakeTensor says, and a trace of each, as PyTorch checks them."""
     operator, args = cases()[case]
-    torch.library.opcheck(operator, args)
+    torch.library.opcheck(operator.overload, args)
+
+
+def test_the_compiler_is_not_imported_unasked():
+    """It takes 160 MB and seconds; `torch.library.custom_op` imports it at the first call."""
+    program = """
+import sys, torch
+from alexnet_lib import AlexNet, PaperSGD
+net = AlexNet(input_size=67, width=0.1)
+net(torch.zeros(1, 3, 67, 67)).sum().backward()
+PaperSGD(net.parameters()).step()
+assert "torch._dynamo" not in sys.modules and "sympy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_update_is_seen_by_autograd():
+    """Weights that a graph still needs may not be changed under its hands."""
+    weight = torch.ones(3, requires_grad=True)
+    out = weight.square().sum()
+    with torch.no_grad():
+        ops.paper_sgd([weight], [torch.zeros(3)], [torch.ones(3)], 0.1, 0.9, 0.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
 
 
 def test_bad_arguments_are_refused_before_native_code(path):

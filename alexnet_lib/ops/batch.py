@@ -7,6 +7,7 @@ from torch import Tensor
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops import build
+from alexnet_lib.ops.registry import operator
 
 
 def crop(images, index, top, left, flip, size: int) -> Tensor:
@@ -68,7 +69,8 @@ def formula(images: Tensor, index: Tensor, top: Tensor, left: Tensor, flip: Tens
     return (batch / divisor).to(dtype)
 
 
-@torch.library.custom_op("alexnet::make_batch", mutates_args=())
+@operator("(Tensor images, Tensor index, Tensor top, Tensor left, Tensor flip, int size, "
+          "Tensor mean, bool mean_moves, Tensor? shift, float divisor, ScalarType dtype) -> Tensor")
 def make_batch(images: Tensor, index: Tensor, top: Tensor, left: Tensor, flip: Tensor, size: int,
                mean: Tensor, mean_moves: bool, shift: Tensor | None, divisor: float,
                dtype: torch.dtype) -> Tensor:

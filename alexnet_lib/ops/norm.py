@@ -14,8 +14,10 @@ from torch import Tensor
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops import build
+from alexnet_lib.ops.registry import operator
 
 HALF = (torch.float16, torch.bfloat16)
+SETTINGS = "int size, float alpha, float beta, float k, int columns, bool spatial"  # their types
 
 
 def normalize(x: Tensor, size: int, alpha: float, beta: float, k: float, columns: int = 1,
@@ -83,7 +85,7 @@ def _own_precision(x: Tensor) -> contextlib.AbstractContextManager:
     return torch.autocast(x.device.type, enabled=False)
 
 
-@torch.library.custom_op("alexnet::response_norm", mutates_args=())
+@operator(f"(Tensor x, {SETTINGS}) -> Tensor")
 def response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float, columns: int,
                   spatial: bool) -> Tensor:
     """Response normalization of x.
@@ -102,7 +104,7 @@ def response_norm(x: Tensor, size: int, alpha: float, beta: float, k: float, col
     return _computed(x, None, size, alpha, beta, k, columns, spatial)
 
 
-@torch.library.custom_op("alexnet::response_norm_backward", mutates_args=())
+@operator(f"(Tensor grad, Tensor x, {SETTINGS}) -> Tensor")
 def response_norm_backward(grad: Tensor, x: Tensor, size: int, alpha: float, beta: float, k: float,
                            columns: int, spatial: bool) -> Tensor:
     """The gradient of `response_norm` with respect to x; a tensor like x."""

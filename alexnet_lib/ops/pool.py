@@ -10,6 +10,7 @@ from torch import Tensor
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops import build
 from alexnet_lib.ops.norm import memory_format
+from alexnet_lib.ops.registry import operator
 
 LARGEST = 15  # window, whose places one byte can count
 
@@ -30,7 +31,7 @@ def side(size: int, window: int, stride: int) -> int:
     return min(-(-(size - window) // stride), (size - 1) // stride) + 1
 
 
-@torch.library.custom_op("alexnet::max_pool", mutates_args=(), device_types="cpu")
+@operator("(Tensor x, int window, int stride) -> (Tensor, Tensor)", "CPU")
 def max_pool(x: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:
     """Max pooling without padding, on a CPU.
 
@@ -57,7 +58,8 @@ def max_pool(x: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:
     return out.copy_(found), winner
 
 
-@torch.library.custom_op("alexnet::max_pool_backward", mutates_args=(), device_types="cpu")
+@operator("(Tensor grad, Tensor winner, int height, int width, int window, int stride) -> Tensor",
+          "CPU")
 def max_pool_backward(grad: Tensor, winner: Tensor, height: int, width: int, window: int,
                       stride: int) -> Tensor:
     """The gradient with respect to the input of `max_pool`, which was `height` by `width`.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops import build
+from alexnet_lib.ops.registry import operator
 
 
 def formula(weights: Sequence[Tensor], velocities: Sequence[Tensor], gradients: Sequence[Tensor],
@@ -19,13 +20,8 @@ def formula(weights: Sequence[Tensor], velocities: Sequence[Tensor], gradients: 
     torch._foreach_add_(weights, velocities)
 
 
-# Old versions of torch read no list of tensors from annotations.
-SCHEMA = ("(Tensor(a!)[] weights, Tensor(b!)[] velocities, Tensor[] gradients, float lr, "
+@operator("(Tensor(a!)[] weights, Tensor(b!)[] velocities, Tensor[] gradients, float lr, "
           "float momentum, float weight_decay) -> ()")
-
-
-@torch.library.custom_op("alexnet::paper_sgd", mutates_args=("weights", "velocities"),
-                         schema=SCHEMA)
 def paper_sgd(weights: Sequence[Tensor], velocities: Sequence[Tensor],
               gradients: Sequence[Tensor], lr: float, momentum: float,
               weight_decay: float) -> None:
@@ -37,6 +33,7 @@ def paper_sgd(weights: Sequence[Tensor], velocities: Sequence[Tensor],
     A weight, its velocity and its gradient have one shape. Raises UserError.
     """
     _check(weights, velocities, gradients)
+    torch.autograd.graph.increment_version([*weights, *velocities])
     others = []
     for triple in zip(weights, velocities, gradients, strict=True):
         if not _packed(*triple):
