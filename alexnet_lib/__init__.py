@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
-    from alexnet_lib.config import TrainConfig as TrainConfig
+    from alexnet_lib.choices import TrainConfig as TrainConfig
     from alexnet_lib.datasets import load as load
     from alexnet_lib.errors import UserError as UserError
     from alexnet_lib.evaluation import evaluate as evaluate
@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AlexNet": "models", "CifarNet": "models", "layer_table": "models", "Dropout": "layers",
     "LocalResponseNorm": "layers", "MaxPool": "layers", "SpatialResponseNorm": "layers",
-    "PaperSGD": "optim", "TrainConfig": "config", "Trainer": "training", "train": "training",
+    "PaperSGD": "optim", "TrainConfig": "choices", "Trainer": "training", "train": "training",
     "load_model": "weights", "export": "weights", "export_onnx": "exporting",
     "evaluate": "evaluation", "load": "datasets", "UserError": "errors",
 }

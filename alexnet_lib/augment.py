@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from alexnet_lib import ops
+from alexnet_lib.choices import check_values
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops import crop as crop
-
-COLOUR_DEFINITIONS = ("none", "paper", "2012")
-MEAN_PLACES = ("pixel", "centre")
 
 
 def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
@@ -48,7 +46,7 @@ def colour_shift(count: int, values, vectors, definition: str = "paper", std: fl
     """
     if definition == "none":
         return None, 1.0
-    _check_choice("colour", definition, COLOUR_DEFINITIONS)
+    check_values({"colour": definition}, {"colour": str})
     values = torch.as_tensor(values, dtype=torch.float32).clamp(min=0)
     vectors = torch.as_tensor(vectors, dtype=torch.float32)
     strength = values / 255 if definition == "paper" else values.sqrt()
@@ -64,20 +62,11 @@ def ten_view_places(stored: int, size: int) -> list[tuple[int, int, bool]]:
     return [(y, x, flip) for flip in (False, True) for y, x in places]
 
 
-def check_augment(size: int, stored: int, colour: str, mean_at: str, divide: float) -> None:
-    """UserError unless an `Augment` of these can be."""
+def check_crop(size: int, stored: int) -> None:
+    """UserError unless crops of that side fit into stored images of this one, in pixels."""
     if size > stored:
         raise UserError(f"crops of {size} pixels do not fit into stored images of {stored}: "
                         "use a smaller --input-size or larger images")
-    if not 0 < divide < float("inf"):
-        raise UserError(f"divide must be above 0, not {divide}")
-    _check_choice("colour", colour, COLOUR_DEFINITIONS)
-    _check_choice("mean-at", mean_at, MEAN_PLACES)
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"unknown {name} {value!r}: use one of {', '.join(choices)}")
 
 
 class Augment:
@@ -104,7 +93,9 @@ class Augment:
                  mean_at: str = "pixel", per: int = 1,
                  grey: bool = False, divide: float = 1.0, device="cpu",
                  dtype: torch.dtype = torch.float32):
-        check_augment(size, len(mean), colour, mean_at, divide)
+        check_values({"colour": colour, "mean_at": mean_at, "per": per, "divide": divide},
+                     {"colour": str, "mean_at": str, "per": int, "divide": float})
+        check_crop(size, len(mean))
         self.size, self.stored = size, len(mean)
         self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
         self.grey, self.divide, self.dtype = grey, divide, dtype

@@ -4,17 +4,47 @@ import contextlib
 import json
 import os
 import sys
+from dataclasses import Field, fields
 from importlib import import_module
 from pathlib import Path
+from types import NoneType
+from typing import get_args
 
 import click
 
+from alexnet_lib.choices import NetConfig, TrainConfig, describe
 from alexnet_lib.errors import UserError
 from alexnet_lib.text import Printable, printable, say
 from alexnet_lib.text import table as tabulate
 
-DEVICE = click.option("--device", default="auto", show_default=True,
-                      help="auto, cpu, cuda or mps")
+
+def option_for(one: Field, default=None):
+    """The option of a choice, with the help that is declared there."""
+    word = one.name.replace("_", "-")
+    kinds = [kind for kind in get_args(one.type) if kind is not NoneType] or [one.type]
+    flag = f"--{word}/--no-{word}" if kinds == [bool] else f"--{word}"
+    return click.option(flag, type=tuple(kinds) if len(kinds) > 1 else kinds[0], default=default,
+                        help=describe(one))
+
+
+def options_for(config: type[NetConfig]):
+    """An option for each choice of that configuration: those of the run, then those of the net."""
+    def decorate(command):
+        for one in reversed(sorted(fields(config), key=lambda one: one.kw_only)):
+            if one.metadata["option"]:
+                command = option_for(one)(command)
+        return command
+    return decorate
+
+
+def given(choices: dict) -> dict:
+    """The options that were given."""
+    return {name: value for name, value in choices.items() if value is not None}
+
+
+CHOICES = {one.name: one for one in fields(TrainConfig)}
+DEVICE = option_for(CHOICES["device"], default="auto")
+SKIP = option_for(CHOICES["skip_broken"])
 # What each option writes, in the words of `checkpoints.kind_of`.
 WRITES = {"json_file": "JSON", "predictions": "predictions", "out": "a net", "onnx": "ONNX",
           "chart": "PNG"}
@@ -159,31 +189,18 @@ def cli():
 
 
 @cli.command()
-@click.option("--variant", help="paper or 2012; cifar: 18pct, cross-map or four-layer [the first]")
-@click.option("--num-classes", type=int, help="[1000; cifar: 10]")
-@click.option("--in-channels", default=3, show_default=True)
-@click.option("--input-size", type=int, help="pixels [227; cifar: 32]")
-@click.option("--columns", default=2, show_default=True, help="1 or 2")
-@click.option("--model", default="alexnet", show_default=True, help="alexnet or cifar")
+@options_for(NetConfig)
 @click.option("--checkpoint", metavar="FILE", help="describe the net of a checkpoint instead")
 @AS_JSON
-def info(variant, num_classes, in_channels, input_size, columns, model, checkpoint, json_file):
+def info(checkpoint, json_file, **choices):
     """Show the layers: output shape, parameters, multiply-adds, memory."""
-    from alexnet_lib.config import on_meta
-    from alexnet_lib.models import AlexNet, CifarNet, layer_table
+    from alexnet_lib.config import build_net, on_meta
+    from alexnet_lib.models import layer_table
     if checkpoint:
         from alexnet_lib.weights import load_model
         net = load_model(checkpoint, "cpu").model.to("meta")
-    elif model == "cifar" and columns != 2:
-        raise UserError("the CIFAR net has no columns: leave out --columns, or --model cifar")
-    elif model in ("cifar", "alexnet"):
-        chosen = {name: value for name, value in (
-            ("num_classes", num_classes), ("input_size", input_size), ("variant", variant))
-            if value is not None}
-        net = on_meta(lambda: CifarNet(in_channels=in_channels, **chosen) if model == "cifar" else
-                      AlexNet(in_channels=in_channels, columns=columns, **chosen))
     else:
-        raise UserError(f"unknown model {model!r}: use alexnet or cifar")
+        net = on_meta(lambda: build_net(NetConfig(**given(choices))))
     rows = layer_table(net)
     shown = [(r["name"], r["kind"], " x ".join(map(str, r["output"])), f"{r['params']:,}",
               f"{r['macs']:,}", f"{r['bytes'] / 1024:,.0f}") for r in rows]
@@ -234,7 +251,6 @@ def data():
 
 
 SIZE = click.option("--size", type=int, help="side of the stored images, pixels")
-SKIP = click.option("--skip-broken", is_flag=True, help="leave broken images out, and list them")
 
 
 @data.command("list")
@@ -296,56 +312,14 @@ def data_clean(yes):
         click.echo("add --yes to remove them")
 
 
-def train_options(command):
-    """An option for each choice of `TrainConfig` that people change."""
-    texts = {
-        "epochs": (int, "passes over the training images"), "batch_size": (int, "minibatch"),
-        "lr": (float, "learning rate of the weights"),
-        "momentum": (float, None), "weight_decay": (float, None),
-        "bias_lr_factor": (float, "rate of the biases over that of the weights"),
-        "schedule": (str, "plateau, 145, restart, steps, cifar or constant"), "seed": (int, None),
-        "class_weights": (str, "none, or balanced: a rare class counts as much as a frequent one"),
-        "model": (str, "alexnet or cifar"),
-        "variant": (str, "paper or 2012; for cifar: 18pct, cross-map or four-layer"),
-        "num_classes": (int, "must be that of the data"),
-        "in_channels": (int, "3, or 1 for grey"), "input_size": (int, "pixels"),
-        "stored_size": (int, "side of the stored images, pixels"),
-        "columns": (int, "2 as in the paper, or 1"), "activation": (str, "relu or tanh"),
-        "dropout": (float, "probability of dropping a unit"),
-        "width": (float, "factor on the numbers of maps and hidden units"),
-        "pool": ((int, int), "window and stride: 3 2 overlaps, 2 2 does not"),
-        "init": (str, "paper, 2012 or he"), "hidden": (int, "units of fc6 and fc7"),
-        "hidden_bias": (float, "first biases of hidden units"),
-        "without": (str, "leave out conv3, conv4, conv5 or norm2"),
-        "colour": (str, "none, paper or 2012"), "colour_until": (float, "a fraction of the run"),
-        "mean_at": (str, "pixel or centre"), "per": (int, "images that share a crop"),
-        "divide": (float, "divide the inputs by this"),
-        "limit": (int, "use only so many training images"), "precision": (str, "fp32 or bf16"),
-        "until_error": (float, "end at this training error, a fraction"),
-        "early_stop": (int, "end after so many epochs without a lower validation error"),
-        "save_minutes": (float, "longest time between checkpoints"),
-    }
-    for name, (kind, text) in reversed(texts.items()):
-        command = click.option("--" + name.replace("_", "-"), type=kind, help=text)(command)
-    for name, text in (("lrn", "response normalisation"), ("crop", "random crops"),
-                       ("flip", "random mirror images"),
-                       ("talk", "the columns meet before fc8")):
-        command = click.option(f"--{name}/--no-{name}", default=None, help=text)(command)
-    command = click.option("--frozen", is_flag=True, default=None,
-                           help="keep its convolutions; only the classifier learns")(command)
-    return click.option("--start", metavar="FILE",
-                        help="begin with the weights of a trained net")(command)
-
-
 @cli.command()
-@click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
 @click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
 @click.option("--resume", is_flag=False, flag_value="yes", type=click.Choice(["yes", "auto"]),
               help="go on from the checkpoint in --out, as it was begun; auto: if there is one")
 @SKIP
 @DEVICE
-@train_options
-def train(data, out, resume, skip_broken, device, **choices):
+@options_for(TrainConfig)
+def train(out, resume, device, **choices):
     """Train a net. What is not given is chosen to fit the data, and told.
 
     Killed or interrupted, `--resume` goes on exactly where the last checkpoint stood. `--resume
@@ -361,13 +335,12 @@ def train(data, out, resume, skip_broken, device, **choices):
     """
     from alexnet_lib import parallel
     from alexnet_lib.checkpoints import BEST
-    from alexnet_lib.config import TrainConfig, as_begun
+    from alexnet_lib.config import as_begun
     from alexnet_lib.devices import pick_device
     from alexnet_lib.training import tells_top5
     from alexnet_lib.training import train as run_training
-    choices |= {"data": data, "skip_broken": skip_broken or None, "device": device}
-    given = {name: value for name, value in choices.items() if value is not None}
-    config = as_begun(out, **given) if resume else TrainConfig(out=out, **given)
+    chosen = given(choices) | {"device": device}
+    config = as_begun(out, **chosen) if resume else TrainConfig(out=out, **chosen)
     with parallel.torchrun(pick_device(device)) as group:
         if group.size > 1:
             config.device = group.device

@@ -5,6 +5,7 @@ import time
 
 import torch
 
+from alexnet_lib.choices import check_values
 from alexnet_lib.errors import UserError
 
 
@@ -37,8 +38,7 @@ def device_name(device: str = "auto") -> str:
 
 def pick_precision(name: str, device: str) -> str:
     """"auto" becomes "bf16" where the hardware multiplies it, else "fp32"."""
-    if name not in ("auto", "fp32", "bf16"):
-        raise UserError(f"unknown precision {name!r}: use auto, fp32 or bf16")
+    check_values({"precision": name}, {"precision": str})
     if name != "auto":
         return name
     if device.startswith("cuda"):

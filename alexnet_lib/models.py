@@ -8,11 +8,13 @@ anything: the initialisation and the response normalisation are made for that sc
 
 import math
 from collections import OrderedDict
+from typing import get_type_hints
 
 import torch
 import torch.fx
 from torch import Tensor, nn
 
+from alexnet_lib.choices import VARIANTS, check_values
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import (
     Conv2d,
@@ -25,13 +27,9 @@ from alexnet_lib.layers import (
 )
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
-VARIANTS = ("paper", "2012")
-CIFAR_VARIANTS = ("18pct", "cross-map", "four-layer")
 # Standard deviation of the first weights and value of the first biases, layer by layer
 # (paper, section 5; layers-145.cfg, initW and initB).
 BIAS_ONE = ("conv2", "conv4", "conv5", "fc6", "fc7")
-# What can be left out: a layer (section 7), or the norms over conv2 (layers-167.cfg).
-LEFT_OUT = ("conv3", "conv4", "conv5", "norm2")
 WIDER_INIT = ("conv3", "conv4", "conv5")
 # Inputs of a unit in the paper's own net, by layer.
 FAN_IN = {"conv1": 363, "conv2": 1200, "conv3": 2304, "conv4": 1728, "conv5": 1728, "fc6": 9216,
@@ -83,30 +81,10 @@ def _not_scriptable(net: nn.Module):
 class AlexNet(nn.Module):
     """The net of Krizhevsky, Sutskever and Hinton, 2012; every choice of theirs an argument.
 
-    Args:
-        num_classes: outputs of the last layer.
-        in_channels: 3 for RGB.
-        input_size: side of the square input in pixels. 224 and 227 give the same sizes.
-            Smaller inputs give a smaller fc6, so that experiments are cheaper.
-        variant: "paper" (LRN after the ReLU, alpha as printed, first weights of std 0.01
-            everywhere) or "2012" (LRN before the first ReLU, alpha divided by n, a spatial norm
-            after the second LRN, std 0.03 in conv3-5).
-        columns: 2 as in the paper: conv2, conv4, conv5 and the LRNs see only their own half of
-            the maps. 1 joins the halves, which makes a larger net.
-        activation: "relu" or "tanh" (section 3.1).
-        lrn: False leaves out every response normalisation, as run #148 did (section 3.3).
-        pool: (window, stride). (3, 2) overlaps (section 3.4). (2, 2) does not, and pads conv2
-            and conv5 by one less to keep the sizes, as run #147 did.
-        dropout: probability of dropping a unit of fc6 and fc7 (section 4.2). 0 switches it off.
-        maps: kernels of conv1 ... conv5.
-        hidden: units of fc6 and of fc7, where most of the parameters are.
-        width: factor on the numbers of maps and hidden units; 1 is the paper's net.
-        init: "paper" (std 0.01), "2012" (0.03 in conv3-5) or "he" (sqrt(2 / fan-in), which came
-            in 2015); by default that of the variant.
-        hidden_bias: first value of the biases of conv2, conv4, conv5, fc6, fc7 (section 5).
-        without: a layer to leave out, of conv3, conv4, conv5 (section 7). Without conv3 the
-            columns meet in fc6 only. "norm2" leaves out what normalises conv2, as run #167 did.
-        talk: False keeps the columns apart up to fc8, as in run #150.
+    The arguments are fields of `choices.NetConfig`, which describes them. The variant is "paper"
+    (LRN after the ReLU, alpha as printed, initial weights of std 0.01 everywhere) or "2012" (LRN
+    before the first ReLU, alpha divided by n, a spatial norm after the second LRN, std 0.03 in
+    conv3-5).
 
     The parts are `features` (the convolutions) and `classifier`; layers are named as in the
     paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
@@ -117,20 +95,12 @@ class AlexNet(nn.Module):
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, input_size: int = 227,
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
-                 maps: tuple[int, ...] = (96, 256, 384, 384, 256), width: float = 1.0,
-                 init: str | None = None, hidden_bias: float = 1.0, without: str | None = None,
-                 hidden: int = 4096, talk: bool = True):
+                 maps: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256),
+                 width: float = 1.0, init: str | None = None, hidden_bias: float = 1.0,
+                 without: str | None = None, hidden: int = 4096, talk: bool = True):
+        check_values(locals(), get_type_hints(AlexNet.__init__), "alexnet")
         super().__init__()
-        pool = _checked_pool(pool)
-        if without not in (None, *LEFT_OUT):
-            raise UserError(f"cannot leave out {without!r}: use one of {', '.join(LEFT_OUT)}")
-        if len(maps) != 5 or min(maps) < 1:
-            raise UserError(f"maps must be five numbers of 1 or more, not {tuple(maps)}")
-        if hidden < 1:
-            raise UserError(f"hidden must be 1 or more units, not {hidden}")
-        if not 0 < width < math.inf:
-            raise UserError(f"width must be above 0, not {width}")
-        _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout)
+        pool = tuple(pool)
         if input_size < smallest_input(pool):
             raise UserError(f"input size {input_size} is too small for AlexNet: "
                             f"use {smallest_input(pool)} or more")
@@ -223,14 +193,8 @@ class CifarNet(nn.Module):
     def __init__(self, num_classes: int = 10, in_channels: int = 3, input_size: int = 32,
                  variant: str = "18pct", activation: str = "relu", lrn: bool | None = None,
                  init: str | None = None, pool: tuple[int, int] = (3, 2)):
+        check_values(locals(), get_type_hints(CifarNet.__init__), "cifar")
         super().__init__()
-        if variant not in CIFAR_VARIANTS:
-            raise UserError(f"unknown CifarNet variant {variant!r}: use 18pct, cross-map or "
-                            "four-layer")
-        if init not in (None, "cifar", "he"):
-            raise UserError(f"unknown init {init!r} for CifarNet: use he, or leave it out")
-        _check_choices("paper", activation, None, 1, num_classes, in_channels, 0)
-        pool = _checked_pool(pool)
         smallest = _unpooled(_unpooled(_unpooled(1, pool), pool), pool)
         if input_size < smallest:
             raise UserError(f"input size {input_size} is too small for CifarNet: "
@@ -306,7 +270,8 @@ def initialise(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
             std = 0.03 if how == "2012" and name in WIDER_INIT else 0.01
             std *= math.sqrt(FAN_IN[name] / inputs)
         nn.init.normal_(layer.weight, std=std)
-        nn.init.constant_(layer.bias, hidden_bias * (how in VARIANTS and name in BIAS_ONE))
+        old = how in VARIANTS["alexnet"]
+        nn.init.constant_(layer.bias, hidden_bias * (old and name in BIAS_ONE))
 
 
 def layer_table(model: nn.Module) -> list[dict]:
@@ -354,29 +319,6 @@ def _full(inputs: int, outputs: int, groups: int) -> nn.Module:
 def _scaled(maps: int, width: float, columns: int) -> int:
     """`maps` times `width`, rounded to a multiple of the columns, at least one map each."""
     return max(1, round(maps * width / columns)) * columns
-
-
-def _checked_pool(pool) -> tuple[int, int]:
-    pool = tuple(pool)
-    if len(pool) != 2 or not 1 <= pool[1] <= pool[0]:
-        raise UserError(f"pool must be a window and a stride not larger than it, not {pool}")
-    return pool
-
-
-def _check_choices(variant, activation, init, columns, num_classes, in_channels, dropout):
-    if variant not in VARIANTS:
-        raise UserError(f"unknown variant {variant!r}: use {' or '.join(VARIANTS)}")
-    if activation not in ACTIVATIONS:
-        raise UserError(f"unknown activation {activation!r}: use {' or '.join(ACTIVATIONS)}")
-    if init not in (None, "paper", "2012", "he"):
-        raise UserError(f"unknown init {init!r}: use paper, 2012 or he")
-    if columns not in (1, 2):
-        raise UserError(f"columns must be 1 or 2, not {columns}")
-    if num_classes < 1 or in_channels < 1:
-        raise UserError(f"num-classes and in-channels must be 1 or more, not {num_classes} and "
-                        f"{in_channels}")
-    if not 0 <= dropout < 1:
-        raise UserError(f"dropout must be in [0, 1), not {dropout}")
 
 
 def _checked_input(model: nn.Module, x: Tensor) -> Tensor:

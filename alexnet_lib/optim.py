@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from alexnet_lib import ops
+from alexnet_lib.choices import check_values
 from alexnet_lib.errors import UserError
 
 
@@ -201,7 +202,6 @@ class Restart(Constant):
         return epoch * 135 / self.epochs
 
 
-SCHEDULES = ("plateau", "145", "steps", "cifar", "constant", "restart")
 # Nets learn by steps: two epochs of Imagenette are 132 steps, two of 300 photographs are four. In
 # a run of fewer than SHORT_RUN steps a plateau waits for PATIENCE of them at least, and not yet in
 # the first START, where a fresh net may show nothing.
@@ -217,6 +217,7 @@ def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Cons
     weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
     Raises UserError.
     """
+    check_values({"schedule": name}, {"schedule": str})
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
     if name == "plateau":
@@ -227,10 +228,7 @@ def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Cons
                        warm=math.ceil(START / steps_per_epoch))
     if name == "constant":
         return Constant()
-    stretched = {"145": Run145, "steps": Steps, "restart": Restart}
-    if name in stretched:
-        return stretched[name](epochs)
-    raise UserError(f"unknown schedule {name!r}: use one of {', '.join(SCHEDULES)}")
+    return {"145": Run145, "steps": Steps, "restart": Restart}[name](epochs)
 
 
 def first_drop(rule: Constant, epochs: int) -> int | None:

@@ -94,8 +94,7 @@ def take_convolutions(model: nn.Module, config: TrainConfig) -> None:
     all that differs, if `config` describes another net.
     """
     differ = [f"{name} {its}, here {ours}" for name, its in ITS_NET.items()
-              if (ours := getattr(config, name)) != its
-              and not (isinstance(its, tuple) and tuple(ours) == its)]
+              if (ours := getattr(config, name)) != its]
     if differ:
         raise UserError(f"{config.start} does not fit: torchvision's net has {'; '.join(differ)}; "
                         "measure it with alexnet evaluate --checkpoint torchvision, or choose "

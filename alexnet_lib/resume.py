@@ -1,36 +1,30 @@
 """What a run may change when it goes on, and what to type for the rest."""
 
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 
-from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.choices import TrainConfig, having
+from alexnet_lib.config import resolve
 from alexnet_lib.errors import UserError
-from alexnet_lib.weights import OF_NET
-
-# These do not change what the steps compute, only where they run and when they end.
-FREE = ("out", "save_minutes", "data", "device", "until_error", "early_stop")
 
 
-def check_same_run(path: Path, before: dict, now: TrainConfig, done: int) -> None:
+def check_same_run(path: Path, before: TrainConfig, now: TrainConfig, done: int) -> None:
     """Raises UserError unless a run that was begun with `before` may go on with `now`.
 
     path: of the checkpoint. done: epochs that are finished. More epochs are fine where the
     learning rate does not depend on their number.
     """
-    # A choice that came later than the checkpoint had its default then.
-    usual, changed = (json.loads(json.dumps(dataclasses.asdict(c))) for c in (TrainConfig(), now))
-    before = usual | before
-    changed = {name: value for name, value in changed.items()
-               if name not in FREE and value != before[name]}
-    if now.epochs > before["epochs"] and not stretched(now):
+    changed = {name: f"{name} {getattr(before, name)} -> {value}"
+               for name, value in vars(now).items()
+               if name not in having("may_change") and value != getattr(before, name)}
+    if now.epochs > before.epochs and not stretched(now):
         changed.pop("epochs", None)
     if not changed:
         return
-    listed = ", ".join(f"{name} {before[name]} -> {value}" for name, value in changed.items())
+    listed = ", ".join(changed.values())
     cure = "resume with the same options, or choose another --out"
-    if not set(changed) & set(OF_NET):
+    if not set(changed) & set(having("changes")):
         more = {"epochs": max(1, now.epochs - done)} if "epochs" in changed else {}
         cure = ("resume with the same options, or begin another run with its weights: "
                 + start_line(path, dataclasses.replace(now, **more)))
@@ -62,7 +56,7 @@ def start_line(path: Path, config: TrainConfig) -> str:
     given["start"] = str(path)
     for field in dataclasses.fields(config):  # what is not chosen for the data anyway
         value, name = getattr(config, field.name), field.name
-        if name not in (*FREE, "num_classes") and value != getattr(
+        if name not in (*having("may_change"), "num_classes") and value != getattr(
                 resolve(TrainConfig(**given)), name):
             given[name] = value
     del given["start"]

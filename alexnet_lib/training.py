@@ -327,8 +327,8 @@ class Trainer:
         if meta["fingerprint"] != self.dataset.fingerprint:
             raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
                             "choose the same --data, or another --out")
-        check_described(meta["config"], self.path)
-        check_same_run(self.path, meta["config"], self.config, len(meta.get("history", ())))
+        before = check_described(meta["config"], self.path)
+        check_same_run(self.path, before, self.config, len(meta.get("history", ())))
         if "run.losses" not in tensors:
             raise UserError(f"{self.path} was written by an earlier version of this library, or is "
                             "no checkpoint but an exported net: choose another --out, and --start "

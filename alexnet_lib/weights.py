@@ -16,8 +16,8 @@ from alexnet_lib.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from alexnet_lib.choices import CLASSIFIER, CONVOLUTIONS, TrainConfig, having
 from alexnet_lib.config import (
-    TrainConfig,
     build_augment,
     build_model,
     check_described,
@@ -65,21 +65,12 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
     Nothing can be trained further from the file. Raises UserError.
     """
     tensors, meta = read_checkpoint(checkpoint)
-    _check_format(meta, checkpoint)
+    _config_of(meta, checkpoint)
     kept = "model.features." if features else "model."
     small = {name: t.half() if name.startswith("model.") else t for name, t in tensors.items()
              if name.startswith((kept, "data."))}
     write_checkpoint(Path(path), small, {key: meta[key] for key in (
         "format", "config", "classes", "fingerprint", "step")})
-
-
-# What decides, besides the sizes, what the same convolutions compute, and the same full layers;
-# and the sizes themselves.
-SAME_FEATURES = ("model", "variant", "columns", "lrn", "activation", "pool", "divide", "without",
-                 "talk")
-SAME_CLASSIFIER = ("dropout",)  # that of 2012 scales the units at evaluation
-OF_NET = (*SAME_FEATURES, *SAME_CLASSIFIER, "maps", "width", "hidden", "in_channels", "input_size",
-          "num_classes")
 
 
 def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
@@ -90,11 +81,12 @@ def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) 
     of another kind than `config` describes, or if the sizes of a layer differ.
     """
     tensors, meta = read_checkpoint(config.start)
-    _check_format(meta, config.start)
-    theirs, there = part(tensors, "model."), TrainConfig(**meta["config"])
-    whole = any(name.startswith("classifier.") for name in theirs)
-    differ = [f"{name} {its}, here {ours}" for name in SAME_FEATURES + whole * SAME_CLASSIFIER
-              if (ours := _plain(config, name)) != (its := _plain(there, name))]
+    theirs, there = part(tensors, "model."), _config_of(meta, config.start)
+    parts = [CONVOLUTIONS]
+    if any(name.startswith("classifier.") for name in theirs):
+        parts.append(CLASSIFIER)
+    differ = [f"{name} {its}, here {ours}" for name in having("changes", *parts)
+              if (ours := getattr(config, name)) != (its := getattr(there, name))]
     if differ:
         raise UserError(f"{config.start} does not fit: its net has {'; '.join(differ)}; choose "
                         "the same, or another file")
@@ -113,16 +105,10 @@ def differing(own: dict, given: dict) -> list[str]:
             for name, t in given.items() if t.shape != own[name].shape]
 
 
-def _plain(config: TrainConfig, name: str):
-    value = getattr(config, name)
-    return tuple(value) if name == "pool" else value
-
-
 def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loaded]:
     """(tensors, the net that the file describes, with fresh weights)."""
     tensors, meta = read_checkpoint(path)
-    _check_format(meta, path)
-    config = TrainConfig(**meta["config"])
+    config = _config_of(meta, path)
     if config.num_classes != len(meta["classes"]):
         raise damaged(path, f"{len(meta['classes'])} classes for {config.num_classes} outputs")
     config.device = pick_device(device)
@@ -137,7 +123,8 @@ def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loa
     return tensors, Loaded(build_model(config), config, tuple(meta["classes"]), augment, meta)
 
 
-def _check_format(meta: dict, path: str | Path) -> None:
+def _config_of(meta: dict, path: str | Path) -> TrainConfig:
+    """The choices of the net in a file. Raises UserError if it holds none of this version."""
     if "predictions" in meta:
         raise UserError(f"{path} holds predictions, not a net: give the file that alexnet train "
                         "wrote")
@@ -145,7 +132,7 @@ def _check_format(meta: dict, path: str | Path) -> None:
     if not set(meta["config"]) <= known:
         raise UserError(f"{path} was written by another version of this library: "
                         "update it, or train again")
-    check_described(meta["config"], path)
+    return check_described(meta["config"], path)
 
 
 def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> Loaded:

@@ -3,7 +3,6 @@ prolonged, and what it leaves behind.
 """
 
 import dataclasses
-import inspect
 import json
 import os
 import shlex
@@ -21,13 +20,14 @@ from torchvision.models import alexnet
 
 from alexnet_lib import cli, datasets, parallel, training
 from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
-from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.choices import NetConfig, TrainConfig, having
+from alexnet_lib.config import resolve
 from alexnet_lib.errors import UserError
-from alexnet_lib.models import AlexNet
+from alexnet_lib.models import CifarNet
 from alexnet_lib.parallel import Group, processes
-from alexnet_lib.resume import start_line
+from alexnet_lib.resume import check_same_run, start_line
 from alexnet_lib.training import begin, go_on, train
-from alexnet_lib.weights import export, load_model
+from alexnet_lib.weights import export, load_model, take_weights
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
         "batch_size": 16, "precision": "fp32", "device": "cpu"}
@@ -412,8 +412,30 @@ def test_a_start_with_choices_that_do_not_matter(base):
     """Together with those above, they are all choices that make a net."""
     other = dataclasses.replace(base.config, out=None, start=str(base.path), **SAME)
     assert same(weights(begin(other, base.dataset, progress=False)), weights(base))
-    of_nets = set(inspect.signature(AlexNet).parameters) - {"input_size"}
-    assert of_nets <= {*ANOTHER, *SAME}
+    declared = {one.name for one in dataclasses.fields(NetConfig)} | set(having("changes"))
+    assert declared - {"model", "input_size"} == {*ANOTHER, *SAME}
+    assert set(having("changes")) >= {*ANOTHER}
+
+
+@pytest.mark.parametrize("name", sorted(ANOTHER))
+def test_what_changes_the_function_cannot_be_resumed_either(base, name):
+    now = dataclasses.replace(base.config, **{name: ANOTHER[name]})
+    with pytest.raises(UserError, match=f"{name} .*, or choose another --out") as error:
+        check_same_run(base.path, base.config, now, 1)
+    assert "--start" not in str(error.value)
+
+
+def test_what_a_resumed_run_may_change(base):
+    free = {"out": "elsewhere", "data": "folder:there", "device": "cuda", "save_minutes": 1.0,
+            "until_error": 0.5, "early_stop": 3}
+    assert set(having("may_change")) == set(free)
+    check_same_run(base.path, base.config, dataclasses.replace(base.config, **free), 1)
+
+
+def test_a_start_from_another_model_is_refused(base):
+    small = resolve(TrainConfig(model="cifar", device="cpu", start=str(base.path)))
+    with pytest.raises(UserError, match="its net has model alexnet, here cifar"):
+        take_weights(CifarNet(), small, base.classes)
 
 
 def test_all_that_differs_is_named_at_once(data, tmp_path):

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from alexnet_lib.cli import AS_JSON, DEVICE, SKIP, Careful, deliver, train_options
+from alexnet_lib.choices import TrainConfig
+from alexnet_lib.cli import AS_JSON, DEVICE, SKIP, Careful, deliver, given, options_for
 from alexnet_lib.errors import UserError
 from alexnet_lib.text import say
 from alexnet_lib.text import table as tabulate
 
 
 @click.command(cls=Careful)
-@click.option("--data", metavar="NAME", help="see `alexnet data list`, or folder:PATH [shapes]")
 @click.option("--checkpoint", metavar="FILE", help="examine this trained net, not a fresh one")
 @SKIP
 @DEVICE
-@train_options
+@options_for(TrainConfig)
 @AS_JSON
 def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     """Find out why a net does not train: checks of data, configuration and first steps.
@@ -24,20 +24,21 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     the whole can be pasted into a question.
     """
     from alexnet_lib import datasets
-    from alexnet_lib.config import TrainConfig, resolve
+    from alexnet_lib.config import resolve
     from alexnet_lib.course import doctor as checks
     from alexnet_lib.weights import load_model
-    given = {name: value for name, value in choices.items() if value is not None}
+    chosen = given(choices)
     net = dataset = None
     if checkpoint:
-        if given:
-            option = min(given).replace("_", "-")
+        if chosen:
+            option = min(chosen).replace("_", "-")
             raise UserError(f"a trained net has its choices already: leave out --{option}, or "
                             "--checkpoint")
         net = load_model(checkpoint, device)
         dataset = datasets.load(data or net.config.data, net.config.stored_size,
                                 skip_broken=skip_broken, say=lambda line: None)
-    config = TrainConfig(data=data or "shapes", device=device, skip_broken=skip_broken, **given)
+    config = TrainConfig(data=data or "shapes", device=device,
+                         skip_broken=bool(skip_broken), **chosen)
     if json_file != "-":  # at once: it is what a report needs first
         about = checks.environment(net.config if net else resolve(config))
         click.echo(tabulate(about.numbers.items(), tablefmt="plain", disable_numparse=True) + "\n")

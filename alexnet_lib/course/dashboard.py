@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from alexnet_lib import datasets, models
+from alexnet_lib import datasets
 from alexnet_lib.checkpoints import CHECKPOINT, kept_choices
-from alexnet_lib.config import OF_ALEXNET, TrainConfig, resolve
+from alexnet_lib.choices import VARIANTS, NetConfig, TrainConfig
+from alexnet_lib.config import resolve
 from alexnet_lib.course.plots import as_html
 from alexnet_lib.course.plots.nb09 import progress
 from alexnet_lib.errors import UserError
@@ -50,11 +51,10 @@ except ImportError:
 EVERY = 2.0  # seconds between two pictures
 POLL = 0.5  # seconds between two looks of `wait` at the run
 FIELDS = ("epochs", "batch_size", "lr", "variant", "data")  # choices of a TrainConfig
-VARIANTS = {"alexnet": models.VARIANTS, "cifar": models.CIFAR_VARIANTS}
 WORDS = {"lr": "rate", "batch-size": "minibatch"}  # options that the fields call otherwise
 
-# CIFAR's pictures have a net and sizes of their own: these choices do not go to them, nor back.
-OF_THE_NET = ("model", "variant", "input_size", "stored_size", "lr", *OF_ALEXNET)
+# CIFAR's images have a net and sizes of their own: these choices do not go to them, nor back.
+OF_THE_NET = (*(one.name for one in dataclasses.fields(NetConfig)), "stored_size", "lr")
 
 
 def in_words(message: str) -> str:
