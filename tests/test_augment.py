@@ -211,10 +211,10 @@ def test_a_share_is_that_part_of_the_whole_batch(images, kind, options):
 @pytest.mark.parametrize("make, told", [
     (lambda: Augment(21, np.zeros((20, 20, 3))), "do not fit"),
     (lambda: Augment(12, np.zeros((20, 20, 3)), colour="pink"),
-     "^unknown colour 'pink': use one of none, paper, 2012$"),
+     "^colour must be none, paper or 2012, not 'pink'$"),
     (lambda: Augment(12, np.zeros((20, 20, 3)), mean_at="corner"),
-     "^unknown mean-at 'corner': use one of pixel, centre$"),
-    (lambda: pca_colour(torch.zeros(1, 3, 2, 2), VALUES, VECTORS, "2014"), "unknown colour '2014'"),
+     "^mean-at must be pixel or centre, not 'corner'$"),
+    (lambda: pca_colour(torch.zeros(1, 3, 2, 2), VALUES, VECTORS, "2014"), "colour must be .*, not '2014'"),
 ])
 def test_bad_input_is_refused(make, told):
     with pytest.raises(UserError, match=told):

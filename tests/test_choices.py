@@ -83,7 +83,7 @@ def test_wrong_values_are_refused_in_one_line(one):
             assert "\n" not in str(error) and words(one) in str(error)
     text = one.type in (str, str | None)
     assert {type(value) for value in refused} >= {object, int if text else str}
-    assert len(refused) < len(SOME)
+    check_choices(TrainConfig(**{one.name: one.default}))
 
 
 @pytest.mark.parametrize("name, good, bad", [
