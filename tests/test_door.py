@@ -468,7 +468,7 @@ COMMANDS = {
 
 
 def options(name: str) -> list[str]:
-    found = cli.cli.commands[name]
+    found = cli.cli.get_command(None, name)
     found = found.commands["check"] if name == "data" else found
     return [flag for option in found.params for flag in option.opts if flag.startswith("--")]
 
