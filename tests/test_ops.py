@@ -118,13 +118,13 @@ def test_opcheck(case, path):
 
 
 def test_the_compiler_is_not_imported_unasked():
-    """It takes 160 MB and seconds; `torch.library.custom_op` imports it at the first call."""
+    """It takes 160 MB and seconds; `torch.library.custom_op` imports it at the first call. (So do
+    PyTorch's optimizers: who trains has it anyway.)"""
     program = """
 import sys, torch
-from alexnet_lib import AlexNet, PaperSGD
+from alexnet_lib import AlexNet
 net = AlexNet(input_size=67, width=0.1)
 net(torch.zeros(1, 3, 67, 67)).sum().backward()
-PaperSGD(net.parameters()).step()
 assert "torch._dynamo" not in sys.modules and "sympy" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,7 +1,7 @@
 """Registering functions with PyTorch as the operators `torch.ops.alexnet`.
 
 `torch.library.custom_op` would do, but imports the compiler at the first call: 160 MB of memory
-and two seconds for who never compiles.
+and some seconds, which a program that only looks at images need not spend.
 """
 
 import functools
