@@ -37,9 +37,13 @@ def options_for(config: type[NetConfig]):
     return decorate
 
 
-def given(choices: dict) -> dict:
-    """The options that were given."""
-    return {name: value for name, value in choices.items() if value is not None}
+def given(choices: dict, checkpoint: str | None = None) -> dict:
+    """The choices that were made; UserError if a trained net brings its own."""
+    made = {name: value for name, value in choices.items() if value is not None}
+    if made and checkpoint:
+        raise UserError("a trained net has its choices already: leave out "
+                        f"--{min(made).replace('_', '-')}, or --checkpoint")
+    return made
 
 
 CHOICES = {one.name: one for one in fields(TrainConfig)}
@@ -196,11 +200,12 @@ def info(checkpoint, json_file, **choices):
     """Show the layers: output shape, parameters, multiply-adds, memory."""
     from alexnet_lib.config import build_net, on_meta
     from alexnet_lib.models import layer_table
+    chosen = given(choices, checkpoint)
     if checkpoint:
         from alexnet_lib.weights import load_model
         net = load_model(checkpoint, "cpu").model.to("meta")
     else:
-        net = on_meta(lambda: build_net(NetConfig(**given(choices))))
+        net = on_meta(lambda: build_net(NetConfig(**chosen)))
     rows = layer_table(net)
     shown = [(r["name"], r["kind"], " x ".join(map(str, r["output"])), f"{r['params']:,}",
               f"{r['macs']:,}", f"{r['bytes'] / 1024:,.0f}") for r in rows]

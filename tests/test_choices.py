@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 from dataclasses import MISSING, Field, asdict, dataclass, fields
+from pathlib import Path
 
 import click
 import pytest
@@ -24,7 +25,9 @@ from alexnet_lib.config import build_net, on_meta, resolve
 from alexnet_lib.course.cli import doctor
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.weights import load_features
 
+ROOT = Path(__file__).parents[1]
 CHOICES = {one.name: one for one in fields(TrainConfig)}
 # Values of every type, inside and outside of every range.
 SOME = (None, True, -1, 0, 1, 99, 2**31, 2**63, -0.5, 0.5, 1.0, 1.5, math.inf, math.nan, "", "x",
@@ -172,6 +175,32 @@ def test_files_hold_all_choices_side_by_side():
     assert TrainConfig(**written) == config and written["pool"] == [2, 2]
     before = {"data", "out", "model", "variant", "epochs", "batch_size", "lr", "maps", "width"}
     assert before < set(written) == set(CHOICES)
+
+
+def configs(record):
+    """All configurations in a record, however deep."""
+    if isinstance(record, dict) and isinstance(record.get("config"), dict):
+        yield record["config"]
+    inner = record.values() if isinstance(record, dict) else record
+    for one in inner if isinstance(record, (dict, list)) else ():
+        yield from configs(one)
+
+
+def test_what_was_written_before_is_read():
+    found = [config for path in (ROOT / "data/results").rglob("*.json")
+             for config in configs(json.loads(path.read_text())) if "batch_size" in config]
+    assert len(found) > 100
+    for config in found:
+        check_choices(TrainConfig(**config))
+    for path in (ROOT / "data/weights").glob("*features.safetensors"):
+        assert load_features(path, "cpu").config.model == "alexnet"
+
+
+@pytest.mark.parametrize("command", ["info", "doctor"])
+def test_a_trained_net_has_its_choices(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--checkpoint", "x", "--columns", "1"])
+    assert stop.value.code == 2 and "leave out --columns" in capsys.readouterr().err
 
 
 def test_a_new_choice_is_one_new_field():

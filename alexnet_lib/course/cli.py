@@ -27,13 +27,9 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     from alexnet_lib.config import resolve
     from alexnet_lib.course import doctor as checks
     from alexnet_lib.weights import load_model
-    chosen = given(choices)
+    chosen = given(choices, checkpoint)
     net = dataset = None
     if checkpoint:
-        if chosen:
-            option = min(chosen).replace("_", "-")
-            raise UserError(f"a trained net has its choices already: leave out --{option}, or "
-                            "--checkpoint")
         net = load_model(checkpoint, device)
         dataset = datasets.load(data or net.config.data, net.config.stored_size,
                                 skip_broken=skip_broken, say=lambda line: None)
