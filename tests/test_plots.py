@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_lib.course import plots
+from alexnet_lib.course.plots import nb00
 
 PALETTE = {name: value for name, value in vars(plots).items()
            if isinstance(value, str) and value.startswith("#")}
@@ -19,7 +20,7 @@ HISTORY = [{"epoch": 1, "train_error": 0.8, "val_error": 0.7}]
 def test_a_first_run_may_be_short(steps, count):
     images = np.zeros((count, 4, 4, 3), np.uint8)
     guess = np.zeros(count, int)
-    figure = plots.first_run([2.0] * steps, HISTORY, images, guess, guess, np.ones(count), ("a",))
+    figure = nb00.first_run([2.0] * steps, HISTORY, images, guess, guess, np.ones(count), ("a",))
     pictures = [axes for axes in figure.axes if axes.images]
     assert len(pictures) == count and not any(axes.axison for axes in figure.axes[2:])
     assert len(figure.axes[0].lines) == (3 if steps > 30 else 2)  # with the mean, or without
@@ -28,7 +29,7 @@ def test_a_first_run_may_be_short(steps, count):
 
 def test_a_mistake_has_a_sign_beside_its_colour():
     images, guess = np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 0])
-    figure = plots.first_run([2.0], HISTORY, images, np.array([0, 1]), guess, np.ones(2), "ab")
+    figure = nb00.first_run([2.0], HISTORY, images, np.array([0, 1]), guess, np.ones(2), "ab")
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles == ["a 100%", "✗ a, not b"]
     plt.close(figure)

@@ -6,6 +6,7 @@ from matplotlib.colors import same_color
 
 from alexnet_lib import AlexNet
 from alexnet_lib.course import plots
+from alexnet_lib.course.plots import nb02
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def texts(figure):
 
 
 def drawn(**settings):
-    return plots.architecture(AlexNet(**{"num_classes": 10, "width": 0.1} | settings))
+    return nb02.architecture(AlexNet(**{"num_classes": 10, "width": 0.1} | settings))
 
 
 def talks(figure):
@@ -28,7 +29,7 @@ def talks(figure):
 
 
 def test_the_papers_net_in_the_picture():
-    told = texts(plots.architecture(AlexNet()))
+    told = texts(nb02.architecture(AlexNet()))
     assert {"input\n227 x 227 x 3", "48 maps\n55 x 55", "128 maps\n27 x 27", "192 maps\n13 x 13",
             "2048", "1000"} <= set(told)
     names = [text for text in told if text.startswith(("conv", "fc"))]
