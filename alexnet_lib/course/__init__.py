@@ -46,7 +46,7 @@ def setup() -> None:
     import torch
 
     from alexnet_lib.course import plots
-    from alexnet_lib.devices import device_name
+    from alexnet_lib.course.environment_check import report
     if not full:
         torch.set_num_threads(2)  # a sum's last digits depend on the number of threads
     seed()
@@ -56,8 +56,8 @@ def setup() -> None:
               else "from ALEXNET_DATA")
     size = "full" if full else "quick; ALEXNET_FULL=1 for full size"
     print(f"Ready. {_brought(installed)}Data: {data} ({source}). Live cells: {size}.")
-    print(f"torch {torch.__version__}, {device_name()}, {torch.get_num_threads()} threads",
-          file=sys.stderr)
+    here = report()
+    print(f"torch {here['torch']}, {here['device']}, {here['threads']} threads", file=sys.stderr)
 
 
 def _brought(installed: list[str]) -> str:

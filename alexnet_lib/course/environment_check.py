@@ -1,6 +1,7 @@
 """The environment check: a row for each thing that the course needs."""
 
-import importlib
+import importlib.metadata
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -22,13 +23,30 @@ def environment_rows() -> list[tuple[str, str, str]]:
     rows += [_package_row("torch"), _package_row("torchvision")]
     if rows[1][2] != "OK":
         return rows
-    from alexnet_lib.devices import device_name  # imports torch, which is there by now
-    rows.append(("device", device_name(), "OK" if device_name() != "cpu"
+    device = report()["device"]
+    rows.append(("device", device, "OK" if device != "cpu"
                  else "OK: every live cell is made for it"))
     rows.append(_size_row("memory", memory.total(), 4, "close other programs"))
     rows.append(_size_row("free disk", shutil.disk_usage(course.ROOT).free, 2, "make room"))
     rows.append(_data_row())
     return rows
+
+
+def report() -> dict[str, str | int]:
+    """What a report of a problem names: versions, system, device and threads."""
+    import torch  # not above: the check also says what to do where torch is missing
+
+    from alexnet_lib.devices import device_name, machine
+    versions = machine()["versions"]
+    try:
+        torchvision = importlib.metadata.version("torchvision")
+    except importlib.metadata.PackageNotFoundError:
+        torchvision = "not installed"
+    return {"python": versions["python"], "alexnet-course": versions["alexnet_lib"],
+            "torch": versions["torch"], "torchvision": torchvision,
+            "numpy": importlib.metadata.version("numpy"),
+            "system": f"{platform.system()} {platform.machine()}", "device": device_name(),
+            "threads": torch.get_num_threads()}
 
 
 def _numbers(version: str) -> tuple[int, ...]:

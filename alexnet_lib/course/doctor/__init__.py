@@ -7,9 +7,7 @@ strength of response normalisation are not checked: there they are found innocen
 
 import copy
 import dataclasses
-import importlib.metadata
 import math
-import platform
 import shutil
 from collections.abc import Callable
 
@@ -51,7 +49,7 @@ from alexnet_lib.course.doctor.net import (
     run_length,
 )
 from alexnet_lib.course.doctor.trained import class_order, permuted
-from alexnet_lib.devices import device_name
+from alexnet_lib.course.environment_check import report
 from alexnet_lib.weights import Loaded, take_weights
 
 __all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",
@@ -167,12 +165,7 @@ def examine_trained(net: Loaded, dataset: datasets.Dataset) -> list[Finding]:
 
 def environment(config: TrainConfig | None = None) -> Finding:
     """Versions, device and fast paths, for an issue form; "look" if a GPU lies idle."""
-    numbers = {name: _version(name) for name in ("alexnet-course", "torch", "torchvision",
-                                                 "numpy")}
-    numbers = {"python": platform.python_version(), **numbers,
-               "system": f"{platform.system()} {platform.machine()}",
-               "device": device_name(),
-               "threads": torch.get_num_threads(), "kernels": ops.describe()}
+    numbers = report() | {"kernels": ops.describe()}
     if config is not None:
         numbers |= {"asked for": f"{config.device}, {config.precision}"}
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
@@ -182,13 +175,6 @@ def environment(config: TrainConfig | None = None) -> Finding:
                        "as pytorch.org says for your CUDA", numbers)
     return Finding("environment", OK, f"python {numbers['python']}, torch {numbers['torch']}, "
                    f"{numbers['device']}", numbers)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def summary(found: list[Finding]) -> str:
