@@ -1,13 +1,18 @@
-"""Lines for the user before and after a run: what was chosen for few images, what did not work."""
+"""Lines for the user about a run: what was chosen for few images, what did not fit or work."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from alexnet_lib.config import LEAST_STEPS, TrainConfig, resolve
+from alexnet_lib import memory
+from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast, resolve
 from alexnet_lib.datasets import Dataset, Split
 from alexnet_lib.optim import first_drop, schedule
+
+if TYPE_CHECKING:
+    from alexnet_lib.training import Trainer
 
 BY_SIZE = ("batch_size", "epochs", "schedule")  # what the number of images decides, if you do not
 IMBALANCED = 3  # times as many images as the rarest class has
@@ -69,6 +74,26 @@ def after(config: TrainConfig, dataset: Dataset, row: dict, seen: int) -> list[s
         not balanced and share(train) > IMBALANCED / (IMBALANCED + 1))
     told += ", begin with the weights of a trained net (--start)" * (not config.start)
     return [f"{told}, or ask alexnet doctor, with the same options, for the cause"]
+
+
+def too_large(run: "Trainer") -> str:
+    """A sentence about the batch that did not fit, with one that does: halved until a step fits."""
+    def attempt() -> None:
+        x = torch.zeros(size, c.in_channels, c.input_size, c.input_size, device=c.device)
+        velocities = [torch.empty_like(p) for p in run.model.parameters()]  # as the step needs them
+        with autocast(c):
+            run.model(x).float().sum().backward()
+        del velocities
+
+    c = run.config
+    size = c.batch_size // 2
+    run.model.zero_grad(set_to_none=True)
+    run.model.train()
+    while size and not memory.fitted(attempt):
+        size //= 2
+    told = f"a step with a batch of {c.batch_size} does not fit into the memory of {c.device}: "
+    return told + (f"--batch-size {size} does" if size else
+                   "nor does one image; use a smaller --input-size or --width")
 
 
 def share(part: Split) -> float:

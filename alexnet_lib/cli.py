@@ -342,7 +342,7 @@ def train(out, resume, device, **choices):
     from alexnet_lib.checkpoints import BEST
     from alexnet_lib.config import as_begun
     from alexnet_lib.devices import pick_device
-    from alexnet_lib.training import tells_top5
+    from alexnet_lib.reporting import tells_top5
     from alexnet_lib.training import train as run_training
     chosen = given(choices) | {"device": device}
     config = as_begun(out, **chosen) if resume else TrainConfig(out=out, **chosen)
@@ -393,7 +393,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     data with fewer classes, only those that ImageNet has under the same name.
     """
     from alexnet_lib import datasets, evaluation
-    from alexnet_lib.training import tells_top5
+    from alexnet_lib.reporting import tells_top5
     net = _loaded(checkpoint, device)
     bought = checkpoint == "torchvision"
     dataset, split = datasets.load_split(

@@ -13,6 +13,7 @@ from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import MaxPool
 from alexnet_lib.models import AlexNet
+from alexnet_lib.probe import probe
 from alexnet_lib.training import Trainer
 from alexnet_lib.weights import Loaded
 
@@ -30,35 +31,6 @@ def colour_selectivity(weights: Tensor) -> Tensor:
     """
     grey = 3 * weights.mean(1).square().sum((1, 2))
     return 1 - grey / weights.square().sum((1, 2, 3)).clamp_min(1e-30)
-
-
-def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """(difference of the two columns' means, the mean difference if kernels were dealt at random).
-
-    index: (maps,), the first column's half first; both results are without sign.
-    """
-    return float(_apart(index)), float(_apart(_dealt(index, draws, seed)).mean())
-
-
-def dealt_as_far(index: Tensor, draws: int = 4000, seed: int = 0) -> float:
-    """The share of random deals that put the two columns' means at least as far apart as they are.
-
-    A permutation test: 0.05 or less is seldom chance. index: as of `column_difference`.
-    """
-    return float((_apart(_dealt(index, draws, seed)) > _apart(index) - 1e-6).float().mean())
-
-
-def _apart(index: Tensor) -> Tensor:
-    """How far the means of the two halves of the last axis are apart."""
-    half = index.shape[-1] // 2
-    return (index[..., :half].mean(-1) - index[..., half:].mean(-1)).abs()
-
-
-def _dealt(index: Tensor, draws: int, seed: int) -> Tensor:
-    """The kernels in `draws` random orders, (draws, maps)."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.stack([index[torch.randperm(len(index), generator=generator)]
-                        for _ in range(draws)])
 
 
 def named(net: Loaded | Trainer, layer: str) -> nn.Module:
@@ -83,17 +55,14 @@ def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) 
 
     images: (N, S, S, 3) uint8. Returns (N, maps, side, side), of a full layer (N, units).
     """
-    found, module = [], named(net, layer)
-    hook = module.register_forward_hook(lambda m, x, y: found.append(y.float().cpu()))
+    found = []
     net.model.eval()
-    try:
-        with memory.kept():
-            for index in torch.arange(len(images)).split(batch_size):
-                x = net.augment.view(images, index)
-                with autocast(net.config):
-                    net.model(x)
-    finally:
-        hook.remove()
+    with memory.kept(), probe({layer: named(net, layer)}) as seen:
+        for index in torch.arange(len(images)).split(batch_size):
+            x = net.augment.view(images, index)
+            with autocast(net.config):
+                net.model(x)
+            found.append(seen[layer].float().cpu())
     return torch.cat(found)
 
 
@@ -226,22 +195,18 @@ def maximise(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rat
     size, config = net.augment.size, net.config
     x = torch.randn(1, config.in_channels, size, size, generator=generator) * 8
     x = x.to(config.device).requires_grad_()
-    found = []
-    hook = named(net, layer).register_forward_hook(lambda m, given, out: found.append(out))
     net.model.eval()
-    try:
+    with probe({layer: named(net, layer)}) as seen:
         for _ in range(steps):
             down, right = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
             net.model(x.roll((down, right), (2, 3)) / net.augment.divide)
-            out = found.pop()[0, unit]
+            out = seen[layer][0, unit]
             middle = out if out.dim() == 0 else out[out.shape[0] // 2, out.shape[1] // 2]
             [gradient] = torch.autograd.grad(middle.float(), x)
             with torch.no_grad():
                 x += rate * gradient / gradient.std().clamp_min(1e-12)
                 x.lerp_(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), blur)
                 x.clamp_(-128, 127)
-    finally:
-        hook.remove()
     picture = (x.detach()[0] + 128).round().byte().cpu().permute(1, 2, 0)
     return picture.expand(size, size, 3).numpy()
 
@@ -254,28 +219,3 @@ def nearest(features: Tensor, queries: Tensor, count: int = 6, itself: bool = Tr
     """
     found = torch.cdist(queries.float(), features.float()).topk(count + (not itself), largest=False)
     return found.indices[:, 0 if itself else 1:]
-
-
-def precision(labels, found: Tensor, query_labels) -> float:
-    """The share of the found images that have the query's class, over all queries: precision@k."""
-    labels, query_labels = (torch.as_tensor(np.array(y)) for y in (labels, query_labels))
-    return float((labels[found] == query_labels[:, None]).float().mean())
-
-
-def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 2000) -> dict:
-    """precision@`count` of the last hidden layer and of raw pixels: for test images, the nearest
-    training images (Fig. 4, right).
-
-    train, test: `datasets.Split`; `most` images of each are used. Pixels are those of the centre
-    crops, at most 64 x 64. Returns `features` and `pixels`, fractions.
-    """
-    def described(split) -> tuple[Tensor, Tensor]:
-        images = split.images
-        pixels = torch.from_numpy(centre(net, images, range(len(images)))).permute(0, 3, 1, 2)
-        small = F.adaptive_avg_pool2d(pixels.float(), min(64, pixels.shape[-1]))  # to save memory
-        return responses(net, images, "act7"), small.flatten(1)
-
-    train, test = train.some(most), test.some(most)
-    known, asked = described(train), described(test)
-    return {name: precision(train.labels, nearest(a, b, count), test.labels)
-            for name, a, b in zip(("features", "pixels"), known, asked, strict=True)}

@@ -25,6 +25,7 @@ from alexnet_lib.layers import (
     Pad,
     SpatialResponseNorm,
 )
+from alexnet_lib.probe import probe
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 # Standard deviation of the first weights and value of the first biases, layer by layer
@@ -281,35 +282,23 @@ def layer_table(model: nn.Module) -> list[dict]:
     the output), `params`, `macs` (multiply-adds of convolutions and full layers) and `bytes` (of
     the output in fp32). Measured by sending zeros through the net, not by a formula.
     """
-    rows, hooks = [], []
-
-    def record(name, layer):
-        def hook(module, inputs, output):
-            weight = getattr(module, "weight", None)
-            places = output[0, 0].numel() if output.dim() == 4 else 1
-            rows.append({
-                "name": name, "kind": type(module).__name__, "output": tuple(output.shape[1:]),
-                "units": output[0].numel(),
-                "params": sum(p.numel() for p in module.parameters()),
+    def row(layer, inputs, output) -> dict:
+        weight = getattr(layer, "weight", None)
+        places = output[0, 0].numel() if output.dim() == 4 else 1
+        return {"kind": type(layer).__name__, "output": tuple(output.shape[1:]),
+                "units": output[0].numel(), "params": sum(p.numel() for p in layer.parameters()),
                 "macs": 0 if weight is None else weight.numel() * places,
-                "bytes": output[0].numel() * 4,
-            })
-        hooks.append(layer.register_forward_hook(hook))
+                "bytes": output[0].numel() * 4}
 
-    for path, layer in model.named_modules():
-        if not list(layer.children()):
-            record(path.rsplit(".", 1)[-1], layer)
-    was_training = model.training
+    layers = {path: layer for path, layer in model.named_modules() if not list(layer.children())}
+    was_training, reference = model.training, next(model.parameters())
     try:
-        reference = next(model.parameters())
-        with torch.no_grad():
+        with torch.no_grad(), probe(layers, row) as rows:
             model.eval()(torch.zeros(1, model.in_channels, model.input_size, model.input_size,
                                      device=reference.device, dtype=reference.dtype))
     finally:
         model.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return rows
+    return [{"name": path.rsplit(".", 1)[-1], **row} for path, row in rows.items()]
 
 
 def _full(inputs: int, outputs: int, groups: int) -> nn.Module:

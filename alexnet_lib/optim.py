@@ -2,11 +2,14 @@
 
 import copy
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from alexnet_lib import ops
 from alexnet_lib.choices import check_values
@@ -85,6 +88,28 @@ def parameter_groups(model: nn.Module, lr: float = 0.01, weight_decay: float | N
         groups.append({"params": [p], "name": name, "kind": kind, "base_lr": rate, "lr": rate,
                        "weight_decay": 0.0 if kind == "bias" else own.get(name, decay)})
     return groups
+
+
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels: Tensor, *,
+           loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy, scale: float = 1,
+           precision: AbstractContextManager | None = None) -> tuple[Tensor, Tensor]:
+    """One step: forward pass, loss, backward pass and the update of the weights.
+
+    Args:
+        x: what the model takes. labels: what `loss(logits, labels)` takes beside its float32
+            outputs. scale: a factor on the loss for the backward pass alone.
+        precision: the context of the forward pass, such as `config.autocast(config)`.
+
+    Returns: the loss before the update, without its graph, and the logits. The gradients stay
+    in the parameters until the next step.
+    """
+    with precision or nullcontext():
+        logits = model(x)
+    value = loss(logits.float(), labels)
+    optimizer.zero_grad(set_to_none=True)
+    (value * scale).backward()
+    optimizer.step()
+    return value.detach(), logits.detach()
 
 
 @dataclass
@@ -248,3 +273,9 @@ def first_drop(rule: Constant, epochs: int) -> int | None:
 def _scale(optimizer, factor) -> None:
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor(group)
+
+
+def current_rate(optimizer) -> float:
+    """The rate of the weights of the second layer that learns; the source froze conv1 early."""
+    weights = [group for group in optimizer.param_groups if group["kind"] == "weight"]
+    return weights[min(1, len(weights) - 1)]["lr"]

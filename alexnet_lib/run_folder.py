@@ -4,8 +4,6 @@ import contextlib
 import os
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from alexnet_lib import datasets
 from alexnet_lib.checkpoints import (
     BEST,
@@ -16,38 +14,10 @@ from alexnet_lib.checkpoints import (
     remove_unfinished,
 )
 from alexnet_lib.errors import UserError
+from alexnet_lib.locks import Lock
 
 
-class RunLock:
-    """Keeps other runs out of a folder from `acquire` to `release`, or until the process ends.
-
-    out: the folder, or None, which needs no lock. On a disk without locks there is none.
-    """
-
-    def __init__(self, out: str | None = None):
-        self.out = out
-        # Any thread may release it: a dashboard trains in a new one each time.
-        self._lock = FileLock(Path(out) / ".lock", timeout=0, thread_local=False) if out else None
-
-    def acquire(self) -> None:
-        """Raises UserError if another run works in the folder."""
-        if self._lock is None or self._lock.is_locked:
-            return
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise UserError(f"another run is at work in {self.out}: wait for its end, or choose "
-                            "another --out") from None
-        except (OSError, NotImplementedError):
-            self._lock = None
-
-    def release(self) -> None:
-        """Let others in; does nothing if it is not held."""
-        if self._lock is not None:
-            self._lock.release(force=True)
-
-
-def enter(out: str | None, resume: bool | str, data: str) -> tuple[bool, RunLock]:
+def enter(out: str | None, resume: bool | str, data: str) -> tuple[bool, Lock]:
     """Whether the run in that folder is resumed, and the folder's lock, which is held from now on.
 
     resume: True, False, or "auto", which resumes if there is a checkpoint. Makes the folder.
@@ -58,7 +28,7 @@ def enter(out: str | None, resume: bool | str, data: str) -> tuple[bool, RunLock
     if out is None:
         if resume:
             raise UserError("--resume needs --out, the folder of the run to go on with")
-        return False, RunLock()
+        return False, Lock()
     path = Path(out) / CHECKPOINT
     if resume is True and not path.exists():
         raise UserError(f"nothing to resume: no {path}; leave out --resume to start, or say "
@@ -69,7 +39,8 @@ def enter(out: str | None, resume: bool | str, data: str) -> tuple[bool, RunLock
     check_place(path)
     if resume and path.exists():
         read_description(path)  # a damaged one is told before the data are read
-    lock = RunLock(out)
+    lock = Lock(path.with_name(".lock"), f"another run is at work in {out}: wait for its end, or "
+                "choose another --out")
     lock.acquire()
     if not resume and path.exists():
         lock.release()

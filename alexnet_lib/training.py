@@ -1,18 +1,16 @@
-"""Training: the loop, checkpoints and exact resumption.
+"""Training: the loop, to be read from `train` to `optim.update`.
 
-Everything random in step t is drawn from generators seeded by (seed, t), so a run that was
-killed and resumed is the same run, on a CPU bit for bit on the same machine.
+A run that was killed and resumed is the same run, on a CPU bit for bit on the same machine: what
+is random in a step depends on the seed and the step alone (`batches`), and a checkpoint holds all
+the rest (`run_state`).
 """
 
 import dataclasses
 import json
 import math
-import shlex
 import sys
 import time
-import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from alexnet_lib import advice, datasets, memory, pretrained, run_folder, signals
+from alexnet_lib import advice, datasets, memory, pretrained, run_folder, run_state, signals
 from alexnet_lib.augment import Augment
+from alexnet_lib.batches import Batches, seed_for
 from alexnet_lib.checkpoints import (
     BEST,
     CHECKPOINT,
-    FORMAT,
     HISTORY,
-    STATISTICS,
-    damaged,
     kept_choices,
-    part,
     read_checkpoint,
     write_atomically,
     write_checkpoint,
@@ -41,16 +36,15 @@ from alexnet_lib.config import (
     autocast,
     build_augment,
     build_model,
-    check_described,
     fit_to_data,
     resolve,
 )
-from alexnet_lib.devices import machine
 from alexnet_lib.errors import Diverged, UserError
-from alexnet_lib.optim import PaperSGD, parameter_groups, schedule
+from alexnet_lib.locks import Lock
+from alexnet_lib.optim import PaperSGD, current_rate, parameter_groups, schedule, update
 from alexnet_lib.parallel import ALONE, Group
-from alexnet_lib.resume import check_same_run, for_more
-from alexnet_lib.run_folder import RunLock
+from alexnet_lib.reporting import command_line, describe, epoch_line, provenance
+from alexnet_lib.resume import for_more
 from alexnet_lib.weights import take_weights
 
 SAVING = 0.05  # at most this part of the time goes into the checkpoints at the ends of epochs
@@ -86,23 +80,17 @@ class Trainer:
         self.optimizer = PaperSGD(
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
-        train = dataset.splits["train"].some(config.limit, config.seed)
-        self.images = placed(train.images, config.device)
         self.augment = build_augment(config, dataset.mean, dataset.colour_values,
                                      dataset.colour_vectors)
-        # Images that do not fit on the GPU are cut on the CPU, one batch ahead; not for MPS, which
-        # may crash when a second thread uses it.
-        elsewhere = config.device.startswith("cuda") and isinstance(self.images, np.ndarray)
-        self._prefetch = ThreadPoolExecutor(1) if elsewhere else None
-        self.labels = torch.as_tensor(np.array(train.labels), device=config.device)
-        self.class_weights = (class_weights(self.labels, len(self.classes))
-                              if config.class_weights == "balanced" else None)
-        self.steps_per_epoch = max(1, len(self.images) // config.batch_size)
-        self.rates = schedule(config.schedule, config.epochs, self.steps_per_epoch)
-        self.in_batch = min(config.batch_size, len(self.images))
+        self.batches = Batches(config, dataset.splits["train"].some(config.limit, config.seed),
+                               self.augment, group)
+        self.steps_per_epoch, self.in_batch = self.batches.per_epoch, self.batches.size
         if self.in_batch < group.size:
             raise UserError(f"{group.size} processes cannot share a minibatch of {self.in_batch}: "
                             "use fewer processes or a larger --batch-size")
+        self.class_weights = (class_weights(self.batches.labels, len(self.classes))
+                              if config.class_weights == "balanced" else None)
+        self.rates = schedule(config.schedule, config.epochs, self.steps_per_epoch)
         self.replica = group.replicate(self.model)  # the same weights; averages gradients
         self.step, self.seconds = 0, 0.0
         self.history: list[dict] = []
@@ -112,17 +100,15 @@ class Trainer:
         self.asked: list[int] = []  # signals that ask to stop
         self._group_asked = False
         self._pending: list[Tensor] = []  # of each step: loss, mistakes, whether asked to stop
-        self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
-        self._ahead: dict[int, Future] = {}  # the next batch, under way
         self.path = Path(config.out) / CHECKPOINT if config.out else None
-        self.lock = RunLock()  # of the folder, see `begin`
+        self.lock = Lock()  # of the folder, see `begin`
         self._saved: tuple = (-1, None)  # the step of the checkpoint, and when it was written
         self._best: tuple[dict, dict] | None = None  # a better net, not written yet
 
     @property
     def total_steps(self) -> int:
         """Minibatches in the whole run."""
-        return self.steps_per_epoch * self.config.epochs
+        return self.batches.total
 
     @property
     def epoch(self) -> int:
@@ -135,30 +121,8 @@ class Trainer:
                           self.history[-1]["val_error"] if self.history else None)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The current step's minibatch, or this process's share of it, on the device.
-
-        (B, C, size, size) and (B,) int64.
-        """
-        if not self._prefetch:
-            return self._make_batch(self.step)
-        made = self._ahead.pop(self.step, None) or self._prefetch.submit(self._make_batch,
-                                                                         self.step)
-        if self.step + 1 < self.total_steps:
-            self._ahead = {self.step + 1: self._prefetch.submit(self._make_batch, self.step + 1)}
-        return made.result()
-
-    def _make_batch(self, step: int) -> tuple[Tensor, Tensor]:
-        config, (epoch, at) = self.config, divmod(step, self.steps_per_epoch)
-        if self._order[0] != epoch:
-            shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0, epoch))
-            self._order = epoch, shuffled
-        index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
-        noisy = (epoch < round(config.colour_until * config.epochs)
-                 or self.rates.noise_again(epoch))
-        share = self.group.share(len(index))  # of what all processes draw alike
-        x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
-                               config.colour if noisy else "none", share=share)
-        return x, self.labels[index[share].to(self.labels.device)]
+        """The current step's minibatch, or this process's share of it; see `Batches.at`."""
+        return self.batches.at(self.step)
 
     def train_step(self) -> None:
         """One step of the update rule on the next minibatch."""
@@ -166,29 +130,26 @@ class Trainer:
         x, labels = self.batch()
         torch.manual_seed(seed_for(self.config.seed, 2, self.step) + self.group.rank)  # for dropout
         self.model.train()
-        with autocast(self.config):
-            logits = self.replica(x)
-        loss = F.cross_entropy(logits.float(), labels, self.class_weights) * self._part(labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss * self.group.size).backward()
-        self.optimizer.step()
+        loss, logits = update(self.replica, self.optimizer, x, labels, loss=self._loss,
+                              scale=self.group.size, precision=autocast(self.config))
         # Read later, in bulk: asking a GPU for a number makes the program wait for it.
         mistakes = (logits.argmax(1) != labels).sum()
         asked = loss.new_full((), bool(self.asked))
-        self._pending.append(self.group.sum(torch.stack([loss.detach(), mistakes.float(), asked])))
+        self._pending.append(self.group.sum(torch.stack([loss, mistakes.float(), asked])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
 
-    def _part(self, labels: Tensor) -> float | Tensor:
-        """What these images, this process's share, are of the minibatch.
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What these images, this process's share, add to the minibatch's mean loss, in nats.
 
-        Shares may differ by an image, and by what their classes count: by this factor, the mean
-        over the processes is the mean over the minibatch.
+        Shares may differ by an image, and by what their classes count.
         """
         if self.class_weights is None:
-            return len(labels) / self.in_batch
-        own = self.class_weights[labels].sum()
-        return own / self.group.sum(own.clone())
+            part = len(labels) / self.in_batch
+        else:
+            own = self.class_weights[labels].sum()
+            part = own / self.group.sum(own.clone())
+        return F.cross_entropy(logits, labels, self.class_weights) * part
 
     def collect(self) -> float:
         """Fetch the losses of the steps since the last call; returns the latest, in nats.
@@ -254,18 +215,9 @@ class Trainer:
         })
         self.seconds = 0.0
         if self.path and not self.group.rank and self.best is self.history[-1]:
-            tensors, meta = self._net()
+            tensors, meta = run_state.net(self)
             self._best = {name: t.to("cpu", copy=True) for name, t in tensors.items()}, meta
         return self.history[-1]
-
-    def _net(self) -> tuple[dict[str, Tensor], dict]:
-        """(tensors, description) of the net as it is, for `weights.load_model`."""
-        tensors = {f"model.{name}": t for name, t in self.model.state_dict().items()}
-        tensors |= {f"data.{name}": torch.as_tensor(np.asarray(getattr(self.dataset, name)))
-                    for name in STATISTICS}
-        return tensors, {
-            "format": FORMAT, "config": dataclasses.asdict(self.config), "classes": self.classes,
-            "fingerprint": self.dataset.fingerprint, "step": self.step}
 
     def save(self) -> None:
         """Write the checkpoint and the history; a kill at any moment leaves a whole file.
@@ -282,20 +234,7 @@ class Trainer:
         if self._best:  # first: after a kill between the two, the run finds this net once more
             write_checkpoint(self.path.with_name(BEST), *self._best)
             self._best = None
-        tensors, meta = self._net()
-        for group in self.optimizer.param_groups:
-            state = self.optimizer.state.get(group["params"][0], {})
-            for name, t in state.items():
-                tensors[f"optimizer.{group['name']}.{group['kind']}.{name}"] = t
-        # As tensors: a description of a million numbers would be too long for the format.
-        tensors |= {"run.losses": torch.tensor(self.losses, dtype=torch.float64),
-                    "run.mistakes": torch.tensor(self.mistakes, dtype=torch.int32)}
-        meta |= {
-            "seconds": self.seconds, "history": self.history, "commands": self.commands,
-            "rates": dataclasses.asdict(self.rates),
-            "lr": [group["lr"] for group in self.optimizer.param_groups],
-        }
-        write_checkpoint(self.path, tensors, meta)
+        write_checkpoint(self.path, *run_state.whole(self))
         self._saved = self.step, self.path.stat().st_mtime
         self._write_history()
 
@@ -315,38 +254,7 @@ class Trainer:
 
     def restore(self) -> None:
         """Go back to the checkpoint in the run's folder, exactly."""
-        try:
-            self._restore()
-        except UserError:
-            raise
-        except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise damaged(self.path, "its parts do not fit together") from error
-
-    def _restore(self) -> None:
-        tensors, meta = read_checkpoint(self.path)
-        if meta["fingerprint"] != self.dataset.fingerprint:
-            raise UserError(f"{self.path} was trained on other data than {self.config.data!r}: "
-                            "choose the same --data, or another --out")
-        before = check_described(meta["config"], self.path)
-        check_same_run(self.path, before, self.config, len(meta.get("history", ())))
-        if "run.losses" not in tensors:
-            raise UserError(f"{self.path} was written by an earlier version of this library, or is "
-                            "no checkpoint but an exported net: choose another --out, and --start "
-                            "to begin with its weights")
-        self.model.load_state_dict(part(tensors, "model."))
-        self.rates = type(self.rates)(**meta["rates"])  # what is new had its default then
-        self.rates.update(self.optimizer, 1, None)  # what it cannot work with is refused here
-        for group, lr in zip(self.optimizer.param_groups, meta["lr"], strict=True):
-            group["lr"], weight = lr, group["params"][0]
-            for name, t in part(tensors, f"optimizer.{group['name']}.{group['kind']}.").items():
-                self.optimizer.state[weight][name] = torch.empty_like(weight).copy_(t)
-        self.step, self.seconds = meta["step"], meta["seconds"]
-        self.history = meta["history"]
-        self.commands = meta.get("commands", []) + self.commands
-        self.losses, self.mistakes = (tensors[f"run.{name}"].tolist()
-                                      for name in ("losses", "mistakes"))
-        if not len(self.losses) == len(self.mistakes) == self.step:
-            raise damaged(self.path, f"step must be {len(self.losses)}")
+        run_state.restore(self)
         self._saved = self.step, self.path.stat().st_mtime
         if not self.group.rank:
             self._write_history()  # a kill may have come between the two files
@@ -410,7 +318,7 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
 def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
           resume: bool | str = False, progress: bool = True, group: Group = ALONE) -> Trainer:
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
-    lock = RunLock()
+    lock = Lock()
     if not group.rank:
         resume, lock = run_folder.enter(config.out, resume, config.data)
     try:
@@ -469,7 +377,7 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
         if not memory.fitted(run.train_step):
-            raise UserError(too_large(run))
+            raise UserError(advice.too_large(run))
         bar.update()
         if run.step % 10 == 0 or run.config.device == "cpu":
             bar.set_postfix(loss=f"{run.collect():.3f}", refresh=False)
@@ -488,35 +396,6 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
             break
     if run.saved_step != run.step:
         run.save()
-
-
-def too_large(run: Trainer) -> str:
-    """A sentence about the batch that did not fit, with one that does: halved until a step fits."""
-    def attempt() -> None:
-        x = torch.zeros(size, c.in_channels, c.input_size, c.input_size, device=c.device)
-        velocities = [torch.empty_like(p) for p in run.model.parameters()]  # as the step needs them
-        with autocast(c):
-            run.model(x).float().sum().backward()
-        del velocities
-
-    c = run.config
-    size = c.batch_size // 2
-    run.model.zero_grad(set_to_none=True)
-    run.model.train()
-    while size and not memory.fitted(attempt):
-        size //= 2
-    told = f"a step with a batch of {c.batch_size} does not fit into the memory of {c.device}: "
-    return told + (f"--batch-size {size} does" if size else
-                   "nor does one image; use a smaller --input-size or --width")
-
-
-def placed(images: np.ndarray, device: str):
-    """The images on the GPU if they take less than a third of its free memory, else as they are."""
-    if device.startswith("cuda") and images.nbytes < torch.cuda.mem_get_info(device)[0] / 3:
-        with warnings.catch_warnings():  # that the store may not be written: nobody will
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return images
 
 
 @torch.no_grad()
@@ -540,68 +419,3 @@ def validate(model: nn.Module, split: datasets.Split, augment: Augment,
             torch.tensor([loss, wrong, wrong5], dtype=torch.float64)).tolist()
     return {"loss": loss / len(split), "error": wrong / len(split),
             "top5_error": wrong5 / len(split)}
-
-
-def seed_for(seed: int, stream: int, step: int) -> int:
-    """One of 2**63 seeds for each step of each stream of random numbers of a run."""
-    return int(np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0]) >> 1
-
-
-def seeded(seed: int, stream: int, step: int) -> torch.Generator:
-    """A generator that starts at `seed_for(seed, stream, step)`."""
-    return torch.Generator().manual_seed(seed_for(seed, stream, step))
-
-
-def current_rate(optimizer) -> float:
-    """The rate of the weights of the second layer that learns; the source froze conv1 early."""
-    weights = [group for group in optimizer.param_groups if group["kind"] == "weight"]
-    return weights[min(1, len(weights) - 1)]["lr"]
-
-
-def describe(run: Trainer) -> str:
-    """One line about what will be trained, on what, and which choices were made."""
-    c = run.config
-    params = sum(p.numel() for p in run.model.parameters())
-    return (f"{type(run.model).__name__} {c.variant}, input {c.input_size}, {params:,} parameters; "
-            f"{c.data}: {len(run.images):,} training images, {c.num_classes} classes; "
-            f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.schedule}; "
-            f"{c.device}, {c.precision}{_together(run)}")
-
-
-def _together(run: Trainer) -> str:
-    return f", {run.group.size} processes" if run.group.size > 1 else ""
-
-
-def provenance(run: Trainer) -> dict:
-    """Where a result comes from: command, data, seed, device, versions, date, training seconds."""
-    here = machine(run.config.device)
-    return here | {
-        "command": run.commands[0]["command"],
-        "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
-        "seeds": run.config.seed,
-        "device": f"{here['device']}, {run.config.precision}{_together(run)}",
-        "seconds": round(run.seconds + sum(row["seconds"] for row in run.history)),
-    }
-
-
-def command_line(argv: list[str]) -> str:
-    """What somebody would type to run this again, without the folders of this machine."""
-    program = Path(argv[0])
-    if program.name.startswith("ipykernel"):
-        return "in a notebook"  # its arguments are those of the kernel
-    named = program.name if program.name != "__main__.py" else f"python -m {program.parent.name}"
-    return f"{named} {shlex.join(argv[1:])}".rstrip()
-
-
-def tells_top5(classes: int) -> bool:
-    """Whether the top-5 error says anything: of five classes or fewer no answer is wrong."""
-    return classes > 5
-
-
-def epoch_line(row: dict, epochs: int, classes: int) -> str:
-    """One line about a finished epoch."""
-    top5 = f"top-5 {row['val_top5_error']:.1%}  " if tells_top5(classes) else ""
-    return (f"epoch {row['epoch']}/{epochs}  rate {row['lr']:g}  "
-            f"train loss {row['train_loss']:.3f} error {row['train_error']:.1%}  "
-            f"val error {row['val_error']:.1%}  {top5}"
-            f"{row['images_per_s']:.0f} images/s")

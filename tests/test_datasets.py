@@ -243,10 +243,10 @@ def test_a_limited_run_on_photographs_trains_on_all_classes(tmp_path):
     data = load(x)
     run = Trainer(TrainConfig(data=f"folder:{x}", model="alexnet", variant="2012", input_size=36,
                               width=0.05, limit=15, device="cpu"), data)
-    assert len(run.images) == 15 and set(run.labels.tolist()) == {0, 1, 2}
+    assert len(run.batches.images) == 15 and set(run.batches.labels.tolist()) == {0, 1, 2}
     label = {image.tobytes(): n for image, n in zip(*vars(data.splits["train"]).values(),
                                                     strict=True)}
-    assert run.labels.tolist() == [label[image.tobytes()] for image in run.images]
+    assert run.batches.labels.tolist() == [label[image.tobytes()] for image in run.batches.images]
 
 
 @pytest.mark.parametrize("spoil, told", [

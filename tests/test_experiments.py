@@ -19,10 +19,10 @@ import pytest
 
 from alexnet_lib import cli, datasets
 from alexnet_lib.config import TrainConfig, build_model, resolve
+from alexnet_lib.course.scaling import exchanges
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
-from alexnet_lib.parallel import exchanges
 from alexnet_lib.research import claims as experiments
 from alexnet_lib.research.claims import (
     AGREES,

@@ -14,6 +14,7 @@ from alexnet_lib.course import widgets
 from alexnet_lib.course.plots import nb12 as figures
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
+from alexnet_lib.research import measures
 from alexnet_lib.training import Trainer
 
 
@@ -43,17 +44,17 @@ def test_colour_of_kernels_that_are_known():
 
 def test_columns_that_share_the_colours_or_not():
     apart = torch.cat([torch.zeros(48), torch.ones(48)])
-    difference, by_chance = features.column_difference(apart)
+    difference, by_chance = measures.column_difference(apart)
     assert difference == 1 and 0.05 < by_chance < 0.12  # sqrt(2/pi) / sqrt(96), about 0.08
     mixed = torch.tensor([0.0, 1.0]).repeat(48)
-    assert features.column_difference(mixed)[0] == 0
+    assert measures.column_difference(mixed)[0] == 0
 
 
 def test_how_often_a_random_deal_is_as_far_apart():
     apart = torch.cat([torch.zeros(4), torch.ones(4)])
-    assert features.dealt_as_far(apart) == pytest.approx(2 / 70, abs=0.01)  # of 8 choose 4 deals
-    assert features.dealt_as_far(torch.tensor([0.0, 1.0]).repeat(4)) == 1  # none is nearer
-    assert features.dealt_as_far(apart) == features.dealt_as_far(1 - apart.flip(0))
+    assert measures.dealt_as_far(apart) == pytest.approx(2 / 70, abs=0.01)  # of 8 choose 4 deals
+    assert measures.dealt_as_far(torch.tensor([0.0, 1.0]).repeat(4)) == 1  # none is nearer
+    assert measures.dealt_as_far(apart) == measures.dealt_as_far(1 - apart.flip(0))
 
 
 def test_no_recorded_run_parts_the_colours():
@@ -62,7 +63,7 @@ def test_no_recorded_run_parts_the_colours():
     assert len(runs) == 5
     for run in runs:
         index = torch.tensor(run["colour"]["selectivity"])
-        assert features.dealt_as_far(index) > 0.05
+        assert measures.dealt_as_far(index) > 0.05
         for half in index.chunk(2):  # grey and colour in both columns
             assert half.min() < 0.2 and half.max() > 0.8
 
@@ -88,7 +89,7 @@ def test_bf16_nets_are_looked_into_as_they_are_trained(net, data):
         assert ours.dtype == torch.float32
         assert (ours - exact).norm() < 0.02 * exact.norm()
     train = data.splits["train"]
-    assert features.retrieval(half, train, train, count=1)["pixels"] == 1.0
+    assert measures.retrieval(half, train, train, count=1)["pixels"] == 1.0
     assert len(features.top_patches(half, images, "conv3", [1], count=2)[1]) == 2
     assert features.maximise(half, "fc8", 1, steps=2).shape == (67, 67, 3)
 
@@ -253,12 +254,12 @@ def test_nearest_and_precision_by_hand():
     assert features.nearest(points, torch.tensor([[2.9], [0.4]]), 2).tolist() == [[2, 1], [0, 1]]
     assert features.nearest(points, points, 1, itself=False).tolist() == [[1], [0], [1], [2]]
     found = torch.tensor([[2, 1], [0, 1]])
-    assert features.precision([0, 0, 1, 1], found, [1, 0]) == 0.75
+    assert measures.precision([0, 0, 1, 1], found, [1, 0]) == 0.75
 
 
 def test_retrieval_of_images_by_themselves(net, data):
     train = data.splits["train"]
-    found = features.retrieval(net, train, train, count=1)
+    found = measures.retrieval(net, train, train, count=1)
     assert found == {"features": 1.0, "pixels": 1.0}
 
 

@@ -6,7 +6,15 @@ from torch import nn
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.optim import PaperSGD, Plateau, Restart, Run145, parameter_groups, schedule
+from alexnet_lib.optim import (
+    PaperSGD,
+    Plateau,
+    Restart,
+    Run145,
+    parameter_groups,
+    schedule,
+    update,
+)
 
 
 def walk(optimizer, weights, rates):
@@ -182,3 +190,36 @@ def test_bad_settings_are_refused():
         PaperSGD([nn.Parameter(torch.ones(1))], lr=-1)
     with pytest.raises(UserError, match="schedule"):
         schedule("cosine", 10)
+
+
+def test_a_step_is_that_of_torch():
+    """Forward, loss, backward, update; the scale is for the backward pass alone."""
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    mine = torch.optim.SGD(ours.parameters(), 0.1)
+    yours = torch.optim.SGD(theirs.parameters(), 0.2)
+    for _ in range(3):
+        x, labels = torch.randn(4, 5), torch.randint(3, (4,))
+        loss, logits = update(ours, mine, x, labels, scale=2)
+        expected = nn.functional.cross_entropy(theirs(x), labels)
+        yours.zero_grad()
+        expected.backward()
+        yours.step()
+        assert loss == expected.detach() and not loss.requires_grad and logits.shape == (4, 3)
+        torch.testing.assert_close(ours.weight.grad, 2 * theirs.weight.grad)
+        torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_a_step_takes_another_loss_and_precision():
+    net = nn.Linear(5, 3)
+    seen = []
+
+    def loss(logits, labels):
+        seen.append(logits.dtype)
+        return logits.square().sum() * labels
+
+    value, logits = update(net, torch.optim.SGD(net.parameters(), 0.0), torch.randn(4, 5), 3.0,
+                           loss=loss, precision=torch.autocast("cpu", torch.bfloat16))
+    assert seen == [torch.float32] and logits.dtype == torch.bfloat16
+    assert value == 3 * logits.float().square().sum()

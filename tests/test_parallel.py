@@ -79,7 +79,7 @@ def close(ours, theirs, tolerance=1e-4):
 # Which layers talk.
 
 def test_the_layers_that_talk_are_the_papers():
-    found = parallel.exchanges(AlexNet())
+    found = scaling.exchanges(AlexNet())
     assert [row["name"] for row in found] == ["conv3", "fc6", "fc7", "fc8"]
     assert [row["shape"] for row in found] == [(256, 13, 13), (256, 6, 6), (4096,), (4096,)]
     assert [row["values"] for row in found] == [43264, 9216, 4096, 2048]
@@ -111,7 +111,7 @@ def test_columns_train_as_the_whole_net(changes, dtype, tolerance):
     close(join_columns(first["gradients"], second["gradients"]), gradients, tolerance)
     close(join_columns(first["weights"], second["weights"]), dict(net.state_dict()), tolerance)
     assert all(torch.count_nonzero(g) for g in first["gradients"].values())
-    values = {row["name"]: row["values"] for row in parallel.exchanges(net)}
+    values = {row["name"]: row["values"] for row in scaling.exchanges(net)}
     for way in ("forth", "back"):
         for name, count in values.items():
             both = first["sent"][name, way] + second["sent"][name, way]
@@ -512,5 +512,5 @@ def test_the_times_on_paper():
 
 
 def test_a_swap_is_timed():
-    first, second = run_columns(parallel.time_exchange, [4, 4096], 2)
+    first, second = run_columns(scaling.time_exchange, [4, 4096], 2)
     assert len(first) == len(second) == 2 and min(first + second) > 0

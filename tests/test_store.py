@@ -503,7 +503,6 @@ def test_what_comes_into_a_leftover_stays(tmp_path):
 
 
 def test_a_second_packer_says_that_it_waits(folder, capsys):
-    pytest.importorskip("fcntl")
     lock = folder.parent / "x.lock"
     with store._alone(lock):
         def wait():

@@ -17,7 +17,8 @@ from alexnet_lib import datasets
 from alexnet_lib.checkpoints import read_checkpoint, write_atomically, write_checkpoint
 from alexnet_lib.config import TrainConfig, build_model, resolve
 from alexnet_lib.errors import Diverged, UserError
-from alexnet_lib.training import Trainer, command_line, train
+from alexnet_lib.reporting import command_line
+from alexnet_lib.training import Trainer, train
 from alexnet_lib.weights import load_model
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
@@ -198,7 +199,7 @@ def test_when_there_is_colour_noise(data, schedule, noisy):
     asked = []
     run.augment.train = lambda images, index, generator, colour, share: asked.append(colour)
     for epoch in range(27):
-        run._make_batch(epoch * run.steps_per_epoch)
+        run.batches.at(epoch * run.steps_per_epoch)
     assert [epoch for epoch, colour in enumerate(asked) if colour == "2012"] == noisy
 
 
@@ -209,9 +210,10 @@ def test_a_limit_takes_images_of_all_classes(data):
     by_class = dataclasses.replace(data, splits=data.splits | {
         "train": datasets.Split(train_split.images[order], train_split.labels[order])})
     run = Trainer(TrainConfig(**TINY | {"limit": 40}), by_class)
-    assert len(run.labels) == len(run.images) == 40 and len(run.labels.unique()) > 5
+    assert len(run.batches.labels) == len(run.batches.images) == 40
+    assert len(run.batches.labels.unique()) > 5
     mixed = Trainer(TrainConfig(**TINY | {"limit": 40}), data)
-    np.testing.assert_array_equal(mixed.images, train_split.images[:40])
+    np.testing.assert_array_equal(mixed.batches.images, train_split.images[:40])
 
 
 def test_bf16_trains_like_fp32(data):
@@ -318,7 +320,7 @@ def test_batches_cut_ahead_are_the_same_batches(data):
     """What a GPU gets when its memory cannot hold the store."""
     from concurrent.futures import ThreadPoolExecutor
     here, ahead = Trainer(TrainConfig(**TINY), data), Trainer(TrainConfig(**TINY), data)
-    ahead._prefetch = ThreadPoolExecutor(1)
+    ahead.batches._worker = ThreadPoolExecutor(1)
     for _ in range(2 * here.steps_per_epoch):
         for ours, theirs in zip(ahead.batch(), here.batch(), strict=True):
             assert torch.equal(ours, theirs)
@@ -331,7 +333,7 @@ def test_batches_cut_ahead_are_the_same_batches(data):
 def test_only_cuda_has_its_batches_cut_by_another_thread(data, monkeypatch):
     """A second thread with tensors crashes on MPS; "meta", without data, stands for it here."""
     monkeypatch.setattr("alexnet_lib.config.pick_device", lambda name: "meta")
-    assert Trainer(TrainConfig(**TINY), data)._prefetch is None
+    assert Trainer(TrainConfig(**TINY), data).batches._worker is None
 
 
 def test_asking_for_a_net_leaves_the_generators_of_gpus_alone(monkeypatch):

@@ -1,9 +1,14 @@
-"""On paper: how long a step would take on many GPUs, shared in one of three ways."""
+"""How long a step would take on many GPUs, shared in one of three ways; what an exchange takes."""
 
+import time
+from collections import Counter
 from dataclasses import dataclass
+
+import torch
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, layer_table
+from alexnet_lib.parallel import Group, swap, talks
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,32 @@ def step_time(of: Cost, machine: Machine, way: str, gpus: int,
     crossing = 2 * 4 * (images * values + parameters) * (gpus - 1) / gpus
     return (3 * of.macs * images / gpus / machine.macs_per_s,
             crossing / machine.bytes_per_s + messages * (gpus - 1) * machine.latency)
+
+
+def exchanges(net: AlexNet) -> list[dict]:
+    """What travels before each layer that talks, for one image, one way.
+
+    Returns rows with `name`, `reads` (the layer whose output travels), `shape` (of that output,
+    both columns together) and `values`: how many numbers cross from one column to the other. Into
+    fc8 only half of them do: all of fc8 is in the first column (layers-145.cfg:294-308).
+    """
+    names = talks(net)
+    rows = [row for row in layer_table(net) if row["name"] != "flatten"]
+    return [{"name": row["name"], "reads": before["name"], "shape": before["output"],
+             "values": before["units"] // (2 if row is rows[-1] else 1)}
+            for before, row in zip(rows, rows[1:]) if row["name"] in names]  # noqa: B905
+
+
+def time_exchange(group: Group, sizes: list[int], repeats: int = 10) -> list[float]:
+    """Seconds that two processes take to swap so many bytes with each other, for each size."""
+    found = []
+    for size in sizes:
+        data, spent = torch.zeros(size, dtype=torch.uint8, device=group.device), []
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            swap(data, torch.empty_like(data), Counter(), ())
+            if group.device != "cpu":
+                torch.cuda.synchronize()
+            spent.append(time.perf_counter() - begun)
+        found.append(min(spent))
+    return found

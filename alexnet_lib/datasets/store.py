@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet_lib.errors import DISK_FULL, UserError
+from alexnet_lib.locks import Lock
 from alexnet_lib.schema import misfit
 
 from .folders import Listing
@@ -103,19 +104,17 @@ def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: 
 @contextlib.contextmanager
 def _alone(file: Path, tell: bool = False):
     """Let one process pack at a time: others wait, then find the store. A kill frees the lock."""
+    lock = Lock(file, "waiting for another process, which packs the same images")
     try:
-        import fcntl
-    except ImportError:  # Windows
+        lock.acquire()
+    except UserError as busy:
+        if tell:
+            print(busy, file=sys.stderr)
+        lock.acquire(wait=True)
+    try:
         yield
-        return
-    with open(file, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if tell:
-                print("waiting for another process, which packs the same images", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    finally:
+        lock.release()
 
 
 def _judge_broken(broken: list[str], total: int, skip: bool) -> None:
@@ -244,17 +243,15 @@ def _on_disk(file: Path) -> int:
     return getattr(stat, "st_blocks", 0) * 512 or stat.st_size  # Windows counts no blocks
 
 
-def _idle(lock: Path) -> bool:
-    """Whether no process packs under this lock."""
+def _idle(file: Path) -> bool:
+    """Whether no process packs under the lock on this file."""
+    lock = Lock(file)
     try:
-        import fcntl
-        with open(lock) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, FileNotFoundError):  # Windows: it refuses to remove what is open
-        return True
-    except OSError:
+        return not file.exists() or lock.acquire()  # looking makes no file
+    except UserError:
         return False
-    return True
+    finally:
+        lock.release()
 
 
 def _key(listing: Listing, size: int) -> str:

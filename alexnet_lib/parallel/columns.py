@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import LocalResponseNorm
-from alexnet_lib.models import AlexNet, layer_table
-from alexnet_lib.optim import PaperSGD, parameter_groups
+from alexnet_lib.models import AlexNet
+from alexnet_lib.optim import PaperSGD, parameter_groups, update
 
 from .processes import Group, run_processes
 
@@ -37,20 +37,6 @@ def talks(net: AlexNet) -> list[str]:
             if name != "conv1" and getattr(layer, "groups", 1) == 1]
 
 
-def exchanges(net: AlexNet) -> list[dict]:
-    """What travels before each layer that talks, for one image, one way.
-
-    Returns rows with `name`, `reads` (the layer whose output travels), `shape` (of that output,
-    both columns together) and `values`: how many numbers cross from one column to the other. Into
-    fc8 only half of them do: all of fc8 is in the first column (layers-145.cfg:294-308).
-    """
-    names = talks(net)
-    rows = [row for row in layer_table(net) if row["name"] != "flatten"]
-    return [{"name": row["name"], "reads": before["name"], "shape": before["output"],
-             "values": before["units"] // (2 if row is rows[-1] else 1)}
-            for before, row in zip(rows, rows[1:]) if row["name"] in names]  # noqa: B905
-
-
 class _Gather(torch.autograd.Function):
     """Forth: both columns' maps. Back: the sum of what both columns' next layers ask of mine."""
 
@@ -58,9 +44,9 @@ class _Gather(torch.autograd.Function):
     def forward(ctx, mine, to, sent, name):
         rank = _my_column()
         ctx.settings = to, sent, name, rank, mine.shape
-        theirs = _swap(mine if to != rank else None,
-                       mine.new_empty(mine.shape) if to in (None, rank) else None,
-                       sent, (name, "forth"))
+        theirs = swap(mine if to != rank else None,
+                      mine.new_empty(mine.shape) if to in (None, rank) else None,
+                      sent, (name, "forth"))
         if theirs is None:
             return mine.new_empty(len(mine), 0)
         return torch.cat((theirs, mine) if rank else (mine, theirs), 1)
@@ -71,7 +57,7 @@ class _Gather(torch.autograd.Function):
         to, sent, name, rank, shape = ctx.settings
         used = to in (None, rank)  # else this process only gave its maps away
         theirs = grad.chunk(2, 1)[1 - rank] if used else None
-        asked = _swap(theirs, grad.new_empty(shape) if to != rank else None, sent, (name, "back"))
+        asked = swap(theirs, grad.new_empty(shape) if to != rank else None, sent, (name, "back"))
         if used:
             mine = grad.chunk(2, 1)[rank]
             asked = mine if asked is None else mine + asked
@@ -101,7 +87,7 @@ def _my_column() -> int:
     return dist.get_rank()
 
 
-def _swap(out: Tensor | None, into: Tensor | None, sent: Counter, entry: tuple) -> Tensor | None:
+def swap(out: Tensor | None, into: Tensor | None, sent: Counter, entry: tuple) -> Tensor | None:
     """Send `out` to the other process, fill `into` with what comes from it; either may be None."""
     other, jobs = 1 - dist.get_rank(), []
     if out is not None:
@@ -158,10 +144,9 @@ class Column(nn.Module):
                 x = mine[name](x)
         return x
 
-    def loss(self, x: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean cross-entropy in column 0; in column 1 a zero whose backward pass joins in."""
-        out = self(x)
-        return out.sum() if self.rank else F.cross_entropy(out, labels)
+        return logits.sum() if self.rank else F.cross_entropy(logits, labels)
 
 
 def _half(layer: nn.Module, rank: int, whole: bool) -> nn.Module:
@@ -203,38 +188,20 @@ def train_columns(group: Group, net: AlexNet, batches: list, lr: float = 0.01) -
 def train_whole(group: Group, net: nn.Module, batches: list, lr: float = 0.01) -> dict:
     """The same steps with a whole net in one process: for `run_processes`, to compare with."""
     net = net.to(group.device)
-    return _train(group, net, lambda x, labels: F.cross_entropy(net(x), labels), batches, lr)
+    return _train(group, net, F.cross_entropy, batches, lr)
 
 
-def _train(group: Group, net: nn.Module, loss_of: Callable, batches: list, lr: float) -> dict:
+def _train(group: Group, net: nn.Module, loss: Callable, batches: list, lr: float) -> dict:
     optimizer = PaperSGD(parameter_groups(net, lr), lr)
     found = {"losses": [], "gradients": {}, "seconds": []}
     for x, labels in batches:
         begun = time.perf_counter()
-        loss = loss_of(x.to(group.device), labels.to(group.device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value, _ = update(net, optimizer, x.to(group.device), labels.to(group.device), loss=loss)
         found["gradients"] = found["gradients"] or {
             name: p.grad.cpu().clone() for name, p in net.named_parameters()}
-        optimizer.step()
-        found["losses"].append(loss.item())
+        found["losses"].append(value.item())
         found["seconds"].append(time.perf_counter() - begun)
     return found | {"weights": {name: t.cpu() for name, t in net.state_dict().items()}}
-
-
-def time_exchange(group: Group, sizes: list[int], repeats: int = 10) -> list[float]:
-    """Seconds that two processes take to swap so many bytes with each other, for each size."""
-    found = []
-    for size in sizes:
-        data, spent = torch.zeros(size, dtype=torch.uint8, device=group.device), []
-        for _ in range(repeats):
-            begun = time.perf_counter()
-            _swap(data, torch.empty_like(data), Counter(), ())
-            if group.device != "cpu":
-                torch.cuda.synchronize()
-            spent.append(time.perf_counter() - begun)
-        found.append(min(spent))
-    return found
 
 
 def run_columns(function: Callable, *args, timeout: float = 120.0, threads: int = 1) -> list:

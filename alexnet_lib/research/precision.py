@@ -13,8 +13,9 @@ import numpy as np
 
 from alexnet_lib import datasets
 from alexnet_lib.config import TrainConfig, resolve
+from alexnet_lib.reporting import provenance
 from alexnet_lib.research.ledger import interval
-from alexnet_lib.training import provenance, train
+from alexnet_lib.training import train
 
 PRECISIONS = ("fp32", "bf16")
 

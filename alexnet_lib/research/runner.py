@@ -29,10 +29,12 @@ from alexnet_lib.devices import machine, pick_device
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.evaluation import probabilities, scores
 from alexnet_lib.models import AlexNet
+from alexnet_lib.reporting import provenance
+from alexnet_lib.research import measures
 from alexnet_lib.research.claims import ANYWHERE, SETUPS, Arm, Claim
 from alexnet_lib.research.metrics import measured
 from alexnet_lib.schema import misfit, parse
-from alexnet_lib.training import Trainer, provenance, train
+from alexnet_lib.training import Trainer, train
 
 RESULTS = Path(__file__).parents[2] / "data" / "results"
 SEARCH_SEED = 100  # of the rate search; the runs that count have seeds 0, 1, 2, ...
@@ -351,10 +353,10 @@ def _seen(run: Trainer, test: datasets.Split) -> dict:
     if not isinstance(run.model, AlexNet) or (run.model.columns, run.model.in_channels) != (2, 3):
         return {}
     index = features.colour_selectivity(features.kernels(run))
-    difference, by_chance = features.column_difference(index)
+    difference, by_chance = measures.column_difference(index)
     return {"colour": {"difference": difference, "by_chance": by_chance,
                        "selectivity": [round(value, 4) for value in index.tolist()]},
-            "retrieval": features.retrieval(run, run.dataset.splits["train"], test)}
+            "retrieval": measures.retrieval(run, run.dataset.splits["train"], test)}
 
 
 def _measured(run: Trainer, split: str, views: int, most: int | None = None) -> dict:

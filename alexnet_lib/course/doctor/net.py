@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from alexnet_lib import datasets
 from alexnet_lib.augment import Augment
+from alexnet_lib.batches import seeded
 from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast
 from alexnet_lib.course.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import Dropout
-from alexnet_lib.optim import START, PaperSGD, first_drop, parameter_groups, schedule
-from alexnet_lib.training import seeded
+from alexnet_lib.optim import START, PaperSGD, first_drop, parameter_groups, schedule, update
+from alexnet_lib.probe import probe
 
 HANDFUL = 16     # images to learn by heart
 STEPS = 100      # at most, on the handful, at each rate
@@ -206,35 +207,26 @@ def layers(model: nn.Module, x: Tensor, y: Tensor) -> list[dict]:
     root mean squares of its weights and of the gradient of the loss with respect to them.
     Measured in evaluation mode, without dropout's noise; the model is left as it was.
     """
-    rows: dict[str, dict] = {}
     weighted = {path: layer for path, layer in model.named_modules()
                 if isinstance(layer, (nn.Conv2d, nn.Linear))}
     short = {path: path.rsplit(".", 1)[-1] for path in weighted}
     names = short if len(set(short.values())) == len(short) and not any(
         name.isdigit() for name in short.values()) else {path: path for path in weighted}
 
-    def record(path):
-        def hook(layer, inputs, output):  # measured at once: a ReLU in place would change it
-            out = output.detach().float()
-            units = out.transpose(0, 1).flatten(1) if out.dim() > 2 else out.reshape(
-                -1, out.shape[-1]).T
-            size = out.square().mean().sqrt().item()
-            by_image = out.var(0, unbiased=False).mean().sqrt().item()
-            rows[path] = {"name": names[path], "size": size, "by_image": by_image,
-                          "share": by_image / size if size else 0.0,
-                          "off": (units <= 0).all(1).float().mean().item()}
-        return hook
+    def measured(layer, inputs, output) -> dict:
+        out = output.detach().float()
+        units = out.transpose(0, 1).flatten(1) if out.dim() > 2 else out.reshape(
+            -1, out.shape[-1]).T
+        size = out.square().mean().sqrt().item()
+        by_image = out.var(0, unbiased=False).mean().sqrt().item()
+        return {"size": size, "by_image": by_image, "share": by_image / size if size else 0.0,
+                "off": (units <= 0).all(1).float().mean().item()}
 
-    hooks = [layer.register_forward_hook(record(path)) for path, layer in weighted.items()]
-    try:
-        with in_mode(model, False), torch.enable_grad():
-            loss = F.cross_entropy(model(x).float(), y)
-            used = [path for path in rows if weighted[path].weight.requires_grad]
-            grads = torch.autograd.grad(loss, [weighted[path].weight for path in used],
-                                        allow_unused=True)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with in_mode(model, False), torch.enable_grad(), probe(weighted, measured) as rows:
+        loss = F.cross_entropy(model(x).float(), y)
+        used = [path for path in rows if weighted[path].weight.requires_grad]
+        grads = torch.autograd.grad(loss, [weighted[path].weight for path in used],
+                                    allow_unused=True)
     if not rows:
         raise UserError("the net has no nn.Conv2d or nn.Linear: there is nothing to look into")
     found = dict(zip(used, grads, strict=True))
@@ -242,7 +234,7 @@ def layers(model: nn.Module, x: Tensor, y: Tensor) -> list[dict]:
         row["weight"] = weighted[path].weight.detach().float().square().mean().sqrt().item()
         grad = found.get(path)
         row["grad"] = 0.0 if grad is None else grad.float().square().mean().sqrt().item()
-    return list(rows.values())
+    return [{"name": names[path], **row} for path, row in rows.items()]
 
 
 def depends_on_image(rows: list[dict]) -> Finding:
@@ -345,12 +337,7 @@ def descend(model: nn.Module, batches: Iterable, lr: float, config: TrainConfig,
                                           config.bias_lr_factor or 1.0), lr, config.momentum)
     losses, ends = [], time.monotonic() + (SECONDS if seconds is None else seconds)
     for x, y in batches:
-        with autocast(config):
-            out = model(x)
-        loss = F.cross_entropy(out.float(), y)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        loss, _ = update(model, optimizer, x, y, precision=autocast(config))
         losses.append(loss.item())
         late = len(losses) >= 3 and time.monotonic() > ends
         if late or not math.isfinite(losses[-1]) or np.mean(losses[-5:]) < enough:

@@ -12,6 +12,7 @@ from alexnet_lib.augment import ten_view_places
 from alexnet_lib.course.exercises import exercise, expect, number, tensor
 from alexnet_lib.models import AlexNet
 from alexnet_lib.optim import PaperSGD
+from alexnet_lib.probe import probe
 
 NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -24,16 +25,9 @@ def _layers(net) -> tuple[list, list]:
 
 def _outputs(net, modules, x) -> list:
     """What these modules give for x, and the net's own output, last."""
-    found, hooks = {}, []
-    for module in modules:
-        hooks.append(module.register_forward_hook(
-            lambda m, given, out: found.update({m: out.detach()})))
-    try:
-        with torch.no_grad():
-            last = net(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), probe({module: module for module in modules},
+                                lambda layer, given, out: out.detach()) as found:
+        last = net(x)
     expect(len(found) == len(modules), "Some of your layers are never used in forward.")
     return [found[module] for module in modules] + [last]
 
@@ -94,19 +88,14 @@ def _columns_norms_dropout(net, convs, fulls, x) -> None:
 
 def _dropout(net, fulls, x) -> None:
     """What each full layer is given in training: half of the hidden units, and all else whole."""
-    given, hooks = {}, [layer.register_forward_pre_hook(
-        lambda module, args: given.update({module: args[0].detach()})) for layer in fulls]
-    try:
-        with torch.no_grad():
-            net.eval()(x)
-            whole = given[fulls[0]]
-            out = net.train()(x)
-            expect(not torch.allclose(out, net(x)),
-                   "In training mode, dropout makes each pass another.")
-            out = net(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), probe({layer: layer for layer in fulls},
+                                lambda layer, inputs, out: inputs[0].detach()) as given:
+        net.eval()(x)
+        whole = given[fulls[0]]
+        out = net.train()(x)
+        expect(not torch.allclose(out, net(x)),
+               "In training mode, dropout makes each pass another.")
+        out = net(x)
     behind = "Dropout stands behind the ReLUs of fc6 and fc7, and nowhere else: "
     expect(torch.equal(given[fulls[0]], whole), behind + "what fc6 is given changes in training.")
     with torch.no_grad():

@@ -49,7 +49,7 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
     """A net cut into two columns: who reads whose maps, and how many bytes cross.
 
     Args:
-        rows: `models.layer_table` of the net. exchanges: `parallel.exchanges` of it.
+        rows: `models.layer_table` of the net. exchanges: `scaling.exchanges` of it.
         images: in the minibatch.
 
     The crossing arrows are as thick as the numbers that cross for one image are many; their
