@@ -96,8 +96,8 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels
     """One step: forward pass, loss, backward pass and the update of the weights.
 
     Args:
-        x: what the model takes. labels: what `loss(logits, labels)` takes beside its float32
-            outputs. scale: a factor on the loss for the backward pass alone.
+        x: what the model takes. labels: what `loss(logits, labels)` takes; it gets the logits
+            in float32 at least. scale: a factor on the loss for the backward pass alone.
         precision: the context of the forward pass, such as `config.autocast(config)`.
 
     Returns: the loss before the update, without its graph, and the logits. The gradients stay
@@ -105,7 +105,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels
     """
     with precision or nullcontext():
         logits = model(x)
-    value = loss(logits.float(), labels)
+    value = loss(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels)
     optimizer.zero_grad(set_to_none=True)
     (value * scale).backward()
     optimizer.step()

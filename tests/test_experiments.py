@@ -24,17 +24,8 @@ from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
 from alexnet_lib.research import claims as experiments
-from alexnet_lib.research.claims import (
-    AGREES,
-    DIFFERS,
-    NOT_RUN,
-    UNSURE,
-    Arm,
-    Claim,
-    ledger,
-    metrics,
-    runner,
-)
+from alexnet_lib.research import ledger, metrics, runner
+from alexnet_lib.research.claims import AGREES, DIFFERS, NOT_RUN, UNSURE, Arm, Claim
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
          "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}

@@ -221,5 +221,7 @@ def test_a_step_takes_another_loss_and_precision():
 
     value, logits = update(net, torch.optim.SGD(net.parameters(), 0.0), torch.randn(4, 5), 3.0,
                            loss=loss, precision=torch.autocast("cpu", torch.bfloat16))
-    assert seen == [torch.float32] and logits.dtype == torch.bfloat16
+    update(net.double(), torch.optim.SGD(net.parameters(), 0.0), torch.randn(4, 5).double(), 3.0,
+           loss=loss)
+    assert seen == [torch.float32, torch.float64] and logits.dtype == torch.bfloat16
     assert value == 3 * logits.float().square().sum()

@@ -22,6 +22,7 @@ from alexnet_lib import cli, datasets, parallel
 from alexnet_lib.checkpoints import BEST, CHECKPOINT, HISTORY, read_checkpoint
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.course import scaling
+from alexnet_lib.course.scaling import Machine, step_time
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -30,12 +31,10 @@ from alexnet_lib.parallel import (
     ALONE,
     Column,
     Group,
-    Machine,
     gather_columns,
     join_columns,
     run_columns,
     run_processes,
-    step_time,
     train_columns,
 )
 from alexnet_lib.training import train
