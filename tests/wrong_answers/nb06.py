@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from alexnet_lib.parallel import step_time
+from alexnet_lib.course.scaling import step_time
 
 
 def _halves(x, weight, bias, padding, cut=lambda t, d: t.chunk(2, d), order=(0, 1), use_bias=True):
