@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from alexnet_lib import course
+from alexnet_lib.course import scaling
 from alexnet_lib.course.exercises import _registry, exercise, expect, find, number, tensor
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
@@ -37,7 +38,8 @@ def split_stub(source):
 
 def answer(code, expression):
     """What the learner's name holds after `code`."""
-    names = {"torch": torch, "nn": nn, "F": functional, "np": np, "math": math, "course": course}
+    names = {"torch": torch, "nn": nn, "F": functional, "np": np, "math": math, "course": course,
+             "scaling": scaling}
     torch.manual_seed(0)
     exec(compile(code, "<answer>", "exec"), names)
     return eval(compile(ast.Expression(expression), "<answer>", "eval"), names)
