@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from alexnet_lib import cli, datasets, features, training
+from alexnet_lib import batches, cli, datasets, features, training
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.evaluation import probabilities
 from alexnet_lib.layers import (
@@ -39,7 +39,7 @@ def data():
 def where(request, monkeypatch):
     """Small data lie on the GPU; larger ones are cut on the CPU, a batch ahead."""
     if request.param == "images elsewhere":
-        monkeypatch.setattr(training, "placed", lambda images, device: images)
+        monkeypatch.setattr(batches, "placed", lambda images, device: images)
 
 
 def trainer(device, data, **choices):
