@@ -9,7 +9,8 @@ DIR    ?= $(CURDIR)
 START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-start-here.ipynb))
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
-# Two workers; threads that wait must not spin while the other worker computes.
+# Two workers; threads that wait must not spin while the other worker computes (alexnet_lib sets
+# this, too, but some tests import torch first).
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2
 
 .DEFAULT_GOAL := help

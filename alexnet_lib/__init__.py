@@ -5,6 +5,8 @@
 nothing that its user does not ask for.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,12 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
     from alexnet_lib.training import train as train
     from alexnet_lib.weights import export as export
     from alexnet_lib.weights import load_model as load_model
+
+# By default OpenMP's threads spin while they wait for each other. Beside another busy process this
+# made training on small images ten times as slow. OpenMP reads its settings once, when PyTorch
+# loads it: this is the last moment.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 

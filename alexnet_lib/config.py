@@ -16,7 +16,7 @@ from alexnet_lib.checkpoints import CHECKPOINT, damaged, read_description
 from alexnet_lib.choices import NetConfig, TrainConfig, check_choices, having
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.memory import total
+from alexnet_lib.memory import available
 from alexnet_lib.models import AlexNet, CifarNet, layer_table
 from alexnet_lib.optim import SHORT_RUN
 
@@ -153,7 +153,7 @@ def _try_out(config: TrainConfig) -> None:
 def check_memory(net: nn.Module, copies: int, device: str) -> None:
     """UserError if `device` could not hold the net of `on_meta`: so many copies of its weights, and
     the outputs of its layers for one image, in fp32."""
-    rows, there = layer_table(net), total(device)
+    rows, there = layer_table(net), available(device)
     needed = sum(copies * 4 * row["params"] + row["bytes"] for row in rows)
     if there is not None and needed > there:
         raise UserError(f"there is not enough memory for this net: it needs {needed / 1e9:,.1f} GB "

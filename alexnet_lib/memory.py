@@ -1,58 +1,63 @@
-"""Keeping freed memory for the next step: a CPU training step spends half its time without it.
-And noticing that there is too little.
-"""
+"""Keeping freed memory for the next step, and noticing that there is too little."""
 
 import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_MMAP_THRESHOLD, _TRIM_THRESHOLD, _MMAP_MAX = -3, -1, -4  # of mallopt, <malloc.h>
-_depth = 0
+# Of mallopt, <malloc.h>: each setting's number, its value while freed memory is kept, and the one
+# that glibc adapts itself to after a few large blocks. Threads other than the first allocate from
+# heaps of 64 MiB, which are given back when empty unless the padding at their top is as large.
+_SETTINGS = {"mmap_threshold": (-3, None, 32 * 2**20), "mmap_max": (-4, 0, 65536),
+             "trim_threshold": (-1, 2**31 - 1, 64 * 2**20), "top_pad": (-2, 64 * 2**20, 2**17)}
+_lock, _depth = threading.Lock(), 0
 
 
 @contextlib.contextmanager
-def kept():
+def kept() -> Iterator[None]:
     """Within this context the process keeps the memory that it frees.
 
     glibc gives every large block back to the system at once, and asks for it again in the next
-    step. Fresh pages must be zeroed and mapped one by one, 4 KiB at a time, which takes longer
-    than computing what is then written to them. At the end all is given back. May be nested; does
-    nothing where the C library is another.
+    step. Fresh pages must be zeroed and mapped one by one, 4 KiB at a time, which can take longer
+    than computing what is then written to them. At the end all is given back, and glibc's settings
+    are those of the environment (MALLOC_..., GLIBC_TUNABLES) or its usual ones. May be nested, and
+    entered by several threads. In threads other than the first, only blocks of less than 64 MiB
+    are kept. Does nothing where the C library is another.
     """
     global _depth
     libc = _glibc()
     if libc is None:
         yield
         return
-    _depth += 1
-    libc.mallopt(_MMAP_MAX, 0)
-    libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    with _lock:
+        _depth += 1
+        for number, value, _ in _SETTINGS.values():
+            if value is not None:
+                libc.mallopt(number, value)
     try:
         yield
     finally:
-        _depth -= 1
-        if _depth == 0:  # what glibc adapts itself to after a few large blocks
-            libc.mallopt(_MMAP_MAX, 65536)
-            libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)
-            libc.mallopt(_TRIM_THRESHOLD, 64 * 2**20)
-            libc.malloc_trim(0)
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                for name, (number, _, usual) in _SETTINGS.items():
+                    libc.mallopt(number, _from_environment(name, usual))
+                libc.malloc_trim(0)
+                libc.free(libc.malloc(2**17))  # the top of a thread's heap goes at its next free
 
 
-def total(device: str = "cpu") -> int | None:
-    """Bytes of memory that this process may use on the device; None if the system does not say."""
-    if device.startswith("cuda"):
-        import torch  # not yet there when the course looks for what is missing
-        return torch.cuda.get_device_properties(device).total_memory
-    sizes = []
+def _from_environment(name: str, usual: int) -> int:
+    """A setting of malloc's, as the process was started; mallopt itself cannot be asked."""
+    tunables = dict(pair.partition("=")[::2]
+                    for pair in os.environ.get("GLIBC_TUNABLES", "").split(":"))
+    given = tunables.get(f"glibc.malloc.{name}") or os.environ.get(f"MALLOC_{name.upper()}_")
     try:
-        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))  # a container's limit
-    except (AttributeError, OSError, ValueError):
-        pass
-    return min(sizes, default=None)
+        return min(int(given, 0), 2**31 - 1) if given else usual
+    except ValueError:
+        return usual
 
 
 def fitted(step: Callable[[], object]) -> bool:
@@ -75,8 +80,16 @@ def too_little(error: Exception) -> bool:
             "CUBLAS_STATUS_ALLOC_FAILED", "Storage size calculation overflowed"))
 
 
-def available() -> int | None:
-    """Bytes that this process can still take; None where the system does not say (not Linux)."""
+def available(device: str = "cpu") -> int | None:
+    """Bytes that this process can still take on the device.
+
+    Where only Linux would know, it is the memory of the machine or, on Windows, None.
+    """
+    if device.startswith("cuda"):
+        import torch  # not yet there when the course looks for what is missing
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
     def table(file: str) -> dict[str, int]:
         with contextlib.suppress(OSError, ValueError):
             rows = (line.split() for line in Path(file).read_text().splitlines())
@@ -88,6 +101,8 @@ def available() -> int | None:
             return int(Path(file).read_text().split()[0])
 
     free = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        free.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if (kilobytes := table("/proc/meminfo").get("MemAvailable")) is not None:
         free.append(1024 * kilobytes)
     group = "/sys/fs/cgroup/memory"  # of a container; what it keeps of files can be given up
@@ -106,4 +121,6 @@ def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    libc.free.argtypes = (ctypes.c_void_p,)
     return libc if hasattr(libc, "gnu_get_libc_version") else None

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from alexnet_lib import memory, ops
+from alexnet_lib import ops
 from alexnet_lib.ops import build, norm
 
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
@@ -51,6 +53,78 @@ def load(tmp_path, monkeypatch):
 
 def libraries(folder) -> list[Path]:
     return sorted(folder.rglob("kernels-*.so"))
+
+
+@pytest.fixture
+def compilers(tmp_path, monkeypatch):
+    """Makes pretended compilers, given whether their code has OpenMP; None fails."""
+    def make(**openmp):
+        monkeypatch.delenv("CXX", raising=False)
+        monkeypatch.setattr(shutil, "which", lambda name: name if name in openmp else None)
+        monkeypatch.setattr(build, "_version", lambda name:
+                            f"{name} (Debian 1-2) 1.2\nmore".encode())
+
+        def load(name):
+            if openmp[name] is None:
+                raise OSError("no such thing")
+            return SimpleNamespace(has_openmp=lambda: int(openmp[name]))
+
+        monkeypatch.setattr(build, "_load", load)
+        monkeypatch.setattr(build, "_built", built := build._built.__wrapped__)
+        return built()[1]
+    return make
+
+
+@pytest.mark.parametrize("openmp, said", [
+    ({"g++": True, "clang++": False}, "g++ 1.2"), ({"c++": False, "g++": True}, "g++ 1.2"),
+    ({"c++": None, "clang++": False}, "clang++ 1.2"), ({"c++": False, "g++": None}, "c++ 1.2"),
+    ({"c++": None}, "plain PyTorch (c++ cannot build kernels.cpp: no such thing)")])
+def test_a_compiler_with_pytorchs_openmp_comes_first(compilers, openmp, said):
+    assert compilers(**openmp) == said
+
+
+def test_the_compiler_that_cxx_names_is_the_only_one(compilers, monkeypatch):
+    compilers(**{"g++": True, "clang++": False})
+    monkeypatch.setenv("CXX", "clang++")
+    assert "clang++ 1.2, 1 thread: its OpenMP" in build.status()
+
+
+def test_threads_are_told_and_why_there_is_one(compilers, monkeypatch):
+    compilers(**{"g++": True})
+    for count, said in ((2, "2 threads"), (1, "1 thread, as PyTorch is set")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+        assert build.status() == f"compiled C++ (g++ 1.2, {said})"
+    monkeypatch.setattr(build, "_forked", True)
+    assert "1 thread: this process was forked" in build.status()
+
+
+def test_why_a_compiler_fails_is_one_line(load, monkeypatch):
+    monkeypatch.setattr(build, "FLAGS", ("-std=no-such-standard",))
+    with pytest.raises(OSError, match="error") as failed:
+        load()
+    assert "no-such-standard" in str(failed.value) and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("name", ["g++", "clang++"])
+def test_a_compiler_uses_pytorchs_openmp_or_one_thread(name):
+    """Never a second OpenMP beside it; and the answers are right."""
+    if not shutil.which(name) or not build.wanted():
+        pytest.skip(f"needs {name}")
+    program = """
+import sys, torch
+torch.set_num_threads(2)
+from alexnet_lib import LocalResponseNorm, ops
+norm, x = LocalResponseNorm(16), torch.randn(4, 16, 9, 9)
+found = norm(x)
+with ops.plain():
+    torch.testing.assert_close(found, norm(x))
+said = ops.status()
+assert ", 2 threads)" in said or ", 1 thread: its OpenMP" in said, said
+if sys.platform == "linux":
+    used = {line.split()[-1] for line in open("/proc/self/maps") if "omp" in line}
+    assert len(used) == 1, used
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "CXX": name})
 
 
 def test_built_once_and_again_when_damaged(tmp_path, load):
@@ -116,6 +190,19 @@ def test_a_library_of_another_layout_or_without_a_function_is_refused(tmp_path, 
         load()
 
 
+@pytest.mark.parametrize("struct, settings", [
+    ("Settings", build.NormSettings), ("Pool", build.PoolSettings),
+    ("Batch", build.BatchSettings), ("Update", build.UpdateSettings)])
+def test_settings_have_the_same_fields_in_both_languages(struct, settings):
+    """Their sizes are compared at run time; two fields that are swapped would not show there."""
+    body = re.search(rf"^struct {struct} {{(.*?)^}};", build.SOURCE.read_text(), re.M | re.S)[1]
+    body = re.sub("//.*", "", body)
+    kinds = {"int64_t": ctypes.c_int64, "double": ctypes.c_double}
+    fields = [(name, kinds[kind]) for kind, names in re.findall(r"(\w+) ([\w, \n]+);", body)
+              for name in re.split(r",\s*", names)]
+    assert fields == settings._fields_ and settings in build.FUNCTIONS.values()
+
+
 def test_plain_in_threads_that_overlap():
     inside, leave = threading.Event(), threading.Event()
 
@@ -149,31 +236,6 @@ def test_the_kernels_under_sanitizers(tmp_path):
     done = subprocess.run([program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[0]) > 200  # calls
-
-
-@pytest.mark.skipif(memory._glibc() is None, reason="needs glibc")
-def test_kept_memory_is_not_asked_for_again():
-    """Page faults of large tensors made again and again, within and without."""
-    program = """
-import resource, torch
-from alexnet_lib import memory
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        torch.ones(10_000_000)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-with memory.kept(), memory.kept():
-    faults()
-    within = faults()
-assert within * 5 < faults(), within
-resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
-before = resident()
-with memory.kept():
-    torch.ones(100_000_000)
-    assert resident() > before + 300e6
-assert resident() < before + 100e6
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_the_gpu_kernels_by_tritons_interpreter():

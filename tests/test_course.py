@@ -103,7 +103,7 @@ def test_environment_is_ok_here(capsys):
     ("torch", lambda mp: mp.setattr(torch, "__version__", "2.5.1"), "pip install --upgrade torch"),
     ("torchvision", lambda mp: mp.setitem(sys.modules, "torchvision", None),
      "pip install --upgrade torch"),
-    ("memory", lambda mp: mp.setattr(environment_check.memory, "total", lambda: 2e9),
+    ("memory", lambda mp: mp.setattr(environment_check.memory, "available", lambda: 1e9),
      "close other programs"),
     ("data", lambda mp: mp.setattr(course, "data", "folder:/nowhere"), "no such folder"),
 ])

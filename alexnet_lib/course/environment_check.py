@@ -26,7 +26,7 @@ def environment_rows() -> list[tuple[str, str, str]]:
     device = report()["device"]
     rows.append(("device", device, "OK" if device != "cpu"
                  else "OK: every live cell is made for it"))
-    rows.append(_size_row("memory", memory.total(), 4, "close other programs"))
+    rows.append(_size_row("memory", memory.available(), 2, "close other programs"))
     rows.append(_size_row("free disk", shutil.disk_usage(course.ROOT).free, 2, "make room"))
     rows.append(_data_row())
     return rows

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import platform
+import re
 import shutil
 import stat
 import subprocess
@@ -150,8 +151,18 @@ def pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
 
 
 def status() -> str:
-    """Which path runs on the CPU and, where it is the plain one, why."""
-    return _built()[1]
+    """What computes on the CPU: compiler and threads, or why it is one thread or plain PyTorch."""
+    found, said = _built()
+    if found is None:
+        return said
+    if not found.has_openmp():
+        threads = "1 thread: its OpenMP is not the one that PyTorch has loaded; install g++"
+    elif _forked:
+        threads = "1 thread: this process was forked"
+    else:
+        count = torch.get_num_threads()
+        threads = f"{count} threads" if count > 1 else "1 thread, as PyTorch is set"
+    return f"compiled C++ ({said}, {threads})"
 
 
 def library() -> ctypes.CDLL | None:
@@ -166,27 +177,45 @@ def wanted() -> bool:
 
 @functools.cache
 def _built() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled kernels, or None; and what to say about them."""
+    """The compiled kernels and their compiler; or None, and why there are none.
+
+    A compiler whose code runs on all threads comes before one whose code runs on one: clang, by
+    default, calls another OpenMP library than the one that PyTorch for Linux brings.
+    """
     if not wanted():
         return None, UNWANTED
-    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "c++", "g++",
-                                                    "clang++"))), None)
-    if compiler is None or sys.platform == "win32":
-        return None, "plain PyTorch (no C++ compiler found: install g++ or clang++)"
-    name = Path(compiler).name
-    try:
-        found = _load(compiler)
-    except (OSError, subprocess.SubprocessError) as error:
-        return None, f"plain PyTorch ({name} cannot build kernels.cpp: {error})"
-    threads = "" if found.has_openmp() else ", one thread: no OpenMP"
-    return found, f"compiled C++ ({name}{threads})"
+    if sys.platform == "win32":
+        return None, "plain PyTorch (the kernels are not compiled on Windows)"
+    library, said = None, "plain PyTorch (no C++ compiler found: install g++ or clang++)"
+    for compiler in _compilers():
+        try:
+            found, version = _load(compiler), _version(compiler).decode(errors="replace")
+        except (OSError, subprocess.SubprocessError) as error:
+            if library is None:
+                said = f"plain PyTorch ({Path(compiler).name} cannot build kernels.cpp: {error})"
+            continue
+        if library is None or found.has_openmp():
+            library, said = found, re.sub(r" ?\(.*?\)", "", version.partition("\n")[0])
+        if found.has_openmp():
+            break
+    return library, said
+
+
+def _compilers() -> list[str]:
+    """Where the compilers lie: the one that CXX names, or all that are there."""
+    chosen = shutil.which(os.environ.get("CXX", ""))
+    return [chosen] if chosen else list(filter(None, map(shutil.which, ("c++", "g++", "clang++"))))
+
+
+@functools.cache
+def _version(compiler: str) -> bytes:
+    return subprocess.run([compiler, "--version"], capture_output=True, check=True,
+                          timeout=SECONDS).stdout
 
 
 def _load(compiler: str) -> ctypes.CDLL:
     """The library for this compiler and processor, from the cache or newly compiled."""
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True,
-                             timeout=SECONDS).stdout
-    recipe = (SOURCE.read_bytes(), version, _processor(), FLAGS, VECTORS, THREADS)
+    recipe = (SOURCE.read_bytes(), _version(compiler), _processor(), FLAGS, VECTORS, THREADS)
     stem = f"kernels-{_digest(repr(recipe).encode())}"
     cache = _private_cache()
     for file in cache.glob(f"{stem}-*.so") if cache else ():
@@ -242,18 +271,40 @@ def _scratch(cache: Path | None) -> Iterator[Path]:
 def _compile(compiler: str, folder: Path) -> Path:
     """The library made with the first flags that this compiler and this machine know."""
     failed = OSError("no set of flags works")
-    loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
-    for i, (vectors, threads) in enumerate(itertools.product(VECTORS, THREADS)):
-        made, library = folder / f"{i}.o", folder / f"{i}.so"
+    probe = folder / "probe.cpp"  # a moment's work shows which flags and which OpenMP are there
+    probe.write_text("void probe(int* x) {\n#pragma omp parallel\n*x = 1;\n}\n")
+    for vectors, threads in itertools.product(VECTORS, THREADS):
+        flags = (*FLAGS, *vectors, *threads)
         try:
-            for step in ([*FLAGS, *vectors, *threads, "-c", SOURCE, "-o", made],
-                         ["-shared", *loose, made, "-o", library]):
-                subprocess.run([compiler, *step], capture_output=True, check=True, timeout=SECONDS)
+            ctypes.CDLL(str(_shared(compiler, flags, probe, folder)))
+            library = _shared(compiler, flags, SOURCE, folder)
             _bound(library)
             return library
+        except subprocess.CalledProcessError as error:
+            failed = OSError(_complaint(error.stderr.decode(errors="replace")))
         except (OSError, subprocess.SubprocessError) as error:
             failed = error
     raise failed
+
+
+def _shared(compiler: str, flags: tuple[str, ...], source: Path, folder: Path) -> Path:
+    """A shared library, under a new name: what is loaded is not replaced.
+
+    Linked without the OpenMP flags, which would add the compiler's own library.
+    """
+    number, made = tempfile.mkstemp(".o", dir=folder)
+    os.close(number)
+    library = Path(made).with_suffix(".so")
+    loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    for step in ([*flags, "-c", source, "-o", made], ["-shared", *loose, made, "-o", library]):
+        subprocess.run([compiler, *step], capture_output=True, check=True, timeout=SECONDS)
+    return library
+
+
+def _complaint(words: str) -> str:
+    """The line of a compiler's messages that says what is wrong."""
+    lines = words.splitlines() or ["no message"]
+    return next((line for line in lines if "error" in line), lines[-1]).strip()
 
 
 def _bound(file: Path) -> ctypes.CDLL:

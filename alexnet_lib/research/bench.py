@@ -44,6 +44,7 @@ class Row:
 
 LRN = "lrn device={device}"
 OURS = "step_ours device={device}"
+SMALL = "small_step device={device}"
 PLAIN = "step_rival device={device}"
 TORCHVISION = "step_rival net=torchvision device={device}"
 EVERYWHERE = (
@@ -78,6 +79,14 @@ EVERYWHERE = (
     Row("ten_views_vs_plain", "evaluation with ten views against the plain build and ten_crop",
         "images/s", ("ten_views device={device}", "images_per_s", 1),
         ("ten_views net=plain device={device}", "images_per_s", 1)),
+    Row("busy_step_vs_plain", "the step in bf16 against the plain build, while another process "
+        "computes on one core", "images/s", (OURS + " busy=1", "images_per_s", 1),
+        (PLAIN + " busy=1", "images_per_s", 1)),
+    Row("busy_small_vs_idle", "training the default net on `shapes` while another process computes "
+        "on one core, against the same alone", "images/s",
+        (SMALL + " busy=1", "images_per_s", 1), (SMALL, "images_per_s", 1)),
+    Row("thread_vs_main", "the step in a thread, as in the dashboard, against the main thread",
+        "images/s", (OURS + " thread=1", "images_per_s", 1), (OURS, "images_per_s", 1)),
     Row("import_vs_torch", "all that training needs, imported, against torch and torchvision", "s",
         ("import from alexnet_lib import AlexNet, train", "median", 1),
         ("import import torch, torchvision", "median", 1), False, "<= 1.1"),
@@ -92,8 +101,11 @@ def measure(task: str, seconds: float | None = None) -> dict:
         _run([sys.executable, "-c", settings], task)
         return {"median": time.perf_counter() - begun}
     timing = [f"seconds={seconds}"] if seconds else []
-    return json.loads(_run([sys.executable, "-m", "alexnet_lib.research.workloads", name,
-                            *settings.split(), *timing], task).splitlines()[-1])
+    # Imported before us, PyTorch's threads wait for each other as they usually do.
+    first = "import torch; " if name == "step_rival" or "net=plain" in settings else ""
+    program = f"{first}from alexnet_lib.research.workloads import main; main()"
+    return json.loads(_run([sys.executable, "-c", program, name, *settings.split(), *timing],
+                           task).splitlines()[-1])
 
 
 def _run(command: list[str], task: str) -> str:

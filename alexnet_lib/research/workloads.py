@@ -2,15 +2,21 @@
 
     python -m alexnet_lib.research.workloads NAME key=value...
 
-A workload returns a dict of numbers, which is printed as JSON. `ours` is the library as `alexnet
-train` uses it; `plain` is the same net from PyTorch's own layers, as it is usually written.
+Every workload takes `threads`, `thread=1` (it runs in a thread, as in the dashboard) and `busy`
+(so many processes compute beside it), and returns a dict of numbers, which is printed as JSON.
+`ours` is the library as `alexnet train` uses it; `plain` is the same net from PyTorch's own layers,
+as it is usually written.
 """
 
+import contextlib
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +123,26 @@ def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str =
     run.collect()
     return found | {"images_per_s": batch / found["median"], "peak_mb": peak,
                     "batch_s": making["median"], "precision": run.config.precision}
+
+
+def small_step(seconds: float = 6, device: str = "auto", precision: str = "auto") -> dict:
+    """A training step of `alexnet train --data shapes`, by its default choices."""
+    from alexnet_lib import memory
+    from alexnet_lib.config import TrainConfig
+    from alexnet_lib.training import Trainer
+    run = Trainer(TrainConfig("shapes", epochs=10**6, device=device, precision=precision),
+                  progress=False)
+    run.start_epoch()
+
+    def epoch():
+        for _ in range(run.steps_per_epoch):
+            run.train_step()
+        run.collect()
+
+    with memory.kept():
+        found = timed(epoch, seconds)
+    images = run.steps_per_epoch * run.config.batch_size
+    return found | {"images_per_s": images / found["median"], "precision": run.config.precision}
 
 
 def step_rival(net: str = "plain", batch: int = 128, seconds: float = 6, bf16: int = 0,
@@ -269,18 +295,41 @@ def matrix_peak(device: str = "cuda", n: int = 8192) -> dict:
     return {"macs_per_s": n**3 / found["median"]}
 
 
-WORKLOADS = {f.__name__: f for f in (step_ours, step_rival, lrn, ten_views, batches, matrix_peak)}
+WORKLOADS = {f.__name__: f for f in (step_ours, small_step, step_rival, lrn, ten_views, batches,
+                                     matrix_peak)}
 
 
 def main() -> None:
     """Run one workload and print what it found as JSON."""
     name, *settings = sys.argv[1:]
     given = dict(setting.split("=", 1) for setting in settings)
-    threads = given.pop("threads", None)
-    if threads:
-        torch.set_num_threads(int(threads))
+    threads, busy, thread = (int(given.pop(key, "0")) for key in ("threads", "busy", "thread"))
     kinds = WORKLOADS[name].__annotations__
-    print(json.dumps(WORKLOADS[name](**{key: kinds[key](value) for key, value in given.items()})))
+
+    def run() -> dict:
+        if threads:
+            torch.set_num_threads(threads)
+        return WORKLOADS[name](**{key: kinds[key](value) for key, value in given.items()})
+
+    with computing_beside(busy):
+        if thread:
+            with ThreadPoolExecutor(1) as pool:
+                found = pool.submit(run).result()
+        else:
+            found = run()
+    print(json.dumps(found))
+
+
+@contextlib.contextmanager
+def computing_beside(count: int) -> Iterator[None]:
+    """Within this context so many other processes keep a core busy each."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 if __name__ == "__main__":
