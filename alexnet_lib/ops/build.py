@@ -292,8 +292,8 @@ def _shared(compiler: str, flags: tuple[str, ...], source: Path, folder: Path) -
 
     Linked without the OpenMP flags, which would add the compiler's own library.
     """
-    number, made = tempfile.mkstemp(".o", dir=folder)
-    os.close(number)
+    handle, made = tempfile.mkstemp(".o", dir=folder)
+    os.close(handle)
     library = Path(made).with_suffix(".so")
     loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
     for step in ([*flags, "-c", source, "-o", made], ["-shared", *loose, made, "-o", library]):
