@@ -32,7 +32,7 @@ def installed(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("command", ["ledger", "experiment C04", "bench"])
+@pytest.mark.parametrize("command", ["ledger", "experiment C04"])
 def test_what_needs_the_repository_says_so(installed, command):
     done = installed(*command.split())
     assert done.returncode == 2 and done.stdout == ""

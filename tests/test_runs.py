@@ -168,9 +168,11 @@ HANGUP = [pytest.param("SIGHUP", 129, marks=pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("name, code", [("SIGTERM", 143), *HANGUP])
-def test_a_signal_saves_and_ends(data, tmp_path, name, code):
+def test_a_signal_saves_and_ends(data, tmp_path, name, code, request):
     number = getattr(signal, name)
-    before = signal.getsignal(number)
+    before, outer = signal.SIG_DFL, signal.getsignal(number)  # under nohup, SIGHUP is ignored
+    signal.signal(number, before)
+    request.addfinalizer(lambda: signal.signal(number, outer))
     config = TrainConfig(**TINY, out=str(tmp_path))
     with pytest.raises(SystemExit) as stop:
         train(config, data, progress=False,
