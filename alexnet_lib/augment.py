@@ -1,4 +1,4 @@
-"""Batches from stored images: crop, flip, colour, ten views; on the device that trains.
+"""Batches from stored images: crop, flip, color, ten views; on the device that trains.
 
 Stored images are uint8 (N, S, S, 3), values 0-255. Batches are (B, 3, C, C), float32 or bfloat16,
 0-255 less the mean, in channels-last memory, which is the fastest on every device. Whatever is
@@ -15,7 +15,7 @@ from alexnet_lib.errors import UserError
 from alexnet_lib.ops import crop as crop
 
 
-def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
+def pca_color(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
                generator: torch.Generator | None = None) -> Tensor:
     """Add a multiple of each principal component of RGB to every pixel of an image (4.1).
 
@@ -32,21 +32,21 @@ def pca_colour(batch: Tensor, values, vectors, definition: str = "paper", std: f
 
     Returns: (B, 3, H, W) float.
     """
-    shift, divisor = colour_shift(len(batch), values, vectors, definition, std, generator)
+    shift, divisor = color_shift(len(batch), values, vectors, definition, std, generator)
     if shift is None:
         return batch
     return (batch + shift.to(batch.device, batch.dtype)[:, :, None, None]) / divisor
 
 
-def colour_shift(count: int, values, vectors, definition: str = "paper", std: float = 0.1,
+def color_shift(count: int, values, vectors, definition: str = "paper", std: float = 0.1,
                  generator: torch.Generator | None = None) -> tuple[Tensor | None, float]:
-    """What `pca_colour` adds to each of `count` images, (count, 3), and what it divides by.
+    """What `pca_color` adds to each of `count` images, (count, 3), and what it divides by.
 
     (None, 1) if `definition` is "none".
     """
     if definition == "none":
         return None, 1.0
-    check_values({"colour": definition}, {"colour": str})
+    check_values({"color": definition}, {"color": str})
     values = torch.as_tensor(values, dtype=torch.float32).clamp(min=0)
     vectors = torch.as_tensor(vectors, dtype=torch.float32)
     strength = values / 255 if definition == "paper" else values.sqrt()
@@ -56,7 +56,7 @@ def colour_shift(count: int, values, vectors, definition: str = "paper", std: fl
 
 
 def ten_view_places(stored: int, size: int) -> list[tuple[int, int, bool]]:
-    """(top, left, flip) of the ten views: four corners and centre, then their mirrors (4.1)."""
+    """(top, left, flip) of the ten views: four corners and center, then their mirrors (4.1)."""
     far, mid = stored - size, (stored - size) // 2
     places = [(0, 0), (0, far), (far, 0), (far, far), (mid, mid)]
     return [(y, x, flip) for flip in (False, True) for y, x in places]
@@ -75,44 +75,44 @@ class Augment:
     Args:
         size: side of the net's input in pixels, at most the stored side.
         mean: (S, S, 3) mean training image, 0-255.
-        colour_values, colour_vectors: see `pca_colour`; needed unless colour is "none".
-        crop, flip: random position and random mirror at training; else the centre, unmirrored.
-        colour: "none", "paper" or "2012".
+        color_values, color_vectors: see `pca_color`; needed unless color is "none".
+        crop, flip: random position and random mirror at training; else the center, unmirrored.
+        color: "none", "paper" or "2012".
         mean_at: "pixel" subtracts from each pixel the mean at its own place, as the paper says;
-            "centre" subtracts the centre of the mean from every crop, as the source did
+            "center" subtracts the center of the mean from every crop, as the source did
             (convdata_jpeg.py:95,209-211).
         per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
             (convdata_jpeg.py:77,238-246).
-        grey: give one channel, the mean of the three.
+        gray: give one channel, the mean of the three.
         divide: divides all batches; 1 as in the paper and the source, 58 for about unit variance.
         dtype: of the batches, float32 or bfloat16.
     """
 
-    def __init__(self, size: int, mean, colour_values=None, colour_vectors=None, *,
-                 crop: bool = True, flip: bool = True, colour: str = "none",
+    def __init__(self, size: int, mean, color_values=None, color_vectors=None, *,
+                 crop: bool = True, flip: bool = True, color: str = "none",
                  mean_at: str = "pixel", per: int = 1,
-                 grey: bool = False, divide: float = 1.0, device="cpu",
+                 gray: bool = False, divide: float = 1.0, device="cpu",
                  dtype: torch.dtype = torch.float32):
-        check_values({"colour": colour, "mean_at": mean_at, "per": per, "divide": divide},
-                     {"colour": str, "mean_at": str, "per": int, "divide": float})
+        check_values({"color": color, "mean_at": mean_at, "per": per, "divide": divide},
+                     {"color": str, "mean_at": str, "per": int, "divide": float})
         check_crop(size, len(mean))
         self.size, self.stored = size, len(mean)
-        self.crop, self.flip, self.colour, self.mean_at, self.per = crop, flip, colour, mean_at, per
-        self.grey, self.divide, self.dtype = grey, divide, dtype
-        self.values, self.vectors = colour_values, colour_vectors
+        self.crop, self.flip, self.color, self.mean_at, self.per = crop, flip, color, mean_at, per
+        self.gray, self.divide, self.dtype = gray, divide, dtype
+        self.values, self.vectors = color_values, color_vectors
         self.device = torch.device(device)
         self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32).contiguous()
         self._mean_there = self.mean.to(self.device)
 
     def train(self, images, index, generator: torch.Generator,
-              colour: str | None = None, *, share: slice = slice(None)) -> Tensor:
+              color: str | None = None, *, share: slice = slice(None)) -> Tensor:
         """A training batch, (B, 3, size, size): every draw comes from `generator`.
 
-        colour: instead of the definition that this object was made with. share: the part of the
+        color: instead of the definition that this object was made with. share: the part of the
         batch to cut; draws are made for all of `index`, so it is that part of the whole batch.
         """
         places = self._draw(len(index), generator)
-        shift, divisor = colour_shift(len(index), self.values, self.vectors, colour or self.colour,
+        shift, divisor = color_shift(len(index), self.values, self.vectors, color or self.color,
                                       generator=generator)
         return self._cut(images, index[share], *(place[share] for place in places),
                          None if shift is None else shift[share], divisor)
@@ -137,7 +137,7 @@ class Augment:
         return images, torch.as_tensor(index, dtype=torch.int64)
 
     def view(self, images, index, view: int = 4) -> Tensor:
-        """View number 0-9 of the ten (4 is the plain centre), (B, 3, size, size)."""
+        """View number 0-9 of the ten (4 is the plain center), (B, 3, size, size)."""
         top, left, flip = ten_view_places(self.stored, self.size)[view]
         count = len(index)
         places = torch.tensor([[top], [left]]).expand(2, count)
@@ -166,9 +166,9 @@ class Augment:
         batch = ops.make_batch(images, index, top, left, flip, self.size,
                                self.mean if there.type == "cpu" else self._mean_there,
                                self.mean_at == "pixel", shift, divisor * self.divide,
-                               torch.float32 if self.grey else self.dtype)
+                               torch.float32 if self.gray else self.dtype)
         batch = batch.to(self.device)
-        return batch.mean(1, keepdim=True).to(self.dtype) if self.grey else batch
+        return batch.mean(1, keepdim=True).to(self.dtype) if self.gray else batch
 
 
 def _size(images) -> str:

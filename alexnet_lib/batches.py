@@ -56,11 +56,11 @@ class Batches:
             shuffled = torch.randperm(len(self.images), generator=seeded(config.seed, 0, epoch))
             self._order = epoch, shuffled
         index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
-        noisy = (epoch < round(config.colour_until * config.epochs)
+        noisy = (epoch < round(config.color_until * config.epochs)
                  or self._rates.noise_again(epoch))
         share = self.group.share(len(index))  # of what all processes draw alike
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
-                               config.colour if noisy else "none", share=share)
+                               config.color if noisy else "none", share=share)
         return x, self.labels[index[share].to(self.labels.device)]
 
 

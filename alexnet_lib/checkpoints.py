@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet_lib.errors import UserError
+from alexnet_lib.old_names import renamed_tensor
 from alexnet_lib.optim import Constant
 from alexnet_lib.schema import misfit, parse
 
@@ -21,7 +22,7 @@ CHECKPOINT = "last.safetensors"
 BEST = "best.safetensors"  # beside it: the net of the epoch with the lowest validation error
 HISTORY = "history.json"
 FORMAT = 1  # of the descriptions that `training` writes and `weights` reads
-STATISTICS = ("mean", "colour_values", "colour_vectors")  # of the data, beside the weights
+STATISTICS = ("mean", "color_values", "color_vectors")  # of the data, beside the weights
 
 
 # What descriptions say: of every net, of a run that can be resumed, and of predictions.
@@ -159,7 +160,7 @@ def read_checkpoint(path: str | Path, what: str = "checkpoint",
     try:
         with safe_open(path, "pt") as file:
             names = list(file.keys())
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = {renamed_tensor(name): file.get_tensor(name) for name in names}
         wrong = [name for name, t in tensors.items() if not t.isfinite().all()]
     except (SafetensorError, OSError, RuntimeError):  # the last: of types without arithmetic
         raise damaged(path, "", what, made_by) from None

@@ -176,14 +176,14 @@ class TrainConfig(NetConfig):
         needed=True)
     crop: bool | None = choice(None, "random crops")
     flip: bool | None = choice(None, "random mirror images")
-    colour: str | None = choice(None, "color noise (section 4.1)", ("none", "paper", "2012"))
+    color: str | None = choice(None, "color noise (section 4.1)", ("none", "paper", "2012"))
     mean_at: str | None = choice(
         None, "which mean is subtracted: each pixel's own, or that of the center from every crop",
-        ("pixel", "centre"))
+        ("pixel", "center"))
     per: int | None = choice(None, "consecutive images that share crop and mirroring", COUNT)
     divide: float = choice(1.0, "divide the inputs by this; 58 gives about unit variance",
                            POSITIVE, changes=CONVOLUTIONS)
-    colour_until: float | None = choice(
+    color_until: float | None = choice(
         None, "fraction of the run after which the color noise ends, as in the source at epoch 67 "
         "of 91; with the schedule restart it comes back with the learning rate", FRACTION)
     start: str | None = choice(None, "file of a trained net, or of its convolutions, to begin with "

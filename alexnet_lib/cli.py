@@ -14,6 +14,7 @@ import click
 
 from alexnet_lib.choices import NetConfig, TrainConfig, describe
 from alexnet_lib.errors import UserError
+from alexnet_lib.old_names import renamed_option
 from alexnet_lib.text import Printable, printable, say
 from alexnet_lib.text import table as tabulate
 
@@ -64,6 +65,14 @@ class Careful(click.Command):
 
     They replace neither what the command reads nor a file of another kind.
     """
+
+    def parse_args(self, context, args: list[str]) -> list[str]:
+        """As click does, with the names that options had in earlier versions, too."""
+        known = [renamed_option(word) for word in args]
+        for old, new in zip(args, known, strict=True):
+            if old != new:
+                say(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now")
+        return super().parse_args(context, known)
 
     def invoke(self, context):
         made = {option.name: context.params[option.name] for option in self.params
@@ -150,7 +159,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _told(error: Exception) -> str:
-    """The error in one line, without what is for programmers."""
+    """The error in one line, without what is for programrs."""
     if isinstance(error, click.ClickException):
         return " ".join(error.format_message().split())
     if isinstance(error, OSError) and error.filename:

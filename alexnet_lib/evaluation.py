@@ -30,7 +30,7 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
     Args:
         net: from `load_model`, or a `Trainer`.
         images: (N, S, S, 3) uint8, 0-255, as `datasets` stores them.
-        views: 1 (the centre) or 10 (corners, centre and their mirrors).
+        views: 1 (the center) or 10 (corners, center and their mirrors).
 
     Returns: (N, classes) float32 on the CPU; each row sums to 1. Raises UserError.
     """

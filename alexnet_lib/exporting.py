@@ -30,7 +30,7 @@ class FromPixels(nn.Module):
         start, size = (augment.stored - augment.size) // 2, augment.size
         mean = augment.mean[start:start + size, start:start + size].permute(2, 0, 1)
         self.register_buffer("mean_image", mean.contiguous())
-        self.net, self.divide, self.gray = net, augment.divide, augment.grey
+        self.net, self.divide, self.gray = net, augment.divide, augment.gray
         self.probabilities = probabilities
 
     def forward(self, pixels: Tensor) -> Tensor:

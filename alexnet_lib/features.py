@@ -23,14 +23,14 @@ def kernels(net: Loaded | Trainer) -> Tensor:
     return named(net, "conv1").weight.detach().float().cpu()
 
 
-def colour_selectivity(weights: Tensor) -> Tensor:
-    """The share of each kernel's energy that is colour, (maps,): 0 is grey, 1 has no grey part.
+def color_selectivity(weights: Tensor) -> Tensor:
+    """The share of each kernel's energy that is color, (maps,): 0 is gray, 1 has no gray part.
 
-    A kernel is the sum of a grey one, the same in red, green and blue, and a rest; shares are of
-    the sum of squares. Of noise two thirds are colour. weights: (maps, 3, side, side).
+    A kernel is the sum of a gray one, the same in red, green and blue, and a rest; shares are of
+    the sum of squares. Of noise two thirds are color. weights: (maps, 3, side, side).
     """
-    grey = 3 * weights.mean(1).square().sum((1, 2))
-    return 1 - grey / weights.square().sum((1, 2, 3)).clamp_min(1e-30)
+    gray = 3 * weights.mean(1).square().sum((1, 2))
+    return 1 - gray / weights.square().sum((1, 2, 3)).clamp_min(1e-30)
 
 
 def named(net: Loaded | Trainer, layer: str) -> nn.Module:
@@ -51,7 +51,7 @@ def convolutions(net: Loaded | Trainer) -> list[str]:
 
 @torch.no_grad()
 def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) -> Tensor:
-    """What `layer` gives for the centre crops of stored images, on the CPU in float32.
+    """What `layer` gives for the center crops of stored images, on the CPU in float32.
 
     images: (N, S, S, 3) uint8. Returns (N, maps, side, side), of a full layer (N, units).
     """
@@ -110,7 +110,7 @@ class Patch:
     index: int
     response: float
     box: tuple[int, int, int, int]
-    whole: np.ndarray  # the centre crop of the image, (size, size, 3) uint8
+    whole: np.ndarray  # the center crop of the image, (size, size, 3) uint8
 
     @property
     def pixels(self) -> np.ndarray:
@@ -159,7 +159,7 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
             index = int(order[row, column])
             result[unit].append(Patch(index, float(value[row, column]),
                                       seen.box(i, j, net.augment.size),
-                                      centre(net, images, [index])[0]))
+                                      center(net, images, [index])[0]))
     return result
 
 
@@ -174,8 +174,8 @@ def liveliest(strongest: Tensor, count: int) -> list[int]:
     return [unit for unit in order.tolist() if positive[:, unit].any()][:count]
 
 
-def centre(net: Loaded | Trainer, images, index) -> np.ndarray:
-    """The centre crops that the net sees of stored images, (N, size, size, 3) uint8."""
+def center(net: Loaded | Trainer, images, index) -> np.ndarray:
+    """The center crops that the net sees of stored images, (N, size, size, 3) uint8."""
     net.augment.check(images)
     size, free = net.augment.size, net.augment.stored - net.augment.size
     middle = [free // 2] * len(index)
@@ -183,13 +183,13 @@ def centre(net: Loaded | Trainer, images, index) -> np.ndarray:
     return cut.permute(0, 2, 3, 1).numpy()
 
 
-def maximise(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
+def maximize(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
              shift: int = 4, blur: float = 0.02, seed: int = 0) -> np.ndarray:
-    """A picture that excites a unit, found by climbing its gradient from grey noise.
+    """A picture that excites a unit, found by climbing its gradient from gray noise.
 
     layer: any; of a map its middle unit is meant. At each step the picture is moved by up to
     `shift` pixels and blurred a little, so that it does not end in noise that only this unit at
-    this place likes. Returns (size, size, 3) uint8, grey being the mean colour.
+    this place likes. Returns (size, size, 3) uint8, gray being the mean color.
     """
     generator = torch.Generator().manual_seed(seed)
     size, config = net.augment.size, net.config

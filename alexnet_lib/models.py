@@ -3,7 +3,7 @@
 "paper" follows the printed text; "2012" follows run #145 of the original source, the run whose
 errors the paper reports (layers/layers-145.cfg, layers/layer-params-145.cfg). torchvision's
 AlexNet is a third net, from 2014. Inputs are RGB values of 0-255 less the mean, not divided by
-anything: the initialisation and the response normalisation are made for that scale.
+anything: the initialization and the response normalization are made for that scale.
 """
 
 import math
@@ -114,7 +114,7 @@ class AlexNet(nn.Module):
                       pool)
         channels = maps[3] if without == "conv5" else maps[4]
         self.classifier = self._full_layers(channels * last * last, hidden, act, dropout, talk)
-        initialise(self, init or variant, hidden_bias)
+        initialize(self, init or variant, hidden_bias)
 
     def _convolutions(self, maps, act, pool, lrn, without, talk) -> nn.Sequential:
         """conv1 to pool3, with what stands between them."""
@@ -178,10 +178,10 @@ class CifarNet(nn.Module):
     """The small nets that cuda-convnet came with, three convolutions and one full layer.
 
     variant "18pct" reached 18 % error on CIFAR-10 (example-layers/layers-18pct.cfg): max, then
-    two average poolings, ceil rule 32 -> 16 -> 8 -> 4, and normalisation within each map, over
-    3 x 3 pixels (`type=rnorm`). "cross-map" is the same with the paper's kind of normalisation,
-    here over 3 neighbouring maps. "four-layer" is without normalisation and without weight decay:
-    the paper says of the net of its Fig. 1 only that it has four layers and no regularisation.
+    two average poolings, ceil rule 32 -> 16 -> 8 -> 4, and normalization within each map, over
+    3 x 3 pixels (`type=rnorm`). "cross-map" is the same with the paper's kind of normalization,
+    here over 3 neighboring maps. "four-layer" is without normalization and without weight decay:
+    the paper says of the net of its Fig. 1 only that it has four layers and no regularization.
     pool: (window, stride); at 32 pixels (2, 2) gives maps of the same sizes.
 
     Input (batch, in_channels, input_size, input_size), 0-255 less the mean; returns logits.
@@ -234,7 +234,7 @@ class CifarNet(nn.Module):
             side = pooled(side, pool)
         self.classifier = nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()), ("fc10", nn.Linear(64 * side * side, num_classes))]))
-        initialise(self, init or "cifar")
+        initialize(self, init or "cifar")
 
     @property
     def weight_decay(self) -> dict[str, float]:
@@ -248,7 +248,7 @@ class CifarNet(nn.Module):
         return self.classifier(self.features(_checked_input(self, x)))
 
 
-def initialise(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
+def initialize(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
     """Draw Gaussian weights and set constant biases, as `how` says, from torch's generator.
 
     "paper": std 0.01 everywhere (section 5). "2012": 0.03 in conv3-5 (layers-145.cfg). Both set

@@ -28,7 +28,7 @@ class PaperSGD(torch.optim.Optimizer):
     is 0 is frozen: neither it nor its velocity changes (weights.cu:148).
 
     Args:
-        params: parameters or groups, as for any torch optimiser.
+        params: parameters or groups, as for any torch optimizer.
         lr: rate, above or equal to 0. momentum, weight_decay: 0.9 and 0.0005 in the paper.
 
     Raises UserError for a setting that is negative or not finite, or a momentum of 1 or more.
@@ -120,7 +120,7 @@ class Constant:
         """Set the rates for the epoch that begins, 0-based; `val_error` is that of the last."""
 
     def noise_again(self, epoch: int) -> bool:
-        """Whether colour noise that had ended is back in that epoch, 0-based."""
+        """Whether color noise that had ended is back in that epoch, 0-based."""
         return False
 
 
@@ -202,7 +202,7 @@ class Run145(Constant):
 class Restart(Constant):
     """Run #145 and what came after: at the end of its 91 epochs the rate goes up again.
 
-    Weights 0.001 from epoch 91, with colour noise once more, 1e-4 from 107, 1e-5 from 124, the end
+    Weights 0.001 from epoch 91, with color noise once more, 1e-4 from 107, 1e-5 from 124, the end
     at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of conv1 and the biases
     the log says nothing, but the file shows the last state: conv1 still frozen (`:2-3`), the biases
     at their first rate (`:18-19`). Nor does it say that the noise ended again.

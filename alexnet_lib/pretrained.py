@@ -1,7 +1,7 @@
 """torchvision's AlexNet with the weights that it distributes, as a net that `evaluation` measures,
 and its convolutions as a start.
 
-It is another net than the paper's: one column, other maps, no normalisation (2014).
+It is another net than the paper's: one column, other maps, no normalization (2014).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ SIZE, STORED = 224, 256
 class Scaled(nn.Module):
     """Divides each channel by its standard deviation, then asks the net about `answers` alone.
 
-    Input (B, 3, 224, 224), less the mean colour, in units of 0-1; output (B, len(answers)).
+    Input (B, 3, 224, 224), less the mean color, in units of 0-1; output (B, len(answers)).
     """
 
     def __init__(self, net: nn.Module, std, answers: list[int]):
@@ -39,8 +39,8 @@ class Scaled(nn.Module):
 def torchvision_alexnet(device: str = "auto") -> Loaded:
     """The net with its 1000 classes; the first time, torchvision downloads 233 MB.
 
-    Its images are prepared as torchvision says: shorter side 256, centre 224, less the mean
-    colour, divided by each channel's standard deviation. Raises UserError without a network.
+    Its images are prepared as torchvision says: shorter side 256, center 224, less the mean
+    color, divided by each channel's standard deviation. Raises UserError without a network.
     """
     from torchvision.models import AlexNet_Weights, alexnet
     weights, net = AlexNet_Weights.IMAGENET1K_V1, alexnet()
@@ -50,7 +50,7 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
                          device=pick_device(device))
     config.precision = pick_precision("auto", config.device)
     mean = np.tile(255 * np.float32(told.mean), (STORED, STORED, 1))
-    augment = Augment(SIZE, mean, mean_at="centre", divide=255.0, device=config.device)
+    augment = Augment(SIZE, mean, mean_at="center", divide=255.0, device=config.device)
     model = Scaled(net, told.std, list(range(1000)))
     model = model.to(config.device, memory_format=torch.channels_last).eval()
     return Loaded(model, config, tuple(weights.meta["categories"]), augment,

@@ -33,7 +33,7 @@ def check_same_run(path: Path, before: TrainConfig, now: TrainConfig, done: int)
 
 def stretched(config: TrainConfig) -> bool:
     """Whether the learning rate, or the color noise, depends on how many epochs the run has."""
-    noise_ends = config.colour != "none" and config.colour_until < 1
+    noise_ends = config.color != "none" and config.color_until < 1
     return noise_ends or config.schedule not in ("constant", "plateau")
 
 

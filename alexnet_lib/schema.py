@@ -6,14 +6,19 @@ import numbers
 import types
 import typing
 
+from alexnet_lib.old_names import renamed
+
 WORDS = {int: "a whole number below 2**63", float: "a number", str: "text", bool: "true or false",
          list: "a list", tuple: "a list", dict: "an object", types.NoneType: "empty"}
 
 
 def parse(text: str | bytes) -> object:
-    """The value of a JSON text. Raises ValueError, also if the text is nested too deeply."""
+    """The value of a JSON text, with names of earlier versions as they are today.
+
+    Raises ValueError, also if the text is nested too deeply.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, object_hook=renamed)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 

@@ -51,7 +51,7 @@ SAVING = 0.05  # at most this part of the time goes into the checkpoints at the 
 
 
 class Trainer:
-    """One run: net, optimiser, data and all that a checkpoint must hold.
+    """One run: net, optimizer, data and all that a checkpoint must hold.
 
     history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_rate`),
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
@@ -80,8 +80,8 @@ class Trainer:
         self.optimizer = PaperSGD(
             parameter_groups(self.model, config.lr, config.weight_decay, config.bias_lr_factor),
             config.lr, config.momentum)
-        self.augment = build_augment(config, dataset.mean, dataset.colour_values,
-                                     dataset.colour_vectors)
+        self.augment = build_augment(config, dataset.mean, dataset.color_values,
+                                     dataset.color_vectors)
         self.batches = Batches(config, dataset.splits["train"].some(config.limit, config.seed),
                                self.augment, group)
         self.steps_per_epoch, self.in_batch = self.batches.per_epoch, self.batches.size
@@ -401,7 +401,7 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
 @torch.no_grad()
 def validate(model: nn.Module, split: datasets.Split, augment: Augment,
              config: TrainConfig, group: Group = ALONE) -> dict[str, float]:
-    """`loss` (nats), `error` and `top5_error` (fractions) of the centre crops of a split."""
+    """`loss` (nats), `error` and `top5_error` (fractions) of the center crops of a split."""
     model.eval()
     loss, wrong, wrong5 = 0.0, 0, 0
     for index in torch.arange(len(split)).split(config.batch_size)[group.rank::group.size]:

@@ -5,7 +5,7 @@ Sphinx with myst-nb, because one tool then makes both, runs nothing, and needs o
 
 project = "AlexNet, the course"
 author = "The AlexNet course authors"
-copyright = "The AlexNet course authors, MIT licence"
+copyright = "The AlexNet course authors, MIT license"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "notebooks/*.ipynb", "ERRATA.md", "data/README.md"]

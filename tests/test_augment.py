@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet_lib import ops
-from alexnet_lib.augment import Augment, crop, pca_colour, ten_view_places
+from alexnet_lib.augment import Augment, crop, pca_color, ten_view_places
 from alexnet_lib.errors import UserError
 from alexnet_lib.ops.batch import _gather
 
@@ -47,7 +47,7 @@ def test_ten_views_are_torchvisions(images):
     augment = Augment(12, mean)
     ours = torch.stack([augment.view(images, [2], v)[0] for v in range(10)])
     theirs = tvf.ten_crop(chw(images[2]), 12)
-    # torchvision's order: corners and centre, then the same of the mirrored image, whose left
+    # torchvision's order: corners and center, then the same of the mirrored image, whose left
     # corners are ours at the right.
     for i, j in enumerate([0, 1, 2, 3, 4, 6, 5, 8, 7, 9]):
         assert torch.equal(ours[i], theirs[j].float())
@@ -73,16 +73,16 @@ def test_every_position_is_drawn_33_by_33_by_2():
     assert 140 < sum(flipped) < 260
 
 
-def test_mean_is_subtracted_at_the_pixels_own_place_or_from_the_centre(images):
+def test_mean_is_subtracted_at_the_pixels_own_place_or_from_the_center(images):
     mean = np.random.default_rng(1).random((20, 20, 3), dtype=np.float32) * 255
     def drawn(at):
         return Augment(12, mean, mean_at=at).train(images, [3], torch.Generator().manual_seed(5))
     plain = Augment(12, 0 * mean).train(images, [3], torch.Generator().manual_seed(5))
-    own, centre = plain - drawn("pixel"), plain - drawn("centre")
-    torch.testing.assert_close(centre[0], torch.from_numpy(mean[4:16, 4:16]).permute(2, 0, 1))
+    own, center = plain - drawn("pixel"), plain - drawn("center")
+    torch.testing.assert_close(center[0], torch.from_numpy(mean[4:16, 4:16]).permute(2, 0, 1))
     moved = Augment(12, 0 * mean).train(mean[None], [0], torch.Generator().manual_seed(5))
     torch.testing.assert_close(own, moved)
-    assert not torch.allclose(own, centre)
+    assert not torch.allclose(own, center)
 
 
 def test_one_crop_and_flip_for_32_images():
@@ -96,7 +96,7 @@ def test_one_crop_and_flip_for_32_images():
     assert len({tuple(chunk[0, :, 0, 0].tolist()) for chunk in chunks}) > 1
 
 
-def test_without_crop_and_flip_it_is_the_centre(images):
+def test_without_crop_and_flip_it_is_the_center(images):
     augment = Augment(12, np.zeros((20, 20, 3)), crop=False, flip=False)
     batch = augment.train(images, [0, 1], torch.Generator().manual_seed(0))
     assert torch.equal(batch, augment.view(images, [0, 1]))
@@ -104,9 +104,9 @@ def test_without_crop_and_flip_it_is_the_centre(images):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])  # cut by the kernel, and without it
-@pytest.mark.parametrize("colour", ["none", "2012"])
-def test_batches_can_be_divided(images, kind, colour):
-    made = [Augment(12, np.full((20, 20, 3), 100.0), VALUES, VECTORS, colour=colour, divide=divide)
+@pytest.mark.parametrize("color", ["none", "2012"])
+def test_batches_can_be_divided(images, kind, color):
+    made = [Augment(12, np.full((20, 20, 3), 100.0), VALUES, VECTORS, color=color, divide=divide)
             for divide in (1.0, 58.0)]
     for plain, divided in zip(*([augment.train(images.astype(kind), [0, 3],
                                                torch.Generator().manual_seed(0)),
@@ -121,9 +121,9 @@ VECTORS = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
 
 @pytest.mark.parametrize("definition, scale, divisor", [("paper", VALUES / 255, 1.0),
                                                         ("2012", VALUES ** 0.5, 1.1)])
-def test_colour_noise_has_the_stated_strength(definition, scale, divisor):
+def test_color_noise_has_the_stated_strength(definition, scale, divisor):
     batch = torch.zeros(4000, 3, 2, 2)
-    noisy = pca_colour(batch, VALUES, VECTORS, definition, 0.1, torch.Generator().manual_seed(0))
+    noisy = pca_color(batch, VALUES, VECTORS, definition, 0.1, torch.Generator().manual_seed(0))
     assert (noisy == noisy[:, :, :1, :1]).all()  # the same for all pixels of an image
     along = noisy[:, :, 0, 0].double().numpy() @ VECTORS
     np.testing.assert_allclose(along.std(0), 0.1 * scale / divisor, rtol=0.05)
@@ -133,18 +133,18 @@ def test_colour_noise_has_the_stated_strength(definition, scale, divisor):
 
 def test_source_divides_the_image_by_1_1():
     batch = torch.full((1, 3, 2, 2), 11.0)
-    still = pca_colour(batch, np.zeros(3), VECTORS, "2012")
+    still = pca_color(batch, np.zeros(3), VECTORS, "2012")
     torch.testing.assert_close(still, batch / 1.1)
-    assert torch.equal(pca_colour(batch, VALUES, VECTORS, "none"), batch)
+    assert torch.equal(pca_color(batch, VALUES, VECTORS, "none"), batch)
 
 
-def test_grey_is_the_mean_of_the_channels(images):
-    grey = Augment(20, np.zeros((20, 20, 3)), grey=True).view(images, [0])
-    np.testing.assert_allclose(grey[0, 0].numpy(), images[0].mean(-1), rtol=1e-6)
+def test_gray_is_the_mean_of_the_channels(images):
+    gray = Augment(20, np.zeros((20, 20, 3)), gray=True).view(images, [0])
+    np.testing.assert_allclose(gray[0, 0].numpy(), images[0].mean(-1), rtol=1e-6)
 
 
 def test_the_same_generator_draws_the_same_batch(images):
-    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, colour="paper")
+    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, color="paper")
     one, two = (augment.train(images, [0, 1, 2], torch.Generator().manual_seed(9))
                 for _ in range(2))
     assert torch.equal(one, two)
@@ -170,13 +170,13 @@ def test_images_of_another_size_than_the_mean_are_refused(images, kind):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-@pytest.mark.parametrize("grey", [False, True])
-def test_no_images_make_an_empty_batch(images, kind, grey):
-    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, colour="paper", grey=grey)
+@pytest.mark.parametrize("gray", [False, True])
+def test_no_images_make_an_empty_batch(images, kind, gray):
+    augment = Augment(12, np.zeros((20, 20, 3)), VALUES, VECTORS, color="paper", gray=gray)
     for index in ([], torch.arange(0), range(0)):
         for batch in (augment.view(images.astype(kind), index),
                       augment.train(images.astype(kind), index, torch.Generator())):
-            assert batch.shape == (0, 1 if grey else 3, 12, 12) and batch.dtype == torch.float32
+            assert batch.shape == (0, 1 if gray else 3, 12, 12) and batch.dtype == torch.float32
     none = torch.arange(0)
     assert _gather(torch.from_numpy(images), none, none, none, none > 0, 12).shape[0] == 0
 
@@ -188,13 +188,13 @@ def test_only_the_share_is_cut(images, monkeypatch):
     monkeypatch.setattr(ops, "make_batch", lambda images, index, *args: cut.append(len(index))
                         or make(images, index, *args))
     index = torch.tensor([5, 0, 3, 3, 1, 2, 4])
-    Augment(12, np.zeros((20, 20, 3)), mean_at="centre").train(
+    Augment(12, np.zeros((20, 20, 3)), mean_at="center").train(
         images, index, torch.Generator(), share=slice(1, 3))
     assert cut == [2]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-@pytest.mark.parametrize("options", [{}, {"colour": "2012"}, {"mean_at": "centre", "per": 3}])
+@pytest.mark.parametrize("options", [{}, {"color": "2012"}, {"mean_at": "center", "per": 3}])
 def test_a_share_is_that_part_of_the_whole_batch(images, kind, options):
     mean = np.random.default_rng(1).random((20, 20, 3), dtype=np.float32) * 255
     augment = Augment(12, mean, VALUES, VECTORS, **options)
@@ -210,11 +210,11 @@ def test_a_share_is_that_part_of_the_whole_batch(images, kind, options):
 
 @pytest.mark.parametrize("make, told", [
     (lambda: Augment(21, np.zeros((20, 20, 3))), "do not fit"),
-    (lambda: Augment(12, np.zeros((20, 20, 3)), colour="pink"),
-     "^colour must be none, paper or 2012, not 'pink'$"),
+    (lambda: Augment(12, np.zeros((20, 20, 3)), color="pink"),
+     "^color must be none, paper or 2012, not 'pink'$"),
     (lambda: Augment(12, np.zeros((20, 20, 3)), mean_at="corner"),
-     "^mean-at must be pixel or centre, not 'corner'$"),
-    (lambda: pca_colour(torch.zeros(1, 3, 2, 2), VALUES, VECTORS, "2014"), "colour must be"),
+     "^mean-at must be pixel or center, not 'corner'$"),
+    (lambda: pca_color(torch.zeros(1, 3, 2, 2), VALUES, VECTORS, "2014"), "color must be"),
 ])
 def test_bad_input_is_refused(make, told):
     with pytest.raises(UserError, match=told):

@@ -96,7 +96,7 @@ def test_wrong_values_are_refused_in_one_line(one):
     ("lr", (1e-30, 5), (0, -1, math.inf, math.nan)), ("divide", (58,), (0, math.inf)),
     ("width", (0.01,), (0, math.inf)), ("seed", (0, 2**63 - 1), (-1, 2**63)),
     ("weight_decay", (0,), (-1e-9, math.inf)), ("bias_lr_factor", (0,), (-1, math.nan)),
-    ("save_minutes", (0,), (-1,)), ("colour_until", (0, 1), (-0.1, 1.1)),
+    ("save_minutes", (0,), (-1,)), ("color_until", (0, 1), (-0.1, 1.1)),
     ("until_error", (0, 1), (1.1,)), ("momentum", (0, 0.999), (1, -0.1)),
     ("dropout", (0, 0.999), (1, -0.1)), ("hidden_bias", (-3, 0), (math.nan, math.inf)),
     ("columns", (1, 2), (0, 3)), ("pool", ((3, 2), (2, 2), [3, 2]), ((2, 3), (2, 0), (0, 0), (3,))),
@@ -104,7 +104,7 @@ def test_wrong_values_are_refused_in_one_line(one):
     ("variant", ("paper", "2012"), ("18pct", "2014")), ("init", ("he", "2012"), ("cifar", "x")),
     ("without", ("conv3", "norm2"), ("conv1", "norm1")), ("activation", ("tanh",), ("gelu",)),
     ("schedule", ("145", "steps"), ("cosine",)), ("class_weights", ("balanced",), ("some",)),
-    ("colour", ("none",), ("pink",)), ("mean_at", ("centre",), ("edge",)),
+    ("color", ("none",), ("pink",)), ("mean_at", ("center",), ("edge",)),
     ("precision", ("auto", "bf16"), ("fp8",)), ("model", ("alexnet",), ("vgg",)),
     ("data", ("x",), (3,)), ("start", ("x", None), (3,)), ("frozen", (True,), (1, None))])
 def test_ranges_end_where_they_should(name, good, bad):
@@ -152,7 +152,7 @@ def test_arguments_of_a_net_are_its_choices(net, model):
     (lambda: AlexNet(maps=(1, 2, 3, 4, 0.5)), "maps"), (lambda: AlexNet(dropout=None), "dropout"),
     (lambda: CifarNet(num_classes=None), "num-classes"), (lambda: CifarNet(pool="32"), "pool"),
     (lambda: CifarNet(input_size=32.0), "input-size"), (lambda: CifarNet(variant=18), "variant"),
-    (lambda: Augment(9, [[[0]] * 9] * 9, colour=None), "colour"),
+    (lambda: Augment(9, [[[0]] * 9] * 9, color=None), "color"),
     (lambda: Augment(9, [[[0]] * 9] * 9, per=0), "per")])
 def test_a_wrong_type_is_told_in_one_line(make, word):
     with pytest.raises(UserError, match=word) as error:

@@ -33,12 +33,12 @@ from alexnet_lib.training import Trainer
 
 
 def make(root, counts, size=20):
-    """Pictures of one colour each, under root/<place>/."""
+    """Pictures of one color each, under root/<place>/."""
     for n, (place, count) in enumerate(counts.items()):
         (root / place).mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            colour = (20 * n + 3, (37 * i) % 256, i)
-            Image.new("RGB", (size + 4, size), colour).save(root / place / f"{i:03}.png")
+            color = (20 * n + 3, (37 * i) % 256, i)
+            Image.new("RGB", (size + 4, size), color).save(root / place / f"{i:03}.png")
     return root
 
 
@@ -64,7 +64,7 @@ def test_shapes_by_default():
     train = data.splits["train"].images
     np.testing.assert_allclose(data.mean, train.mean(0), atol=1e-4)
     values = np.linalg.eigvalsh(np.cov(train.reshape(-1, 3).T.astype(float), bias=True))
-    np.testing.assert_allclose(data.colour_values, values[::-1])
+    np.testing.assert_allclose(data.color_values, values[::-1])
 
 
 def test_fingerprint_follows_content():

@@ -18,14 +18,14 @@ from alexnet_lib.datasets import Dataset, Split
 from alexnet_lib.training import train
 from alexnet_lib.weights import load_model
 
-CLASSES = ("red", "green", "blue", "grey")
+CLASSES = ("red", "green", "blue", "gray")
 SHADES = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [120, 120, 120]])
 SMALL = {"data": "shapes", "input_size": 59, "stored_size": 64, "device": "cpu",
          "batch_size": 32, "precision": "fp32"}
 
 
-def coloured(count, seed, classes=4):
-    """A split of noisy images of 40 pixels, whose colour tells the class."""
+def colored(count, seed, classes=4):
+    """A split of noisy images of 40 pixels, whose color tells the class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     noise = rng.normal(0, 40, (count, 40, 40, 3))
@@ -36,12 +36,12 @@ def packed(splits, classes=CLASSES, mean=None):
     """A data set of these splits, with the statistics of its training images."""
     whole = np.asarray(splits["train"].images, np.float32)
     mean = whole.mean(0) if mean is None else mean
-    return Dataset("coloured", classes, splits, mean, np.ones(3), np.eye(3), "0" * 16)
+    return Dataset("colored", classes, splits, mean, np.ones(3), np.eye(3), "0" * 16)
 
 
 @pytest.fixture(scope="module")
 def easy():
-    return packed({"train": coloured(160, 0), "val": coloured(80, 1)})
+    return packed({"train": colored(160, 0), "val": colored(80, 1)})
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ DATA_FAULTS = {
                       lambda d: keep(d, lambda y: y != 0)),
     "tiny class": ("class sizes", "look", "fewer than 10",
                    lambda d: keep(d, lambda y: (y != 2) | (np.arange(len(y)) < 16))),
-    "one class for all": ("class sizes", "look", "'grey'", lambda d: keep(
+    "one class for all": ("class sizes", "look", "'gray'", lambda d: keep(
         d, lambda y: (y == 3) | (np.arange(len(y)) < 44))),
     "blank": ("images", "wrong", "60% of those in train are blank",
               lambda d: change(d, images=lambda x: half_blank(x, 0.6))),
@@ -170,8 +170,8 @@ def test_shuffled_labels_are_beyond_thumbnails(easy):
 def ready(dataset, **choices):
     """A resolved configuration, its batch maker's batch and labels, and a fresh net."""
     config = fit_to_data(resolve(TrainConfig(**SMALL | choices)), dataset)
-    augment = doctor.build_augment(config, dataset.mean, dataset.colour_values,
-                                   dataset.colour_vectors)
+    augment = doctor.build_augment(config, dataset.mean, dataset.color_values,
+                                   dataset.color_vectors)
     x, y = doctor.batch(augment, dataset.splits["train"], "cpu")
     return config, x, y, doctor.build_model(config)
 
@@ -212,7 +212,7 @@ def test_the_scale_of_the_input(shapes, choices, names):
 def test_the_mean_not_taken_off(shapes):
     plain = dataclasses.replace(shapes, mean=np.zeros_like(shapes.mean))
     config = resolve(TrainConfig(**SMALL))
-    augment = doctor.build_augment(config, plain.mean, plain.colour_values, plain.colour_vectors)
+    augment = doctor.build_augment(config, plain.mean, plain.color_values, plain.color_vectors)
     found = doctor.input_scale(doctor.drawn_batch(augment, plain.splits["train"]), config)
     assert found.verdict == "look" and "mean taken off" in found.words
 
@@ -249,7 +249,7 @@ def test_silenced_units(own, lower, steps, verdict, word):
 def test_steps_that_run_away(shapes):
     config, _, _, model = ready(shapes)
     config.lr = 1e6
-    augment = doctor.build_augment(config, shapes.mean, shapes.colour_values, shapes.colour_vectors)
+    augment = doctor.build_augment(config, shapes.mean, shapes.color_values, shapes.color_vectors)
     found = doctor.first_steps(model, augment, shapes.splits["train"], config)
     assert found.verdict == "wrong" and "the loss is not finite" in found.words
 
@@ -419,9 +419,9 @@ def test_an_idle_gpu_is_told(monkeypatch):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A net that has learned the four colours."""
+    """A net that has learned the four colors."""
     out = tmp_path_factory.mktemp("run")
-    data = packed({"train": coloured(400, 0), "val": coloured(80, 1)})
+    data = packed({"train": colored(400, 0), "val": colored(80, 1)})
     run = train(TrainConfig(data="shapes", out=str(out), input_size=36, stored_size=40, width=0.1,
                             batch_size=16, epochs=4, schedule="constant", device="cpu",
                             precision="fp32"), data, progress=False)
@@ -437,7 +437,7 @@ def test_a_trained_net(easy, checkpoint):
         easy, splits={name: Split(s.images, (s.labels + 1) % 4) for name, s in easy.splits.items()})
     [answers] = [f for f in doctor.examine(net.config, renumbered, net) if f.name == "answers"]
     assert answers.verdict == "wrong" and "order of the classes" in answers.words
-    other = dataclasses.replace(easy, classes=("blue", "green", "red", "grey"))
+    other = dataclasses.replace(easy, classes=("blue", "green", "red", "gray"))
     assert wrong(doctor.examine(net.config, other, net)) == ["classes of the net"]
     net.model.train()
     assert "evaluation" in wrong(doctor.examine(net.config, easy, net))

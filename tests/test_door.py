@@ -370,7 +370,7 @@ def test_weights_that_are_not_finite_are_refused(run, tmp_path, few, value):
 def test_the_mean_has_the_size_of_the_images(run, tmp_path):
     tensors, meta = read_checkpoint(run.path)
     for name, value in (("mean", torch.zeros(39, 40, 3)), ("mean", torch.zeros(40, 40, 3).int()),
-                        ("colour_values", torch.zeros(0)), ("colour_vectors", None)):
+                        ("color_values", torch.zeros(0)), ("color_vectors", None)):
         changed = {k: t for k, t in (tensors | {f"data.{name}": value}).items() if t is not None}
         write_checkpoint(tmp_path / "net", changed, meta)
         with pytest.raises(UserError, match=f"net is not a checkpoint.*{name}"):

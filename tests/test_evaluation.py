@@ -131,7 +131,7 @@ def test_ten_views_average_probabilities_not_logits(net, data):
         x = x[:, top:top + 36, left:left + 36].permute(0, 3, 1, 2)
         with torch.no_grad():
             out = net.model.eval()((x.flip(3) if flip else x) if net.config.mean_at == "pixel"
-                                   else _centred(images, data.mean, top, left, flip))
+                                   else _centered(images, data.mean, top, left, flip))
         total, logits = total + out.softmax(1), logits + out
     found = probabilities(net, images, 10)
     torch.testing.assert_close(found, total / 10, rtol=1e-4, atol=1e-6)
@@ -139,8 +139,8 @@ def test_ten_views_average_probabilities_not_logits(net, data):
     torch.testing.assert_close(found.sum(1), torch.ones(5))
 
 
-def _centred(images, mean, top, left, flip):
-    """The source takes the centre of the mean off whatever the crop."""
+def _centered(images, mean, top, left, flip):
+    """The source takes the center of the mean off whatever the crop."""
     x = torch.from_numpy(images[:, top:top + 36, left:left + 36].copy()).float()
     x = x.flip(2) if flip else x
     return (x - torch.from_numpy(mean)[2:38, 2:38]).permute(0, 3, 1, 2)

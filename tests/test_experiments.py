@@ -381,14 +381,14 @@ def test_a_record_tells_what_the_net_has_learned_to_see():
     config = TrainConfig(data="shapes", input_size=36, stored_size=40, width=0.1, epochs=1,
                          batch_size=16, device="cpu", precision="fp32")
     found = runner.run_once(config, data, progress=False)
-    assert len(found["colour"]["selectivity"]) == 10
-    first, second = np.array(found["colour"]["selectivity"]).reshape(2, 5).mean(1)
-    assert metrics.colour_difference(found) == pytest.approx(100 * abs(first - second), abs=0.01)
-    assert 0 < metrics.colour_by_chance(found) < 100
+    assert len(found["color"]["selectivity"]) == 10
+    first, second = np.array(found["color"]["selectivity"]).reshape(2, 5).mean(1)
+    assert metrics.color_difference(found) == pytest.approx(100 * abs(first - second), abs=0.01)
+    assert 0 < metrics.color_by_chance(found) < 100
     assert all(0 <= f(found) <= 100 for f in (metrics.precision_features,
                                               metrics.precision_pixels))
     one = runner.run_once(dataclasses.replace(config, columns=1), data, progress=False)
-    assert metrics.colour_difference(one) is None and metrics.precision_pixels(one) is None
+    assert metrics.color_difference(one) is None and metrics.precision_pixels(one) is None
 
 
 def test_runs_that_never_get_there_are_still_compared():

@@ -51,7 +51,7 @@ def spread(net, x):
 def loaded(**choices):
     torch.manual_seed(0)
     config = resolve(TrainConfig(data="folder:none", num_classes=4, device="cpu", precision="fp32",
-                                 colour="none", **choices))
+                                 color="none", **choices))
     mean = np.random.default_rng(0).uniform(60, 200, (config.stored_size,) * 2 + (3,))
     augment = build_augment(config, mean.astype(np.float32), None, None)
     net = Loaded(build_model(config), config, CLASSES, augment, {})

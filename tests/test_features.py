@@ -31,18 +31,18 @@ def net(data):
     return run
 
 
-def test_colour_of_kernels_that_are_known():
-    grey = torch.randn(4, 1, 11, 11).expand(4, 3, 11, 11)
-    red_green = torch.cat([grey[:, :1], -grey[:, :1], 0 * grey[:, :1]], 1)
-    assert features.colour_selectivity(grey).abs().max() < 1e-5
-    assert (features.colour_selectivity(red_green) - 1).abs().max() < 1e-5
-    noise = features.colour_selectivity(torch.randn(200, 3, 11, 11))
+def test_color_of_kernels_that_are_known():
+    gray = torch.randn(4, 1, 11, 11).expand(4, 3, 11, 11)
+    red_green = torch.cat([gray[:, :1], -gray[:, :1], 0 * gray[:, :1]], 1)
+    assert features.color_selectivity(gray).abs().max() < 1e-5
+    assert (features.color_selectivity(red_green) - 1).abs().max() < 1e-5
+    noise = features.color_selectivity(torch.randn(200, 3, 11, 11))
     assert noise.mean() == pytest.approx(2 / 3, abs=0.01)
-    red = torch.cat([grey[:, :1], 0 * grey[:, :2]], 1)  # a third of it is grey
-    assert features.colour_selectivity(5 * red).tolist() == pytest.approx([2 / 3] * 4)
+    red = torch.cat([gray[:, :1], 0 * gray[:, :2]], 1)  # a third of it is gray
+    assert features.color_selectivity(5 * red).tolist() == pytest.approx([2 / 3] * 4)
 
 
-def test_columns_that_share_the_colours_or_not():
+def test_columns_that_share_the_colors_or_not():
     apart = torch.cat([torch.zeros(48), torch.ones(48)])
     difference, by_chance = measures.column_difference(apart)
     assert difference == 1 and 0.05 < by_chance < 0.12  # sqrt(2/pi) / sqrt(96), about 0.08
@@ -57,14 +57,14 @@ def test_how_often_a_random_deal_is_as_far_apart():
     assert measures.dealt_as_far(apart) == measures.dealt_as_far(1 - apart.flip(0))
 
 
-def test_no_recorded_run_parts_the_colours():
+def test_no_recorded_run_parts_the_colors():
     """As notebook 12 says."""
     runs = course.runs("C14", "imagenette")["the columns"]
     assert len(runs) == 5
     for run in runs:
-        index = torch.tensor(run["colour"]["selectivity"])
+        index = torch.tensor(run["color"]["selectivity"])
         assert measures.dealt_as_far(index) > 0.05
-        for half in index.chunk(2):  # grey and colour in both columns
+        for half in index.chunk(2):  # gray and color in both columns
             assert half.min() < 0.2 and half.max() > 0.8
 
 
@@ -91,7 +91,7 @@ def test_bf16_nets_are_looked_into_as_they_are_trained(net, data):
     train = data.splits["train"]
     assert measures.retrieval(half, train, train, count=1)["pixels"] == 1.0
     assert len(features.top_patches(half, images, "conv3", [1], count=2)[1]) == 2
-    assert features.maximise(half, "fc8", 1, steps=2).shape == (67, 67, 3)
+    assert features.maximize(half, "fc8", 1, steps=2).shape == (67, 67, 3)
 
 
 def run_until(parts, last, x):
@@ -171,7 +171,7 @@ def test_top_patches_by_brute_force(net, data):
     images = data.splits["train"].images
     found = features.top_patches(net, images, "conv3", [0, 5], count=3, batch_size=7)
     whole = features.responses(net, images, "conv3")
-    crops = features.centre(net, images, range(len(images)))
+    crops = features.center(net, images, range(len(images)))
     for unit in (0, 5):
         strongest = whole[:, unit].flatten(1).max(1)
         order = strongest.values.argsort(descending=True)[:3]
@@ -219,7 +219,7 @@ def test_top_patches_of_a_layer_without_a_field_are_refused_at_once(net, data, m
 
 def test_images_of_another_size_are_refused(net):
     small = np.zeros((2, 64, 64, 3), np.uint8)
-    for look in (lambda: features.centre(net, small, [0]),
+    for look in (lambda: features.center(net, small, [0]),
                  lambda: features.responses(net, small, "conv1")):
         with pytest.raises(UserError, match="are 64 px, .* stored at 72 px"):
             look()
@@ -227,7 +227,7 @@ def test_images_of_another_size_are_refused(net):
 
 def test_a_picture_that_excites_a_unit(net, data):
     for layer, unit in (("conv2", 1), ("fc8", 3)):
-        picture = features.maximise(net, layer, unit, steps=30)
+        picture = features.maximize(net, layer, unit, steps=30)
         assert picture.shape == (67, 67, 3) and picture.dtype == np.uint8
         stored = np.pad(picture, ((2, 3), (2, 3), (0, 0)), mode="edge")
         ours = middle(features.responses(net, stored[None], layer)[0, unit])
@@ -240,7 +240,7 @@ def test_a_net_is_asked_about_what_it_was_trained_on(net, data):
     divided = Trainer(dataclasses.replace(net.config, divide=58.0), data, progress=False)
     given = []
     divided.model.register_forward_pre_hook(lambda model, args: given.append(args[0].detach()))
-    picture = features.maximise(divided, "conv2", 1, steps=20)
+    picture = features.maximize(divided, "conv2", 1, steps=20)
     assert torch.stack(given).abs().max() <= 128 / 58
     assert picture.std() > 8  # the picture itself is one of 0-255
 
@@ -280,8 +280,8 @@ def shown(figure):
 
 def test_figures_of_kernels_and_maps(picture):
     figure = figures.kernels(torch.randn(10, 3, 5, 5), 2, torch.linspace(0, 0.9, 10))
-    assert shown(figure) == [(1, "column 1: colour 20 % of the energy"),
-                             (1, "column 2: colour 70 % of the energy")]
+    assert shown(figure) == [(1, "column 1: color 20 % of the energy"),
+                             (1, "column 2: color 70 % of the energy")]
     figure = figures.maps(picture, {"conv1": torch.rand(20, 5, 5), "fc6": torch.rand(70)})
     assert [title for _, title in shown(figure)] == [
         "what the net sees", "conv1: 12 of 20 maps, 5 x 5", "fc6: all 70 units"]
@@ -334,9 +334,9 @@ def test_no_class_is_left_out_of_a_plane(picture):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == classes
 
 
-def test_the_kernels_colours_are_dots_run_by_run(picture):
+def test_the_kernels_colors_are_dots_run_by_run(picture):
     runs = {seed: np.linspace(0, 1, 24) for seed in (0, 3)}
-    figure = figures.colours_by_run(runs, {0: 0.62, 3: 0.048})
+    figure = figures.colors_by_run(runs, {0: 0.62, 3: 0.048})
     axes, = figure.axes
     dots = [line for line in axes.lines if len(line.get_xdata()) == 12]
     assert len(dots) == 4 and max(dots[0].get_ydata()) < 50 < min(dots[1].get_ydata())

@@ -44,7 +44,7 @@ def where(request, monkeypatch):
 
 def trainer(device, data, **choices):
     return Trainer(TrainConfig("shapes", model="alexnet", input_size=59, stored_size=64, width=0.25,
-                               batch_size=32, epochs=3, dropout=0.0, colour="paper", device=device,
+                               batch_size=32, epochs=3, dropout=0.0, color="paper", device=device,
                                **{"precision": "fp32"} | choices), data, progress=False)
 
 
@@ -55,7 +55,7 @@ def steps(run, count=5):
     return run
 
 
-@pytest.mark.parametrize("mean_at", ["pixel", "centre"])
+@pytest.mark.parametrize("mean_at", ["pixel", "center"])
 def test_the_same_batches(data, where, mean_at):
     there, here = (trainer(device, data, mean_at=mean_at).batch() for device in ("cuda", "cpu"))
     torch.testing.assert_close(there[0].cpu(), here[0], rtol=0, atol=1e-2)
@@ -265,7 +265,7 @@ def test_features_are_the_cpus(data):
     maps = [features.responses(run, images, "conv2") for run in runs]
     torch.testing.assert_close(maps[0], maps[1], rtol=0.02, atol=0.05)
     assert features.top_patches(runs[0], images, "conv2", 2)
-    picture = features.maximise(runs[0], "conv2", 0, steps=3)
+    picture = features.maximize(runs[0], "conv2", 0, steps=3)
     assert np.isfinite(np.asarray(picture)).all()
 
 

@@ -10,7 +10,7 @@ from alexnet_lib.models import (
     AlexNet,
     CifarNet,
     alexnet_sizes,
-    initialise,
+    initialize,
     layer_table,
     smallest_input,
 )
@@ -174,7 +174,7 @@ def test_relu_and_max_pooling_commute_but_lrn_sees_signs():
 
 @pytest.mark.parametrize("how, conv3, bias", [("paper", 0.01, 1), ("2012", 0.03, 1),
                                               ("he", (2 / 2304) ** 0.5, 0)])
-def test_initialisation(how, conv3, bias):
+def test_initialization(how, conv3, bias):
     model = AlexNet(10, input_size=67, init=how)
     f, c = model.features, model.classifier
     assert f.conv3.weight.std().item() == pytest.approx(conv3, rel=0.02)
@@ -248,11 +248,11 @@ def test_cifar_nets():
     assert CifarNet().weight_decay["fc10"] == 1.0
 
 
-def test_initialise_draws_from_the_seed():
+def test_initialize_draws_from_the_seed():
     def drawn():
         torch.manual_seed(3)
         model = CifarNet()
-        initialise(model, "he")
+        initialize(model, "he")
         return model.features.conv2.weight
     assert torch.equal(drawn(), drawn())
 

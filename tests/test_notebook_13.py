@@ -73,7 +73,7 @@ def test_every_run_of_the_notes_has_a_card():
     ("148", ["42.03 % top-1, 19.36 % top-5 error", "+1.37 points of top-1 error"]),
     ("145-half", ["the 150,000 test images of 2010, ten views", "+1.70 points of top-1 error"]),
     ("145 restarted", ["−0.41 points of top-1 error", "after the paper's net"]),
-    ("167, centre", ["the 50,000 validation images of 2012, one view", "not logged by one view"]),
+    ("167, center", ["the 50,000 validation images of 2012, one view", "not logged by one view"]),
     ("127", ["“significantly worse”, killed at epoch 36", "before the paper's net"])])
 def test_the_card_of_a_run(name, told):
     run = next(run for run in RUNS if run["run"] == name)

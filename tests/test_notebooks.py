@@ -478,7 +478,7 @@ def test_setup_cell_works_from_an_empty_folder(tmp_path):
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "host"), *sorted(packages)])
     env["ALEXNET_COURSE_REPO"] = course.ROOT.as_uri()
     source = "\n".join([
-        "import google.colab", course.SETUP_CELL, "course.recorded('photographs-colours')",
+        "import google.colab", course.SETUP_CELL, "course.recorded('photographs-colors')",
         "from alexnet_lib.ops.build import SOURCE", "print(SOURCE, SOURCE.is_file())"])
     for done in ("fetched into", "found in"):
         run = subprocess.run([sys.executable, "-S", "-c", source], cwd=empty, env=env, text=True,

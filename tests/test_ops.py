@@ -622,12 +622,12 @@ IMAGES = RNG.integers(0, 256, (30, STORED, STORED, 3), dtype=np.uint8)
 VECTORS = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
 
 
-@pytest.mark.parametrize("colour", ["none", "paper", "2012"])
-@pytest.mark.parametrize("mean_at", ["pixel", "centre"])
+@pytest.mark.parametrize("color", ["none", "paper", "2012"])
+@pytest.mark.parametrize("mean_at", ["pixel", "center"])
 @pytest.mark.parametrize("options", [{}, {"crop": False}, {"flip": False}, {"per": 32},
-                                     {"grey": True}, {"dtype": torch.bfloat16}])
-def test_batches_are_the_plain_ones(colour, mean_at, options):
-    augment = Augment(SIZE, IMAGES.mean(0), [4e3, 300, 50], VECTORS, colour=colour,
+                                     {"gray": True}, {"dtype": torch.bfloat16}])
+def test_batches_are_the_plain_ones(color, mean_at, options):
+    augment = Augment(SIZE, IMAGES.mean(0), [4e3, 300, 50], VECTORS, color=color,
                       mean_at=mean_at, **options)
     index = torch.from_numpy(RNG.permutation(30)[:24])
 
@@ -649,7 +649,7 @@ def test_batches_are_the_plain_ones(colour, mean_at, options):
 
 @pytest.mark.parametrize("size", [1, 2, STORED])
 def test_batches_of_extreme_sizes(size):
-    augment = Augment(size, IMAGES.mean(0), mean_at="centre")
+    augment = Augment(size, IMAGES.mean(0), mean_at="center")
     fast = augment.train(IMAGES, range(30), torch.Generator().manual_seed(2))
     with ops.plain():
         plain = augment.train(IMAGES, range(30), torch.Generator().manual_seed(2))

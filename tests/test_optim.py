@@ -18,7 +18,7 @@ from alexnet_lib.optim import (
 
 
 def walk(optimizer, weights, rates):
-    """Minimise a fixed quadratic, one step at each of the rates; the weights after each step."""
+    """Minimize a fixed quadratic, one step at each of the rates; the weights after each step."""
     path = []
     for rate in rates:
         optimizer.param_groups[0]["lr"] = rate

@@ -91,7 +91,7 @@ def test_the_layers_that_talk_are_the_papers():
 @pytest.mark.parametrize("changes", [
     {}, {"variant": "2012"}, {"activation": "tanh", "pool": (2, 2), "lrn": False},
     {"in_channels": 1, "input_size": 67, "maps": (80, 120, 100, 80, 60)}],
-    ids=["paper", "2012", "tanh", "grey"])
+    ids=["paper", "2012", "tanh", "gray"])
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-3), (torch.float64, 1e-9)])
 def test_columns_train_as_the_whole_net(changes, dtype, tolerance):
     net = little(**changes).to(dtype)

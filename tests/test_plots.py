@@ -1,4 +1,4 @@
-"""Figures that are drawn of whatever a run has, in colours that nearly everybody tells apart."""
+"""Figures that are drawn of whatever a run has, in colors that nearly everybody tells apart."""
 
 import itertools
 import re
@@ -27,7 +27,7 @@ def test_a_first_run_may_be_short(steps, count):
     plt.close(figure)
 
 
-def test_a_mistake_has_a_sign_beside_its_colour():
+def test_a_mistake_has_a_sign_beside_its_color():
     images, guess = np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 0])
     figure = nb00.first_run([2.0], HISTORY, images, np.array([0, 1]), guess, np.ones(2), "ab")
     titles = [axes.get_title() for axes in figure.axes if axes.images]
@@ -36,12 +36,12 @@ def test_a_mistake_has_a_sign_beside_its_colour():
 
 
 def strangers(source: str) -> list[str]:
-    """Colours in a source that are none of the palette's: in hexadecimal, or matplotlib's own."""
+    """Colors in a source that are none of the palette's: in hexadecimal, or matplotlib's own."""
     found = re.findall(r"""["'](#[0-9A-Fa-f]{3,8}|tab:\w+|C\d)["']""", source)
-    return [colour for colour in found if colour not in PALETTE.values()]
+    return [color for color in found if color not in PALETTE.values()]
 
 
-def test_figures_have_no_colours_but_the_palettes():
+def test_figures_have_no_colors_but_the_palettes():
     folder = Path(plots.__file__).parent
     assert [name for path in folder.glob("*.py") for name in strangers(path.read_text())] == []
     assert len(PALETTE) == 8
@@ -49,9 +49,9 @@ def test_figures_have_no_colours_but_the_palettes():
         "#5E3C99", "tab:red", "C1"]
 
 
-def nearest(colours, sight) -> float:
-    """How near the two most alike of the colours are, to one who sees so: a distance in CIELAB."""
-    srgb = np.array([[int(c[i:i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+def nearest(colors, sight) -> float:
+    """How near the two most alike of the colors are, to one who sees so: a distance in CIELAB."""
+    srgb = np.array([[int(c[i:i + 2], 16) / 255 for i in (1, 3, 5)] for c in colors])
     light = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     seen = np.clip(light @ np.transpose(sight), 0, 1)
     xyz = seen @ np.transpose([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722],
@@ -68,7 +68,7 @@ def nearest(colours, sight) -> float:
     ([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
       [-0.011820, 0.042940, 0.968881]], ("#D62728", "#2CA02C")),  # red and green
 ], ids=["all", "protanopia", "deuteranopia"])
-def test_the_palettes_colours_stay_apart_for_the_colour_blind(sight, mixed_up):
+def test_the_palettes_colors_stay_apart_for_the_color_blind(sight, mixed_up):
     """Simulated as Machado, Oliveira and Fernandes (2009), severity 1. A distance of 2.3 can just
     be seen side by side; 15 is plain. Lines have marks or dashes besides."""
     assert nearest(PALETTE.values(), sight) > 15 > nearest(mixed_up, sight)

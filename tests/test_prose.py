@@ -184,7 +184,7 @@ def spoken(path: Path) -> str:
                   "\n".join(told))
 
 
-def misspelt(words: set[str]) -> set[str]:
+def misspelled(words: set[str]) -> set[str]:
     return set(subprocess.run(["hunspell", "-d", "en_US", "-l"], input="\n".join(words), text=True,
                               check=True, capture_output=True).stdout.split())
 
@@ -200,4 +200,4 @@ def test_the_prose_is_spelled_as_in_america():
     used = {word.strip("'") for text in texts for word in
             re.findall(r"[^\W\d_][^\W\d_']+", text.replace("’", "'"))}
     ours = set((ROOT / "tests" / "words.txt").read_text().split())
-    assert sorted(misspelt(used) - ours) == []
+    assert sorted(misspelled(used) - ours) == []

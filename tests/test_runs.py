@@ -105,7 +105,7 @@ def test_a_folder_that_the_machines_do_not_share(tmp_path, data):
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_more_epochs_are_the_longer_run(data, tmp_path, schedule):
-    config = TrainConfig(**TINY, schedule=schedule, colour="none", out=str(tmp_path))
+    config = TrainConfig(**TINY, schedule=schedule, color="none", out=str(tmp_path))
     train(config, data, progress=False)
     lines = []
     train(config, data, resume=True, progress=False, say=lines.append)
@@ -118,7 +118,7 @@ def test_more_epochs_are_the_longer_run(data, tmp_path, schedule):
 
 @pytest.mark.parametrize("choices, change", [
     ({"schedule": "145"}, {"epochs": 5}), ({"schedule": "cifar"}, {"epochs": 5}),
-    ({"schedule": "constant", "colour": "2012", "colour_until": 0.5}, {"epochs": 5}),
+    ({"schedule": "constant", "color": "2012", "color_until": 0.5}, {"epochs": 5}),
     ({}, {"lr": 0.5}), ({}, {"batch_size": 8})])
 def test_another_run_is_refused_with_the_line_that_begins_it(data, tmp_path, choices, change):
     config = TrainConfig(**TINY | choices, out=str(tmp_path / "my run"))

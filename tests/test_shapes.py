@@ -31,7 +31,7 @@ def test_shape_type_and_range():
     assert images.min() < 20 and images.max() > 235
 
 
-def test_an_image_does_not_depend_on_its_neighbours():
+def test_an_image_does_not_depend_on_its_neighbors():
     images, labels = shapes.render(0, 300, 32)
     for first, last in ((0, 1), (127, 129), (250, 300)):
         some, its = shapes.render(first, last, 32)
@@ -87,13 +87,13 @@ def test_polygon_distance_against_a_plain_loop():
     np.testing.assert_allclose(shapes._polygon(*points)(x, y), expected, atol=1e-5)
 
 
-def test_colour_alone_does_not_tell_the_class():
-    """The mean colour of a class is that of all: nothing is given away by it."""
+def test_color_alone_does_not_tell_the_class():
+    """The mean color of a class is that of all: nothing is given away by it."""
     data = datasets.load("shapes", 32, counts={"train": 1000})
     train = data.splits["train"]
-    colour = train.images.reshape(1000, -1, 3).mean(1)
-    by_class = np.stack([colour[train.labels == k].mean(0) for k in range(10)])
-    assert np.abs(by_class - colour.mean(0)).max() < 25
+    color = train.images.reshape(1000, -1, 3).mean(1)
+    by_class = np.stack([color[train.labels == k].mean(0) for k in range(10)])
+    assert np.abs(by_class - color.mean(0)).max() < 25
 
 
 def test_a_linear_classifier_fails():

@@ -72,7 +72,7 @@ def test_a_jpeg_decoded_small_is_nearly_the_same(tmp_path):
     close(prepare_image(path, 64), expected, 1.0)
 
 
-def test_grey_is_repeated(tmp_path):
+def test_gray_is_repeated(tmp_path):
     path = saved(tmp_path / "a.jpg", smooth(40, 40), "L", quality=95)
     found = prepare_image(path, 40)
     assert (found == found[..., :1]).all() and found.std() > 10
@@ -92,8 +92,8 @@ def test_alpha_is_laid_over_white(tmp_path):
     assert (found[:, :20] == 255).all()
     close(found[:, 20:30], rgb[:, 20:30] * (128 / 255) + 255 * (127 / 255), 1.0)
     assert np.array_equal(found[:, 30:], rgb[:, 30:])
-    grey = saved(tmp_path / "b.png", np.concatenate([rgb[..., :1], alpha], 2), "LA")
-    assert (prepare_image(grey, 40)[:, :20] == 255).all()
+    gray = saved(tmp_path / "b.png", np.concatenate([rgb[..., :1], alpha], 2), "LA")
+    assert (prepare_image(gray, 40)[:, :20] == 255).all()
 
 
 def test_palettes_with_and_without_transparency(tmp_path):
@@ -180,7 +180,7 @@ def test_statistics_do_not_depend_on_order():
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_statistics_of_one_colour():
+def test_statistics_of_one_color():
     mean, values, vectors = store.statistics([np.full((4, 5, 5, 3), 200, np.uint8)])
     assert (mean == 200).all() and np.allclose(values, 0) and (values >= 0).all()
     assert np.isfinite(vectors).all()
@@ -198,7 +198,7 @@ def test_store_holds_what_prepare_image_gives(folder):
     assert data.splits["train"].labels.tolist() == [p.parent.name == "dog" for p in paths]
     assert isinstance(data.splits["train"].images, np.memmap)
     expected = store.statistics([images])
-    for found, value in zip((data.mean, data.colour_values, data.colour_vectors), expected,
+    for found, value in zip((data.mean, data.color_values, data.color_vectors), expected,
                             strict=True):
         assert np.array_equal(found, value)
 
@@ -218,7 +218,7 @@ def test_chunks_and_workers_change_nothing(folder, monkeypatch):
     other = load(folder, root=folder.parent / "other")
     assert np.array_equal(other.splits["train"].images, first.splits["train"].images)
     assert np.array_equal(other.mean, first.mean)
-    assert np.array_equal(other.colour_vectors, first.colour_vectors)
+    assert np.array_equal(other.color_vectors, first.color_vectors)
 
 
 @pytest.mark.parametrize("change", [
@@ -339,16 +339,16 @@ def altered_mean(place):
     np.save(place / "mean.npy", mean)
 
 
-def altered_colours(place):
+def altered_colors(place):
     meta = json.loads((place / "meta.json").read_text())
-    meta["colour_vectors"][1][0] *= -1
+    meta["color_vectors"][1][0] *= -1
     (place / "meta.json").write_text(json.dumps(meta))
 
 
-@pytest.mark.parametrize("alter", [altered_mean, altered_colours])
+@pytest.mark.parametrize("alter", [altered_mean, altered_colors])
 def test_altered_statistics_are_found_by_check(folder, alter):
     alter(packed(folder))
-    with pytest.raises(UserError, match="mean image or the colours .* were altered: delete it"):
+    with pytest.raises(UserError, match="mean image or the colors .* were altered: delete it"):
         datasets.check(f"folder:{folder}", 24, root=folder.parent / "root", progress=False)
 
 
@@ -527,9 +527,9 @@ def altered_meta(place, change):
 @pytest.mark.parametrize("change", [
     lambda m: m.pop("classes"), lambda m: m.update(classes=[1, 2]), lambda m: m.update(size=25),
     lambda m: m.update(fingerprint="x"), lambda m: m.update(broken=[3]), lambda m: m.update(
-        colour_values=[1, float("nan"), 0]), lambda m: m.update(colour_vectors=[[1, 2], [3, 4]]),
+        color_values=[1, float("nan"), 0]), lambda m: m.update(color_vectors=[[1, 2], [3, 4]]),
     lambda m: m.update(chunks={"../train": []}), lambda m: m.update(chunks=7),
-    lambda m: m.update(colour_values=["1", "2", "3"]), lambda m: m["chunks"].pop("train"),
+    lambda m: m.update(color_values=["1", "2", "3"]), lambda m: m["chunks"].pop("train"),
     lambda m: m.update(classes=["cat", "cow"]), lambda m: m["chunks"].update(train=None),
     lambda m: m["images"].update(train=9)])
 def test_a_store_of_another_schema_is_damaged(folder, change):

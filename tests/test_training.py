@@ -192,15 +192,15 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
 
 @pytest.mark.parametrize("schedule, noisy", [
     ("145", [*range(20)]), ("restart", [*range(13), *range(19, 27)])])
-def test_when_there_is_colour_noise(data, schedule, noisy):
+def test_when_there_is_color_noise(data, schedule, noisy):
     """Off from epoch 67 of 91 on; with a restart, of 67 of 135, and back with the rate at 91."""
-    run = Trainer(TrainConfig(**TINY | {"schedule": schedule, "epochs": 27, "colour": "2012"}),
+    run = Trainer(TrainConfig(**TINY | {"schedule": schedule, "epochs": 27, "color": "2012"}),
                   data)
     asked = []
-    run.augment.train = lambda images, index, generator, colour, share: asked.append(colour)
+    run.augment.train = lambda images, index, generator, color, share: asked.append(color)
     for epoch in range(27):
         run.batches.at(epoch * run.steps_per_epoch)
-    assert [epoch for epoch, colour in enumerate(asked) if colour == "2012"] == noisy
+    assert [epoch for epoch, color in enumerate(asked) if color == "2012"] == noisy
 
 
 def test_a_limit_takes_images_of_all_classes(data):
@@ -223,7 +223,7 @@ def test_bf16_trains_like_fp32(data):
     np.testing.assert_allclose(losses[0][:4], losses[1][:4], rtol=0.01)
 
 
-def test_grey_images_train(data):
+def test_gray_images_train(data):
     run = train(TrainConfig(**TINY | {"in_channels": 1, "epochs": 1}), data, progress=False)
     assert run.model.features.conv1.in_channels == 1
 
@@ -234,7 +234,7 @@ def test_presets():
     assert (paper.schedule, paper.lr, paper.bias_lr_factor, paper.per) == ("plateau", 0.01, 1.0, 1)
     source = resolve(TrainConfig(data="imagenette", variant="2012"))
     assert (source.schedule, source.bias_lr_factor, source.per) == ("145", 2.0, 32)
-    assert (source.mean_at, source.colour, source.epochs) == ("centre", "2012", 91)
+    assert (source.mean_at, source.color, source.epochs) == ("center", "2012", 91)
     cifar = resolve(TrainConfig(data="cifar10"))
     assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.002, False)
     assert resolve(TrainConfig(data="imagenette", input_size=115)).stored_size == 130
@@ -250,9 +250,9 @@ def test_presets():
     ({"device": "tpu"}, "no device"), ({"in_channels": 4}, "in-channels"),
     ({"num_classes": 7}, "10 classes"), ({"schedule": "cosine"}, "schedule"),
     ({"variant": "2014"}, "paper or 2012"), ({"input_size": 41}, "do not fit"),
-    ({"input_size": 20}, "use 36 or more"), ({"colour": "pink"}, "colour"),
+    ({"input_size": 20}, "use 36 or more"), ({"color": "pink"}, "color"),
     ({"per": 0}, "per must be 1"), ({"divide": 0.0}, "divide must be above 0"),
-    ({"width": math.inf}, "width must be"), ({"colour_until": 7.0}, "from 0 to 1"),
+    ({"width": math.inf}, "width must be"), ({"color_until": 7.0}, "from 0 to 1"),
     ({"until_error": -0.1}, "from 0 to 1"), ({"hidden_bias": math.nan}, "finite"),
     ({"pool": (0, 2)}, "window and a stride"), ({"without": "conv1"}, "without"),
 ])

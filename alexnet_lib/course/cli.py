@@ -92,11 +92,11 @@ def filters(checkpoint, out, data, split, layer, units, named, skip_broken, devi
         _place_figure(Path(out) / f"{name}.png")
     plots.use_style()
     weights = features.kernels(net)
-    index = features.colour_selectivity(weights) if weights.shape[1] == 3 else None
+    index = features.color_selectivity(weights) if weights.shape[1] == 3 else None
     columns = net.config.columns if net.config.model == "alexnet" else 1
     written = [save_figure(figures.kernels(weights, columns, index), Path(out) / "kernels.png")]
     images = _images(source, split, net.config.stored_size, skip_broken, written[0])
-    maps = figures.maps(features.centre(net, images, [0])[0],
+    maps = figures.maps(features.center(net, images, [0])[0],
                         {name: features.responses(net, images[:1], name)[0]
                          for name in convolutions})
     written.append(save_figure(maps, Path(out) / "maps.png"))

@@ -69,8 +69,8 @@ class Split:
 class Dataset:
     """Splits "train", "val" and, where there is one, "test", with the training statistics.
 
-    mean: (S, S, 3) float32, the mean training image, 0-255. colour_values (3,), descending, and
-    colour_vectors (3, 3), as columns: principal components of the training pixels' RGB values
+    mean: (S, S, 3) float32, the mean training image, 0-255. color_values (3,), descending, and
+    color_vectors (3, 3), as columns: principal components of the training pixels' RGB values
     at 0-255. fingerprint: 16 hex digits that change with any image, label or class name.
     notes: lines about a folder: its classes, what was guessed, which files were skipped.
     """
@@ -79,8 +79,8 @@ class Dataset:
     classes: tuple[str, ...]
     splits: dict[str, Split]
     mean: np.ndarray
-    colour_values: np.ndarray
-    colour_vectors: np.ndarray
+    color_values: np.ndarray
+    color_vectors: np.ndarray
     fingerprint: str
     notes: tuple[str, ...] = ()
 
@@ -170,7 +170,7 @@ def _packed(name: str, listed: _folders.Listing, size: int, root: Path, skip_bro
     for line in notes:
         say(line)
     return Dataset(name, tuple(meta["classes"]), {k: Split(*v) for k, v in splits.items()},
-                   mean, np.array(meta["colour_values"]), np.array(meta["colour_vectors"]),
+                   mean, np.array(meta["color_values"]), np.array(meta["color_vectors"]),
                    meta["fingerprint"], notes)
 
 

@@ -68,7 +68,7 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 def prepare_image(path: str | Path, size: int) -> np.ndarray:
     """Scale the shorter side to `size` and cut out the center (paper, section 2).
 
-    Any mode becomes 8-bit RGB: grey is repeated, transparency is laid over white, 16 bits are
+    Any mode becomes 8-bit RGB: gray is repeated, transparency is laid over white, 16 bits are
     scaled to 8, palettes and CMYK are converted, EXIF rotation is applied. 16 bits are taken to
     use their whole range, 0-65535; no file says so if it holds fewer. Scaling is bilinear
     with antialiasing, as torchvision's `Resize`; the paper does not say which was used.
@@ -104,7 +104,7 @@ def _room(pixels: int) -> Iterator[None]:
 
 
 def to_eight_bits(picture: Image.Image, deep: bool = False) -> Image.Image:
-    """8-bit RGB or grey from a picture of any mode; `deep`: of 16 bits, dark as it may be."""
+    """8-bit RGB or gray from a picture of any mode; `deep`: of 16 bits, dark as it may be."""
     if picture.mode.startswith("I") or picture.mode == "F":
         # PIL's own conversion would clip 16-bit values at 255 instead of scaling them.
         values = np.empty((picture.height, picture.width), np.uint8)
@@ -129,7 +129,7 @@ def _strips(picture: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def squared(picture: Image.Image, size: int) -> Image.Image:
-    """The centre `size` x `size` pixels of a picture whose shorter side is scaled to `size`."""
+    """The center `size` x `size` pixels of a picture whose shorter side is scaled to `size`."""
     width, height = picture.size
     short = min(width, height)
     if max(width, height) > 16 * short:  # a sliver: scaled up whole, it would fill the memory

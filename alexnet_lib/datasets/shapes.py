@@ -2,8 +2,8 @@
 
 Image i is the same on every machine and at every size: its scene comes from a generator seeded
 by (seed, split, i), and is drawn with + - * / and square roots alone, which every machine rounds
-alike. Position, scale, mirror, turn, colour of the light and contrast vary, so that a net must
-learn the shape, and not the place or the colour.
+alike. Position, scale, mirror, turn, color of the light and contrast vary, so that a net must
+learn the shape, and not the place or the color.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +52,7 @@ class _Draws:
         drawn = self.numbers[:, self.used - 1, None, None]
         return (np.float32(low) + np.float32(high - low) * drawn).astype(np.float32)
 
-    def colour(self) -> np.ndarray:
+    def color(self) -> np.ndarray:
         """(B, 1, 1, 3), 0-1."""
         return np.stack([self() for _ in range(3)], -1)
 
@@ -66,7 +66,7 @@ def _scenes(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
 
     canvas = _background(draw, x, y)
     for _ in range(DISTRACTORS):
-        canvas = _paint(canvas, _bar(draw, x, y), draw.colour() * np.float32(0.8), edge)
+        canvas = _paint(canvas, _bar(draw, x, y), draw.color() * np.float32(0.8), edge)
 
     reach = draw(0.42, 0.72)
     room = np.float32(0.96) - reach
@@ -81,26 +81,26 @@ def _scenes(numbers: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
     for label in np.unique(labels):
         chosen = labels == label
         distance[chosen] = _DISTANCES[CLASSES[label]](u[chosen], v[chosen])
-    dark, light = draw.colour() * np.float32(0.4), np.float32(0.6) + draw.colour() * 0.4
+    dark, light = draw.color() * np.float32(0.4), np.float32(0.6) + draw.color() * 0.4
     fill = light + (dark - light) * (_texture(draw, u, v) * draw(0.2, 0.8))[..., None]
     canvas = _paint(canvas, distance * reach, fill, edge)
     # A thin dark rim, which a cartoonist would draw.
     canvas = _paint(canvas, np.abs(distance * reach) - np.float32(0.022), dark, edge)
 
-    light = np.float32(0.55) + np.float32(0.6) * draw.colour()
+    light = np.float32(0.55) + np.float32(0.6) * draw.color()
     contrast, brightness = draw(0.55, 1.1)[..., None], draw(-0.12, 0.12)[..., None]
     canvas = (canvas * light - np.float32(0.5)) * contrast + np.float32(0.5) + brightness
     return (np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def _paint(canvas, distance, colour, edge) -> np.ndarray:
-    """Lay `colour` where the signed distance is negative, with an edge one pixel soft."""
+def _paint(canvas, distance, color, edge) -> np.ndarray:
+    """Lay `color` where the signed distance is negative, with an edge one pixel soft."""
     cover = np.clip(np.float32(0.5) - distance * edge, 0, 1)[..., None]
-    return canvas + (colour - canvas) * cover
+    return canvas + (color - canvas) * cover
 
 
 def _background(draw: _Draws, x, y) -> np.ndarray:
-    """Two colours mixed by smooth blotches and, faintly, by stripes."""
+    """Two colors mixed by smooth blotches and, faintly, by stripes."""
     grid = np.stack([[draw()[:, 0, 0] for _ in range(5)] for _ in range(5)]).transpose(2, 0, 1)
     at = (x[0, 0] + 1) * np.float32(2)  # 0-4 over the picture
     cell = np.minimum(at.astype(int), 3)
@@ -110,7 +110,7 @@ def _background(draw: _Draws, x, y) -> np.ndarray:
     mix = rows[:, :, cell] + (rows[:, :, cell + 1] - rows[:, :, cell]) * smooth[None, None, :]
     waves = _wave((x * draw(-1, 1) + y * draw(-1, 1)) * draw(2, 7))
     mix = mix * np.float32(0.75) + waves * np.float32(0.25)
-    one, two = draw.colour() * np.float32(0.7), draw.colour() * np.float32(0.7)
+    one, two = draw.color() * np.float32(0.7), draw.color() * np.float32(0.7)
     return one + (two - one) * mix[..., None]
 
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from alexnet_lib.errors import DISK_FULL, UserError
 from alexnet_lib.locks import Lock
-from alexnet_lib.schema import misfit
+from alexnet_lib.schema import misfit, parse
 
 from .folders import Listing
 from .images import BrokenImage, prepare_image
@@ -30,8 +30,8 @@ CHUNK = 256  # images
 _VERSION = 1
 _RGB = tuple[float, float, float]
 _META = {"size": int, "classes": list[str], "images": dict[str, int], "broken": list[str],
-         "chunks": dict[str, list[str]], "colour_values": _RGB,
-         "colour_vectors": tuple[_RGB, _RGB, _RGB], "fingerprint": str}
+         "chunks": dict[str, list[str]], "color_values": _RGB,
+         "color_vectors": tuple[_RGB, _RGB, _RGB], "fingerprint": str}
 _NOTE = {"at": int, "broken": dict[str, str]}  # of a chunk that is packed
 _OURS = re.compile(r".+-\d+-[0-9a-f]{12}(\.part)?")  # name, size and key of a store's folder
 _FILES = re.compile(r"meta\.json|mean\.npy|\w+(-labels|\.kept)?\.npy|\w+\.progress")  # in it
@@ -54,8 +54,8 @@ def statistics(chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         count += len(chunk)
     mean = total / count
     number = count * mean.shape[0] * mean.shape[1]
-    centre = mean.reshape(-1, 3).mean(0)
-    values, vectors = np.linalg.eigh(summed / number - np.outer(centre, centre))
+    center = mean.reshape(-1, 3).mean(0)
+    values, vectors = np.linalg.eigh(summed / number - np.outer(center, center))
     values, vectors = values[::-1], vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(0), range(3)]
     return mean.astype(np.float32), values.clip(min=0), vectors * np.sign(largest)
@@ -133,7 +133,7 @@ def read_store(folder: Path) -> tuple[dict, np.ndarray, dict]:
     Raises UserError if files are missing, cut short, or hold anything that no packing writes.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = parse((folder / "meta.json").read_text())
         mean = np.load(folder / "mean.npy")
         splits = {name: (np.load(folder / f"{name}.npy", mmap_mode="r"),
                          np.load(folder / f"{name}-labels.npy")) for name in meta["chunks"]}
@@ -153,10 +153,10 @@ def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
     """Whether the parts of a store have the types, shapes and ranges that packing gives them."""
     if misfit(meta, _META) or not splits or not re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]):
         return False
-    size, values = meta["size"], meta["colour_values"]
+    size, values = meta["size"], meta["color_values"]
     return (mean.shape == (size, size, 3) and mean.dtype == np.float32
             and mean.min() >= 0 and mean.max() <= 255  # false for what is not a number
-            and min(values) >= 0 and np.isfinite([values, *meta["colour_vectors"]]).all()
+            and min(values) >= 0 and np.isfinite([values, *meta["color_vectors"]]).all()
             and all(images.shape == (meta["images"][name], size, size, 3)
                     and images.dtype == np.uint8 and labels.dtype == np.int64
                     and labels.shape == (len(images),) and len(labels) > 0
@@ -184,9 +184,9 @@ def check_store(folder: Path, progress: bool = True) -> int:
         raise UserError(f"labels or class names of the packed store {folder} were altered: "
                         "delete it, and it is made again")
     found = _statistics(_learned(splits)[0], progress)
-    kept = mean, meta["colour_values"], meta["colour_vectors"]
+    kept = mean, meta["color_values"], meta["color_vectors"]
     if not all(np.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(found, kept, strict=True)):
-        raise UserError(f"the mean image or the colours of the packed store {folder} were "
+        raise UserError(f"the mean image or the colors of the packed store {folder} were "
                         "altered: delete it, and it is made again")
     return sum(meta["images"].values())
 
@@ -233,7 +233,7 @@ def _is_ours(folder: Path) -> bool:
     if folder.suffix == ".part":
         return True
     try:
-        return not misfit(json.loads((folder / "meta.json").read_text()), _META)
+        return not misfit(parse((folder / "meta.json").read_text()), _META)
     except (OSError, ValueError, RecursionError):
         return False
 
@@ -299,7 +299,7 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     learned = _learned({name: part / f"{name}.npy" for name in meta["images"]})
     mean, values, vectors = _statistics(np.load(learned, mmap_mode="r"), progress)
     np.save(part / "mean.npy", mean)
-    meta |= {"colour_values": values.tolist(), "colour_vectors": vectors.tolist(),
+    meta |= {"color_values": values.tolist(), "color_vectors": vectors.tolist(),
              "fingerprint": fingerprint(sum(meta["chunks"].values(), []),
                                         list(labels_of.values()), listing.classes)}
     for leftover in part.glob("*.progress"):

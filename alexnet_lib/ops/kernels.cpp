@@ -53,7 +53,7 @@ static inline double inverse_fourth_root(double s) { return 1 / std::sqrt(std::s
 // The numbers are normalized in tiles, which are copied to buffers with zeros around the rows.
 // There a window is a sum at fixed distances, whatever the memory format and wherever the borders.
 
-struct Window { int before, after; long step; };  // neighbours on both sides, and their distance
+struct Window { int before, after; long step; };  // neighbors on both sides, and their distance
 
 struct Tile {
     long rows, parts, length;           // rows of parts; a part's numbers lie side by side
@@ -284,7 +284,7 @@ static inline void in_blocks(long channels, Work work) {
     for (; c < channels; c++) work(std::integral_constant<int, 1>(), c);
 }
 
-// N neighbouring channels of one window; so few that they stay in registers.
+// N neighboring channels of one window; so few that they stay in registers.
 template <int N, class T, class A>
 static inline void pool_window(const Pool& p, const T* image, long top, long left, T* out,
                                uint8_t* winner) {

@@ -104,7 +104,7 @@ class Column(nn.Module):
     """One column of a two-column net, with the weights that are its own.
 
     Half of every layer's maps or units; conv3, fc6 and fc7 read both halves. fc8 is in column 0
-    alone, as in the source. Each column normalises its own maps and draws its own dropout masks.
+    alone, as in the source. Each column normalizes its own maps and draws its own dropout masks.
 
     Args:
         net: an `AlexNet(columns=2)`; its weights are copied.

@@ -121,7 +121,7 @@ def run_processes(count: int, function: Callable, *args, timeout: float = 120.0,
         raise UserError(f"processes must be 1 or more, not {count}")
     payload = _packed(function, args)
     enough = torch.cuda.is_available() and torch.cuda.device_count() >= max(count, 2)
-    # A server that has imported torch (and what its optimisers import) once, and forks from there,
+    # A server that has imported torch (and what its optimizers import) once, and forks from there,
     # where that is safe: seconds less for each process.
     kind = "forkserver" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(kind)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from alexnet_lib.features import centre, nearest, responses
+from alexnet_lib.features import center, nearest, responses
 from alexnet_lib.training import Trainer
 from alexnet_lib.weights import Loaded
 
@@ -43,12 +43,12 @@ def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 20
     """precision@`count` of the last hidden layer and of raw pixels: for test images, the nearest
     training images (Fig. 4, right).
 
-    train, test: `datasets.Split`; `most` images of each are used. Pixels are those of the centre
+    train, test: `datasets.Split`; `most` images of each are used. Pixels are those of the center
     crops, at most 64 x 64. Returns `features` and `pixels`, fractions.
     """
     def described(split) -> tuple[Tensor, Tensor]:
         images = split.images
-        pixels = torch.from_numpy(centre(net, images, range(len(images)))).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(center(net, images, range(len(images)))).permute(0, 3, 1, 2)
         small = F.adaptive_avg_pool2d(pixels.float(), min(64, pixels.shape[-1]))  # to save memory
         return responses(net, images, "act7"), small.flatten(1)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def test_error(run: dict) -> float:
-    """Top-1 error on the test set, centre view, in per cent."""
+    """Top-1 error on the test set, center view, in per cent."""
     return 100 * run["test"]["1"]["top1_error"]
 
 
@@ -14,12 +14,12 @@ def test_error_10(run: dict) -> float:
 
 
 def gap(run: dict) -> float | None:
-    """Test error less training error, both of centre views in evaluation mode, in points."""
+    """Test error less training error, both of center views in evaluation mode, in points."""
     return test_error(run) - train_error(run) if "train" in run else None
 
 
 def train_error(run: dict) -> float | None:
-    """Top-1 error on training images, centre views, in evaluation mode, in per cent."""
+    """Top-1 error on training images, center views, in evaluation mode, in per cent."""
     return 100 * run["train"]["top1_error"] if "train" in run else None
 
 
@@ -49,14 +49,14 @@ def early_loss(run: dict) -> float:
     return float(np.mean(losses[:max(1, len(losses) // 5)]))
 
 
-def colour_difference(run: dict) -> float | None:
-    """Colour in the kernels of one column less that in the other's, in points of their energy."""
-    return 100 * run["colour"]["difference"] if "colour" in run else None
+def color_difference(run: dict) -> float | None:
+    """Color in the kernels of one column less that in the other's, in points of their energy."""
+    return 100 * run["color"]["difference"] if "color" in run else None
 
 
-def colour_by_chance(run: dict) -> float | None:
+def color_by_chance(run: dict) -> float | None:
     """The same if the kernels had been dealt to the columns at random."""
-    return 100 * run["colour"]["by_chance"] if "colour" in run else None
+    return 100 * run["color"]["by_chance"] if "color" in run else None
 
 
 def precision_features(run: dict) -> float | None:
@@ -89,5 +89,5 @@ def measured(name: str, run: dict) -> float | None:
 
 
 METRICS = {f.__name__: f for f in (test_error, test_error_10, gap, train_error, epochs_to_quarter,
-                                   last_val_error, early_loss, way_to_quarter, colour_difference,
-                                   colour_by_chance, precision_features, precision_pixels)}
+                                   last_val_error, early_loss, way_to_quarter, color_difference,
+                                   color_by_chance, precision_features, precision_pixels)}

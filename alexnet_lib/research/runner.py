@@ -46,7 +46,7 @@ TRAIN_SAMPLE = 2000  # training images that are looked at again in evaluation mo
 _ANY = {"curves?": dict[str, list[float]], "diverged?": str, "note?": str}
 _SCORES = {"top1_error": float}
 RUN = _ANY | {"provenance": {"data": str}, "test?": dict[str, _SCORES], "train?": _SCORES,
-              "colour?": dict[str, float | list[float]], "retrieval?": dict[str, float]}
+              "color?": dict[str, float | list[float]], "retrieval?": dict[str, float]}
 SEARCH = _ANY | {"config": {"lr": float}, "provenance?": {"data": str}}
 MEASURED = _ANY | {"effect": float}
 NAMES = re.compile(r"(seed)-(\d+)\.json|(rate)-(\d[\d.]*(?:e[+-]\d+)?)\.json")
@@ -349,12 +349,12 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
 
 
 def _seen(run: Trainer, test: datasets.Split) -> dict:
-    """What an AlexNet with colour images and two columns has learned to see."""
+    """What an AlexNet with color images and two columns has learned to see."""
     if not isinstance(run.model, AlexNet) or (run.model.columns, run.model.in_channels) != (2, 3):
         return {}
-    index = features.colour_selectivity(features.kernels(run))
+    index = features.color_selectivity(features.kernels(run))
     difference, by_chance = measures.column_difference(index)
-    return {"colour": {"difference": difference, "by_chance": by_chance,
+    return {"color": {"difference": difference, "by_chance": by_chance,
                        "selectivity": [round(value, 4) for value in index.tolist()]},
             "retrieval": measures.retrieval(run, run.dataset.splits["train"], test)}
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 
-def _normalise(a, i, n=5, alpha=1e-4, beta=0.75, k=2.0, window=None):
+def _normalize(a, i, n=5, alpha=1e-4, beta=0.75, k=2.0, window=None):
     total = sum(v * v for v in (window or _clipped)(a, i, n))
     return a[i] / (k + alpha * total) ** beta
 
@@ -22,16 +22,16 @@ def _lrn(x, columns=2, alpha=1e-4, before=2, after=2, root=0.75):
 
 WRONG = {
     "04-1": [
-        lambda a, i, n=5: _normalise(a, i, alpha=1e-4 / n),  # divided by n
+        lambda a, i, n=5: _normalize(a, i, alpha=1e-4 / n),  # divided by n
         # its own square left out
         lambda a, i, n=5: a[i] / (2 + 1e-4 * (sum(v * v for v in _clipped(a, i, n))
                                               - a[i] ** 2)) ** 0.75,
         # goes round at the start
-        lambda a, i, n=5: _normalise(a, i, window=lambda a, i, n: [
+        lambda a, i, n=5: _normalize(a, i, window=lambda a, i, n: [
             a[j] for j in range(i - n // 2, min(len(a), i + n // 2 + 1))]),
-        # the last neighbour forgotten
-        lambda a, i, n=5: _normalise(a, i, window=lambda a, i, n: a[max(0, i - 2):i + 2]),
-        lambda a, i, n=5: _normalise(a, i),  # n without effect
+        # the last neighbor forgotten
+        lambda a, i, n=5: _normalize(a, i, window=lambda a, i, n: a[max(0, i - 2):i + 2]),
+        lambda a, i, n=5: _normalize(a, i),  # n without effect
         lambda a, i, n=5: a[i] / (2 + 1e-4 * sum(_clipped(a, i, n))) ** 0.75,  # not squared
     ],
     "04-2": [

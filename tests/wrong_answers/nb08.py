@@ -9,7 +9,7 @@ def _mask(x, p):
 
 def _steps(behind=lambda p: (1 - p) ** 2, decayed=lambda p: (1 - p) ** -2, reads=(3, 6),
            biases=False, pulled=False, momentum=0.9):
-    """An optimiser: factors of rate and decay for the weights of the layers `reads` (08-6)."""
+    """An optimizer: factors of rate and decay for the weights of the layers `reads` (08-6)."""
     def make(net, rate, decay, p):
         groups = []
         for k in (0, 3, 6):
@@ -49,7 +49,7 @@ WRONG = {
     "08-3": [4096, 2048, 9192, 9216, 2, 2 ** 8192],
     "08-4": [
         lambda p: p.mean(0),  # the plain mean
-        lambda p: p.log().mean(0).exp(),  # not normalised
+        lambda p: p.log().mean(0).exp(),  # not normalized
         lambda p: p.prod(0) / p.prod(0).sum(),  # a product without the root
         lambda p: p.prod(0).sqrt() / p.prod(0).sqrt().sum(),  # the square root, whatever n
         lambda p: torch.softmax(p.mean(0), 0),  # of probabilities, not of logarithms
@@ -75,7 +75,7 @@ WRONG = {
         _steps(pulled=True),  # biases decayed
         _steps(momentum=0),
         _all_alike,
-        lambda net, rate, decay, p: (rate * (1 - p) ** 2, decay / (1 - p) ** 2),  # no optimiser
+        lambda net, rate, decay, p: (rate * (1 - p) ** 2, decay / (1 - p) ** 2),  # no optimizer
         lambda net, rate, decay, p: torch.optim.SGD([net[3].weight, net[6].weight], rate / 4, 0.9),
     ],
 }

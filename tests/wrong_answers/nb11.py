@@ -108,6 +108,6 @@ WRONG = {
         _mended(loss=lambda z, y: (z.argmax(1) != y).float().mean()),  # the error chooses
         _mended(loss=lambda z, y: -z.softmax(1).gather(1, y[:, None]).mean()),  # no logarithm
         _mended(first=10),  # on the first images alone
-        lambda logits, labels, new: (new / logits.std()).softmax(1),  # standardised
+        lambda logits, labels, new: (new / logits.std()).softmax(1),  # standardized
     ],
 }

@@ -70,7 +70,7 @@ def _strongest(padded=True, late=False, clip=True, wide=0, swap=False, low=False
 
 WRONG = {
     "12-1": [
-        lambda w: 3 * w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # the grey share
+        lambda w: 3 * w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # the gray share
         lambda w: 1 - w.mean(1).square().sum((1, 2)) / w.square().sum((1, 2, 3)),  # without the 3
         lambda w: 1 - 3 * w.mean(1).square() / w.square().sum(1),  # for each pixel
         lambda w: 1 - 3 * w.mean(1).square().sum() / w.square().sum(),  # of all maps together

@@ -106,10 +106,10 @@ def _train(steps_lost=0, sign=1, change=True, shared=False, late=False):
     return training
 
 
-def _views(mirrored=True, centre=True, logits=False, rounds=1):
+def _views(mirrored=True, center=True, logits=False, rounds=1):
     def ten(ask, images, size):
         far = images.shape[-1] - size
-        places = [(0, 0), (0, far), (far, 0), (far, far)] + [(far // 2, far // 2)] * centre
+        places = [(0, 0), (0, far), (far, 0), (far, far)] + [(far // 2, far // 2)] * center
         shown = [view for top, left in places
                  for view in [images[:, :, top:top + size, left:left + size]]
                  for view in ((view, view.flip(3)) if mirrored else (view,))]
@@ -123,7 +123,7 @@ WRONG = {
     "14-1": [
         _net(groups=(1, 1, 1, 1)),  # one column
         _net(groups=(2, 2, 2, 2)),  # the columns never meet in conv3
-        _net(norm=nn.Identity),  # no normalisation
+        _net(norm=nn.Identity),  # no normalization
         _net(norm=lambda: _Norm(whole=True)),  # over the border between the columns
         _net(padding=1),  # conv2 without its two pixels
         _net(norm=lambda: _Norm(alpha=1e-4)),  # a fifth of the printed formula's
@@ -158,7 +158,7 @@ WRONG = {
     ],
     "14-5": [
         _views(mirrored=False),
-        _views(centre=False),
+        _views(center=False),
         _views(logits=True),
         _views(rounds=2),  # divided by twice as many
     ],

@@ -2,7 +2,7 @@
 
 `examine` runs them all, in under a minute on two CPU cores with small images. What each looks for
 and where its limits come from is shown, one cause at a time, in notebook 10. Biases of 1 and the
-strength of response normalisation are not checked: there they are found innocent.
+strength of response normalization are not checked: there they are found innocent.
 """
 
 import copy
@@ -113,7 +113,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     model = copy.deepcopy(model) if own else begun(config, dataset)
     model = model.to(device)
     train = dataset.splits["train"]
-    augment = build_augment(config, dataset.mean, dataset.colour_values, dataset.colour_vectors)
+    augment = build_augment(config, dataset.mean, dataset.color_values, dataset.color_vectors)
     fresh = not config.start
     found = [run_length(config, len(train)),
              input_scale(drawn_batch(augment, train), config if fresh and not own else None)]

@@ -114,10 +114,10 @@ def images(dataset: datasets.Dataset, count: int = 256) -> Finding:
                        "of 255. Files of 16 bits that hold only 10 or 12 come out so: scale their "
                        "values to the full range, 0-65535", numbers)
     if contrast < 8:
-        return Finding("images", LOOK, f"contrast of only {contrast:.0f} grey levels: look at some "
+        return Finding("images", LOOK, f"contrast of only {contrast:.0f} gray levels: look at some "
                        "images; a net sees hardly anything in them", numbers)
     return Finding("images", OK, f"{dataset.size} px, contrast {numbers['train']['contrast']:.0f} "
-                   "grey levels", numbers)
+                   "gray levels", numbers)
 
 
 def sample(array, count: int, seed: int = 0) -> np.ndarray:
@@ -178,8 +178,8 @@ def same_meaning(dataset: datasets.Dataset, count: int = 2000) -> Finding:
     half = len(x) // 2
     if not half:
         return Finding(name, OK, "cannot tell from a single training image")
-    centre, spread = x[:half].mean(0), x[:half].std(0) + 1e-6
-    x, vx = (np.c_[(part - centre) / spread, np.ones(len(part))] for part in (x, vx))
+    center, spread = x[:half].mean(0), x[:half].std(0) + 1e-6
+    x, vx = (np.c_[(part - center) / spread, np.ones(len(part))] for part in (x, vx))
     a = x[:half]
     ridge = 0.1 * len(a) * np.eye(a.shape[1])
     weights = np.linalg.solve(a.T @ a + ridge, a.T @ np.eye(k)[y[:half]])

@@ -27,7 +27,7 @@ STEPS = 100      # at most, on the handful, at each rate
 SECONDS = 8.0    # at most, at each rate; no further rate is tried after twice as long
 IMAGES = 64      # that the layers are measured on; a quarter of it above LARGE pixels
 LARGE = 128
-# Standard deviation of the inputs that each initialisation is made for: 0-255 less the mean
+# Standard deviation of the inputs that each initialization is made for: 0-255 less the mean
 # has about 70, and "he" keeps the size of its input, which should be about 1.
 INPUT_STD = {"he": (0.1, 10.0), "other": (15.0, 250.0)}
 # A gradient beside the weights it belongs to: too small, too large (see `gradients`).
@@ -74,7 +74,7 @@ def drawn_batch(augment: Augment, train: datasets.Split, count: int = IMAGES) ->
 
 
 def batch(augment: Augment, part: datasets.Split, device: str, count: int = IMAGES):
-    """Centre crops of `count` images, class after class in turn, and their labels (count,)."""
+    """Center crops of `count` images, class after class in turn, and their labels (count,)."""
     known = np.asarray(part.labels)
     order = np.random.default_rng(0).permutation(len(known))
     turn = np.empty(len(known), int)  # how many of the image's class came before it

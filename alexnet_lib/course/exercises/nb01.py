@@ -20,7 +20,7 @@ def kept(answer):
 @exercise("01-2", "Count the numbers in one image, then the bytes of each number.")
 def gigabytes(answer):
     expect(abs(number(answer(1000, 1000, 1)) - 3) < 1e-6,
-           "1000 images of 1000 x 1000, one byte for each of three colours: 3 GB of 10**9 bytes.")
+           "1000 images of 1000 x 1000, one byte for each of three colors: 3 GB of 10**9 bytes.")
     expect(abs(number(answer(1_200_000, 256, 1)) - 235.9296) < 1e-3,
            "1.2 million images of 256 x 256 in bytes: 235.9 GB.")
     expect(abs(number(answer(1_200_000, 256, 4)) - 943.7184) < 1e-3,
@@ -52,7 +52,7 @@ def topk_error(answer):
     return "Top-5 never exceeds top-1: what is first is also among the first five."
 
 
-@exercise("01-4", "Take the mean colour away first; then np.cov or a matrix product; then eigh.")
+@exercise("01-4", "Take the mean color away first; then np.cov or a matrix product; then eigh.")
 def principal(answer):
     rng = np.random.default_rng(1)
     mix = np.array([[40, 5, 1], [40, -9, 3], [40, 4, -6]], float)
@@ -70,11 +70,11 @@ def principal(answer):
            "These are standard deviations: the eigenvalues are their squares.")
     second = np.linalg.eigvalsh(pixels.T @ pixels / len(pixels))[::-1]
     expect(not np.allclose(values, second, **close),
-           "The mean colour is still in: the first axis points at it. Take it away first.")
+           "The mean color is still in: the first axis points at it. Take it away first.")
     expect(not np.allclose(values, right * len(pixels), **close),
            "Divide by the number of pixels: a covariance is a mean.")
     expect(np.allclose(values, right, **close), f"The values should be near {right.round()}.")
     rebuilt = vectors @ np.diag(values) @ vectors.T
     expect(np.allclose(rebuilt, covariance, atol=0.02 * right[0]),
            "The values are right. Are the vectors in the columns, in the same order?")
-    return "Each column is a colour direction, each value the variance along it."
+    return "Each column is a color direction, each value the variance along it."

@@ -1,4 +1,4 @@
-"""Exercises of notebook 04, local response normalisation."""
+"""Exercises of notebook 04, local response normalization."""
 
 import torch
 
@@ -8,7 +8,7 @@ from alexnet_lib.layers import local_response_norm
 
 @exercise("04-1", "Sum the squares of the maps i - n//2 ... i + n//2 that exist, then put the sum "
                   "into the formula.")
-def normalise(answer):
+def normalize(answer):
     a = [30.0, 0.0, 200.0, 50.0, 100.0, 10.0, 80.0]
 
     def right(i, n=5):
@@ -22,7 +22,7 @@ def normalise(answer):
            "That is the source's alpha, divided by n; here the printed formula is asked for.")
     expect(close(2), "For map 2 the squares sum to 53,400 (its own is one of them), the bracket is "
            "7.34, and 200 becomes 44.85.")
-    expect(close(0), "Map 0 has no neighbours before it: its window is maps 0, 1 and 2. Mind that "
+    expect(close(0), "Map 0 has no neighbors before it: its window is maps 0, 1 and 2. Mind that "
            "a[-1] is the last number of a list.")
     expect(close(6), "The last map's window is maps 4, 5 and 6.")
     try:

@@ -50,10 +50,10 @@ def shift(answer):
     found = tensor(answer(values, vectors, alphas, "paper"), (3,))
     expect(not torch.allclose(found, tensor(vectors @ (alphas * values)), atol=1e-3),
            "That is 255 times too strong: with pixels from 0 to 1 the eigenvalue is divided by "
-           "255 twice, and the result comes back to grey levels by 255 once.")
+           "255 twice, and the result comes back to gray levels by 255 once.")
     expect(torch.allclose(found, tensor(vectors @ (alphas * values / 255)), atol=1e-3),
            "In the paper, the strength is the eigenvalue itself, at pixels from 0 to 1; give the "
-           "result in grey levels.")
+           "result in gray levels.")
     return "Two definitions, one line apart."
 
 

@@ -167,7 +167,7 @@ def same_steps(answer):
                                  lr=0.1, momentum=0.9)
         mine = answer(new, 0.1, decay, p)
         expect(isinstance(mine, torch.optim.Optimizer),
-               "Return an optimiser: torch.optim.SGD(groups, lr=rate, momentum=0.9).")
+               "Return an optimizer: torch.optim.SGD(groups, lr=rate, momentum=0.9).")
         held = {id(q) for group in mine.param_groups for q in group["params"]}
         expect(all(id(q) in held for q in new.parameters()),
                "Some of the net's weights or biases are in none of the groups: they stand still.")

@@ -4,31 +4,31 @@ import torch
 import torch.nn.functional as F
 
 from alexnet_lib.course.exercises import exercise, expect, number, tensor
-from alexnet_lib.features import colour_selectivity
+from alexnet_lib.features import color_selectivity
 
 
-@exercise("12-1", "Take the mean over red, green and blue: that is the grey part, three times.")
-def colour_share(answer):
+@exercise("12-1", "Take the mean over red, green and blue: that is the gray part, three times.")
+def color_share(answer):
     pixel = torch.tensor([2.0, 1.0, 0.0]).view(1, 3, 1, 1)
     first = tensor(answer(pixel))
     expect(first.shape == (1,), "One number for each map: sum over channels, height and width.")
     expect(abs(number(first[0]) - 0.4) < 1e-4,
-           "Of (2, 1, 0), the grey part (1, 1, 1) has the energy 3 of 5: its colour is 0.4.")
+           "Of (2, 1, 0), the gray part (1, 1, 1) has the energy 3 of 5: its color is 0.4.")
     expect(abs(number(tensor(answer(torch.ones(1, 3, 2, 2)))[0])) < 1e-4,
-           "A grey kernel has no colour.")
+           "A gray kernel has no color.")
     weights = torch.randn(7, 3, 5, 4, generator=torch.Generator().manual_seed(0))
     found = tensor(answer(weights))
     expect(found.shape == (7,), "One number for each of the maps: sum over height and width, too.")
-    expect(torch.allclose(found, colour_selectivity(weights), atol=1e-4),
+    expect(torch.allclose(found, color_selectivity(weights), atol=1e-4),
            "Sum the squares over a whole kernel first, and divide then.")
-    return "And noise has two thirds: one of three directions is grey."
+    return "And noise has two thirds: one of three directions is gray."
 
 
 @exercise("12-2", "Field and jump begin at 1; go through the steps one by one.")
 def field_and_jump(answer):
     expect(tuple(answer([(11, 4)])) == (11, 4), "conv1: field 11, jump 4.")
     expect(tuple(answer([(11, 4), (3, 2)])) == (19, 8),
-           "pool1: two jumps of 4 more than 11, and then neighbours are 8 apart.")
+           "pool1: two jumps of 4 more than 11, and then neighbors are 8 apart.")
     steps = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1), (3, 2)]
     expect(tuple(answer(steps)) == (195, 32), "pool3 of the paper's net sees 195 pixels.")
     expect(tuple(answer([])) == (1, 1), "Without a layer, a pixel sees itself.")

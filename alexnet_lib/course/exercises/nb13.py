@@ -118,8 +118,8 @@ def first_norm(answer):
 
     expect(not same(alpha=1e-4), "That is the printed strength. The source divides α by n.")
     expect(not same(alpha=4e-6), "α is divided by n twice: 1e-4 / 5 is enough.")
-    expect(not same(relu_first=True), "That is the paper's order. The source normalises the "
-           "signed responses, and a negative one silences its neighbours, too.")
+    expect(not same(relu_first=True), "That is the paper's order. The source normalizes the "
+           "signed responses, and a negative one silences its neighbors, too.")
     expect(not same(columns=1), "Maps 47 and 48 stand on different cards and do not see each "
            "other.")
     expect(same(), "The numbers are not right. In the bracket: k = 2, and 1e-4 / 5 times the sum "

@@ -68,14 +68,14 @@ def _columns_norms_dropout(net, convs, fulls, x) -> None:
     doubled = _outputs(net, [convs[1]], 2 * x)[0]
     expect(not torch.allclose(doubled, 2 * second, rtol=1e-3),
            "Without biases, a net of convolutions and ReLUs doubles when its input doubles, and "
-           "so does yours: the response normalisation is missing behind conv1.")
+           "so does yours: the response normalization is missing behind conv1.")
     again = _outputs(net, [convs[2]], 2 * x)[0]
     with torch.no_grad():
         convs[0].weight[48:] *= 3  # the second column's kernels
     half = _outputs(net, [convs[1]], x)[0]
     expect(not torch.equal(half[:, 128:], second[:, 128:]), "conv2 does not see conv1.")
     expect(torch.allclose(half[:, :128], second[:, :128], rtol=1e-4, atol=1e-4),
-           "A change of column 2 reaches column 1 before conv3. Does the normalisation look over "
+           "A change of column 2 reaches column 1 before conv3. Does the normalization look over "
            "the border between maps 47 and 48?")
     expect(not torch.allclose(again, 2 * third, rtol=1e-3), "And behind conv2?")
     with torch.no_grad():
@@ -222,7 +222,7 @@ def the_training(answer):
     return f"From {losses[0]:.2f} to {losses[-1]:.2f}: it learns."
 
 
-@exercise("14-5", "Four corners and the centre, each also mirrored: softmax of each view, then "
+@exercise("14-5", "Four corners and the center, each also mirrored: softmax of each view, then "
                   "the mean.")
 def the_ten_views(answer):
     images = torch.randn(3, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 20
@@ -239,7 +239,7 @@ def the_ten_views(answer):
     expect(found.shape == expected.shape, "(images, classes): one row for each image.")
     expect(torch.allclose(found.sum(1), torch.ones(3), atol=1e-4), "Each row should sum to 1.")
     expect(torch.allclose(found, expected, atol=1e-4),
-           "Corners, centre, mirrors: ten views, and the mean of their probabilities, not of "
+           "Corners, center, mirrors: ten views, and the mean of their probabilities, not of "
            "their logits.")
     return "As in section 4.1, and as in src/layer.cu:1810-1821."
 

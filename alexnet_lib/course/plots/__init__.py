@@ -1,6 +1,6 @@
 """Figures: functions that take arrays and return a matplotlib Figure.
 
-House style: the Okabe-Ito colours (safe for colour-blind readers), a white ground in light
+House style: the Okabe-Ito colors (safe for color-blind readers), a white ground in light
 and dark notebooks alike, labels and units on every axis.
 """
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from alexnet_lib.text import printable
 
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-SKY, RED, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#666666"
+SKY, RED, YELLOW, GRAY = "#56B4E9", "#D55E00", "#F0E442", "#666666"
 CYCLE = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
 
 
@@ -45,23 +45,23 @@ def plain(name: str) -> str:
     return "\n".join(map(printable, name.split("\n"))).replace("$", r"\$")
 
 
-def image_grid(images, titles, columns: int = 8, title_colours=None,
+def image_grid(images, titles, columns: int = 8, title_colors=None,
                side: float = 1.1) -> Figure:
     """Pictures in rows, each under its title.
 
     Args:
         images: (N, S, S, 3) uint8, 0-255. titles: N strings. columns: pictures in a row.
-        title_colours: N colours, or None for black. side: of a picture with its margin, inches.
+        title_colors: N colors, or None for black. side: of a picture with its margin, inches.
     """
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns, (side + 0.2) * rows),
                                 squeeze=False)
     for panel in axes.flat:
         panel.axis("off")
-    colours = title_colours or ["black"] * len(images)
-    for panel, image, title, colour in zip(axes.flat, images, titles, colours):  # noqa: B905
+    colors = title_colors or ["black"] * len(images)
+    for panel, image, title, color in zip(axes.flat, images, titles, colors):  # noqa: B905
         panel.imshow(image)
-        panel.set_title(plain(title), fontsize=9, color=colour)
+        panel.set_title(plain(title), fontsize=9, color=color)
     return figure
 
 
@@ -70,7 +70,7 @@ def image_grid(images, titles, columns: int = 8, title_colours=None,
 
 def seed_bands(runs: dict[str, list[dict]], curves=("train_error", "val_error"),
                labels=("training error, %", "validation error, %"), factor: float = 100) -> Figure:
-    """Curves by epoch, one colour for each arm: the mean of its seeds, and the band they span.
+    """Curves by epoch, one color for each arm: the mean of its seeds, and the band they span.
 
     Args:
         runs: records by arm, from `course.runs`. curves: which of a record's curves, a panel each.
@@ -78,13 +78,13 @@ def seed_bands(runs: dict[str, list[dict]], curves=("train_error", "val_error"),
     """
     figure, panels = plt.subplots(1, len(curves), figsize=(5.2 * len(curves), 3.8), squeeze=False)
     for panel, name, label in zip(panels[0], curves, labels, strict=True):
-        for colour, mark, (arm, records) in zip(CYCLE, "os^Dv", runs.items()):  # noqa: B905
+        for color, mark, (arm, records) in zip(CYCLE, "os^Dv", runs.items()):  # noqa: B905
             if not records:
                 continue
             values = factor * np.array([record["curves"][name] for record in records])
             epochs = np.arange(1, values.shape[1] + 1)
-            panel.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
-            panel.plot(epochs, values.mean(0), color=colour, marker=mark, markersize=4,
+            panel.fill_between(epochs, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
+            panel.plot(epochs, values.mean(0), color=color, marker=mark, markersize=4,
                        label=f"{arm}, {len(records)} seeds")
         panel.set(xlabel="epoch", ylabel=label)
         panel.xaxis.get_major_locator().set_params(integer=True)
@@ -135,7 +135,7 @@ def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit
         arms: names of (what the paper does, what it compares with). paper: its figure, if any.
     """
     figure, axes = plt.subplots(figsize=(7, 2.2))
-    axes.axvline(0, color=GREY, lw=1)
+    axes.axvline(0, color=GRAY, lw=1)
     if interval:
         axes.axvspan(*interval, color=SKY, alpha=0.35, lw=0, label="95 % interval of the mean")
         axes.axvline(np.mean(list(effects.values())), color=BLUE, lw=2, label="mean")

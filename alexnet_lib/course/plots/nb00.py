@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREY, ORANGE, RED, SKY, plain
+from alexnet_lib.course.plots import BLUE, GRAY, ORANGE, RED, SKY, plain
 
 
 def first_run(losses, history: list[dict], images, truth, guess, probability, classes) -> Figure:
@@ -22,15 +22,15 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
     if len(losses) > 30:
         left.plot(np.arange(len(losses))[15:-15], np.convolve(losses, np.ones(31) / 31, "valid"),
                   color=BLUE, lw=2, label="mean of 31")
-    left.axhline(np.log(len(classes)), color=GREY, ls="--", lw=1)
+    left.axhline(np.log(len(classes)), color=GRAY, ls="--", lw=1)
     left.annotate(f"guessing: ln {len(classes)}", (len(losses), np.log(len(classes))),
-                  color=GREY, ha="right", va="bottom")
+                  color=GRAY, ha="right", va="bottom")
     left.set(xlabel="step (minibatch of 128)", ylabel="loss, nats", title="Training loss")
     left.legend()
     epochs = [row["epoch"] for row in history]
-    for key, colour, mark, name in (("train_error", ORANGE, "s", "training, with dropout"),
+    for key, color, mark, name in (("train_error", ORANGE, "s", "training, with dropout"),
                                     ("val_error", BLUE, "o", "validation")):
-        right.plot(epochs, [100 * row[key] for row in history], marker=mark, color=colour,
+        right.plot(epochs, [100 * row[key] for row in history], marker=mark, color=color,
                    label=name)
     right.set(xlabel="epoch", ylabel="error, %", title="Wrong answers", ylim=(0, 100))
     right.legend()

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREY, ORANGE, plain
+from alexnet_lib.course.plots import BLUE, GRAY, ORANGE, plain
 
 
 def preparation(wide, square, squashed) -> Figure:
@@ -17,7 +17,7 @@ def preparation(wide, square, squashed) -> Figure:
     left = (width - side) / 2
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.1), width_ratios=(width / side, 1, 1))
     for axes, picture, title in zip(panels, (wide, square, squashed), (
-            f"shorter side scaled to {side}", "the paper: the centre is kept",
+            f"shorter side scaled to {side}", "the paper: the center is kept",
             "not the paper: all is squeezed"), strict=True):
         axes.imshow(picture)
         axes.set(xlabel="pixel", xticks=(0, picture.shape[1] - 1), yticks=(0, side - 1))
@@ -25,7 +25,7 @@ def preparation(wide, square, squashed) -> Figure:
         axes.grid(False)
     panels[0].set_ylabel("pixel")
     for start, end in ((0, left), (width - left, width)):
-        panels[0].axvspan(start - 0.5, end - 0.5, fc="white", alpha=0.55, hatch="//", ec=GREY)
+        panels[0].axvspan(start - 0.5, end - 0.5, fc="white", alpha=0.55, hatch="//", ec=GRAY)
     return figure
 
 
@@ -45,38 +45,38 @@ def means(images, counts) -> Figure:
         axes.axis("off")
     axes = right.subplots()
     axes.loglog(counts, contrast, marker="o", color=BLUE, label="measured")
-    axes.loglog(counts, contrast[0] / np.sqrt(counts), color=GREY, ls="--",
+    axes.loglog(counts, contrast[0] / np.sqrt(counts), color=GRAY, ls="--",
                 label="if all pixels were\nindependent: $1/\\sqrt{n}$")
-    axes.set(xlabel="images in the mean, n", ylabel="contrast, grey levels")
+    axes.set(xlabel="images in the mean, n", ylabel="contrast, gray levels")
     axes.legend(fontsize=9)
     return figure
 
 
-def positive_share(raw, centred) -> Figure:
+def positive_share(raw, centered) -> Figure:
     """Histogram over filters: how often a filter's answer is positive, for two kinds of input.
 
     Args:
-        raw, centred: (filters,) shares, 0-1.
+        raw, centered: (filters,) shares, 0-1.
     """
     figure, axes = plt.subplots(figsize=(8, 3.2))
     bins = np.linspace(0, 100, 21)
-    for share, colour, hatch, name in ((raw, ORANGE, "//", "raw pixels, 0 to 255"),
-                                       (centred, BLUE, None, "less the mean image")):
-        axes.hist(100 * np.asarray(share), bins, color=colour, alpha=0.75, hatch=hatch,
+    for share, color, hatch, name in ((raw, ORANGE, "//", "raw pixels, 0 to 255"),
+                                       (centered, BLUE, None, "less the mean image")):
+        axes.hist(100 * np.asarray(share), bins, color=color, alpha=0.75, hatch=hatch,
                   ec="white", label=name)
     axes.set(xlabel="places at which the filter's answer is positive, %", ylabel="filters")
     axes.legend(loc="upper left", bbox_to_anchor=(0.58, 0.98))
     return figure
 
 
-def colour_axes(pixels, values, vectors) -> Figure:
+def color_axes(pixels, values, vectors) -> Figure:
     """Pixels in the red-green and the green-blue plane with their principal axes, and the axes
-    as strips of colour, from two standard deviations below the mean to two above it.
+    as strips of color, from two standard deviations below the mean to two above it.
 
     Args:
         pixels: (N, 3), 0-255; a few thousand. values: (3,) eigenvalues. vectors: (3, 3), columns.
     """
-    centre = pixels.mean(0)
+    center = pixels.mean(0)
     figure = plt.figure(figsize=(11, 3.6))
     left, right = figure.subfigures(1, 2, width_ratios=(1.45, 1))
     names, lines = ("red", "green", "blue"), ("-", "--", ":")
@@ -84,7 +84,7 @@ def colour_axes(pixels, values, vectors) -> Figure:
         axes.scatter(pixels[:, i], pixels[:, j], c=pixels / 255, s=5, lw=0)
         for k in range(3):
             step = np.sqrt(values[k]) * vectors[:, k]
-            ends = np.stack([centre - 2 * step, centre + 2 * step])
+            ends = np.stack([center - 2 * step, center + 2 * step])
             axes.plot(ends[:, i], ends[:, j], color="white", lw=5)
             axes.plot(ends[:, i], ends[:, j], color="black", lw=2, ls=lines[k],
                       label=f"axis {k + 1}")
@@ -92,29 +92,29 @@ def colour_axes(pixels, values, vectors) -> Figure:
                  xlim=(0, 255), ylim=(0, 255), xticks=(0, 128, 255), yticks=(0, 128, 255),
                  aspect="equal")
     axes.legend(loc="lower right", fontsize=8, frameon=True)
-    _strips(right, centre, values, vectors)
+    _strips(right, center, values, vectors)
     return figure
 
 
-def colour_strips(centre, values, vectors, title: str) -> Figure:
-    """The principal axes of RGB as strips of colour, two standard deviations each way."""
+def color_strips(center, values, vectors, title: str) -> Figure:
+    """The principal axes of RGB as strips of color, two standard deviations each way."""
     figure = plt.figure(figsize=(6, 3))
-    _strips(figure, np.asarray(centre), np.asarray(values), np.asarray(vectors))
+    _strips(figure, np.asarray(center), np.asarray(values), np.asarray(vectors))
     figure.suptitle(title, fontsize=11)
     return figure
 
 
-def _strips(figure, centre, values, vectors) -> None:
+def _strips(figure, center, values, vectors) -> None:
     along = np.linspace(-2, 2, 101)
     panels = figure.subplots(3, 1, sharex=True)
     for k, axes in enumerate(panels):
-        strip = centre + along[:, None] * np.sqrt(values[k]) * vectors[:, k]
+        strip = center + along[:, None] * np.sqrt(values[k]) * vectors[:, k]
         axes.imshow(strip.clip(0, 255)[None].astype(np.uint8), aspect="auto", extent=(-2, 2, 0, 1))
         axes.set(yticks=[])
         axes.set_title(f"axis {k + 1}: {values[k] / values.sum():.0%} of the variance, "
                        f"standard deviation {np.sqrt(values[k]):.0f}", fontsize=10)
         axes.grid(False)
-    panels[-1].set_xlabel("standard deviations from the mean colour")
+    panels[-1].set_xlabel("standard deviations from the mean color")
 
 
 def templates(weights, classes) -> Figure:

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED
 
 
 def architecture(net) -> Figure:
@@ -18,7 +18,7 @@ def architecture(net) -> Figure:
     the columns talk.
     """
     figure, axes = plt.subplots(figsize=(11, 5.2))
-    axes.add_patch(plt.Rectangle((0, -0.9), 0.25, 1.8, color=GREY, alpha=0.35))
+    axes.add_patch(plt.Rectangle((0, -0.9), 0.25, 1.8, color=GRAY, alpha=0.35))
     axes.text(0.12, -1.05, f"input\n{net.input_size} x {net.input_size} x {net.in_channels}",
               ha="center", va="top", fontsize=9)
     at, ends = 1.0, [(0.25, 0.0)]
@@ -27,13 +27,13 @@ def architecture(net) -> Figure:
         middle, at = (at + ends[0][0]) / 2, ends[0][0] + (0.72 if layer["side"] else 0.62)
         axes.text(middle, -2.45, layer["name"], ha="center", va="top", fontsize=10,
                   fontweight="bold")
-        axes.text(middle, -2.7, layer["below"], ha="center", va="top", fontsize=8.5, color=GREY)
+        axes.text(middle, -2.7, layer["below"], ha="center", va="top", fontsize=8.5, color=GRAY)
     axes.set(xlim=(-0.5, at - 0.2), ylim=(-3.5, 2.5))
     axes.axis("off")
     if net.columns == 2:
-        for y, colour, name in ((1.15, BLUE, "GPU 1"), (-1.15, ORANGE, "GPU 2")):
+        for y, color, name in ((1.15, BLUE, "GPU 1"), (-1.15, ORANGE, "GPU 2")):
             axes.text(-0.1, 1.6 * np.sign(y), name, ha="center", va="center", color="black",
-                      fontsize=10, bbox={"boxstyle": "round", "fc": colour, "alpha": 0.4, "lw": 0})
+                      fontsize=10, bbox={"boxstyle": "round", "fc": color, "alpha": 0.4, "lw": 0})
         axes.plot([], [], color=PINK, lw=1.6, label="the columns talk")
         axes.legend(loc="upper right", fontsize=9)
     return figure
@@ -77,7 +77,7 @@ def _boxes(axes, layer: dict, at: float, ends: list[tuple]) -> list[tuple]:
             if talk and layer["groups"] > 1:
                 continue
             axes.annotate("", (at - 0.02, y), (x0 + 0.02, y0), arrowprops={
-                "arrowstyle": "-|>", "lw": 1.6 if talk else 1.0, "color": PINK if talk else GREY})
+                "arrowstyle": "-|>", "lw": 1.6 if talk else 1.0, "color": PINK if talk else GRAY})
     return [(at + width, y) for y in rows]
 
 
@@ -90,7 +90,7 @@ def fitting_windows(size: int, kernel: int, stride: int) -> Figure:
     places = 1 + -(-(size - kernel) // stride)
     figure, axes = plt.subplots(figsize=(9, 2.6))
     first = size - kernel - 3 * stride - 2
-    axes.axvspan(first, size, color=GREY, alpha=0.15, lw=0)
+    axes.axvspan(first, size, color=GRAY, alpha=0.15, lw=0)
     axes.axvline(size, color="black", lw=1.5)
     for row, place in enumerate(range(places - 4, places)):
         start = place * stride
@@ -117,13 +117,13 @@ def where_it_goes(rows: list[dict]) -> Figure:
     weighted = [row for row in rows if row["name"].startswith(("conv", "fc"))]
     names = [row["name"] for row in weighted]
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True)
-    for axes, key, colour, title, unit in zip(
+    for axes, key, color, title, unit in zip(
             panels, ("params", "macs", "units"), (ORANGE, BLUE, GREEN),
             ("Parameters: what it must remember", "Multiply-adds: what it must compute",
              "Units: what it must keep"), ("M", "M", "k"), strict=True):
         values = np.array([row[key] for row in weighted])
         share = 100 * values / values.sum()
-        bars = axes.barh(names, share, color=colour)
+        bars = axes.barh(names, share, color=color)
         scale = 1e6 if unit == "M" else 1e3
         axes.bar_label(bars, [f"{v / scale:.1f} {unit}" for v in values], padding=3, fontsize=9)
         axes.set(title=title, xlabel="share of the net, %", xlim=(0, share.max() * 1.25))

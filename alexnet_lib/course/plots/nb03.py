@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY
 
-# Colour, line and marker of each activation, the same in all figures; the paper's Fig. 1 also
+# Color, line and marker of each activation, the same in all figures; the paper's Fig. 1 also
 # draws ReLU solid and tanh dashed.
 STYLES = {"ReLU": (BLUE, "-", "o"), "tanh": (ORANGE, "--", "s"), "logistic": (PINK, ":", "^")}
 FUNCTIONS = {
@@ -18,9 +18,9 @@ FUNCTIONS = {
 
 
 def style(name: str) -> dict:
-    """Colour and line of the activation that `name` begins with."""
-    colour, line, _ = STYLES[name.split()[0].rstrip(",")]
-    return {"color": colour, "ls": line}
+    """Color and line of the activation that `name` begins with."""
+    color, line, _ = STYLES[name.split()[0].rstrip(",")]
+    return {"color": color, "ls": line}
 
 
 def bends(x, outputs: dict) -> Figure:
@@ -31,7 +31,7 @@ def bends(x, outputs: dict) -> Figure:
     """
     figure, panels = plt.subplots(1, len(outputs), figsize=(3.7 * len(outputs), 2.9))
     for axes, (name, y) in zip(panels, outputs.items(), strict=True):
-        look = style(name) if name in STYLES else {"color": GREY}
+        look = style(name) if name in STYLES else {"color": GRAY}
         axes.plot(x, y, lw=2.5, **look)
         axes.set_title(name, fontsize=11.5)
         axes.set_xlabel("input")
@@ -58,7 +58,7 @@ def saturation(input_x: float, layers: int) -> Figure:
         shown = np.maximum(left_over, 1e-12)
         right.semilogy(range(layers + 1), shown, marker=mark, lw=2, **look)
     for axes in (left, middle):
-        axes.axvline(input_x, color=GREY, lw=1)
+        axes.axvline(input_x, color=GRAY, lw=1)
     left.set(xlabel="input x of a unit", ylabel="its output f(x)", ylim=(-1.2, 3))
     left.legend(loc="upper left")
     middle.set(xlabel="input x of a unit", ylabel="slope f'(x)", ylim=(-0.05, 1.1),
@@ -67,7 +67,7 @@ def saturation(input_x: float, layers: int) -> Figure:
     right.set(xlabel="units passed on the way back", ylabel="share of the gradient left",
               ylim=(3e-13, 3), xticks=range(0, layers + 1, 1 if layers < 10 else 5))
     if input_x <= 0:
-        right.text(0.97, 0.04, "on the lower edge: nothing is left", color=GREY, ha="right",
+        right.text(0.97, 0.04, "on the lower edge: nothing is left", color=GRAY, ha="right",
                    transform=right.transAxes, fontsize=9)
     middle.title.set_fontsize(10.5)
     return figure
@@ -139,8 +139,8 @@ def race(errors: dict[str, list[float]], needed: dict[str, dict[float, float]],
         left.plot(np.arange(1, len(curve) + 1), 100 * np.asarray(curve), lw=2.2, **style(net),
                   marker=STYLES[net][2], ms=10, mec="black", markevery=[-1],
                   label=f"{net}, rate {min(needed[net], key=needed[net].get):g}")
-    left.axhline(100 * level, color=GREY, lw=1)
-    left.text(0, 100 * level - 2, f"finish: {level:.0%}", color=GREY, va="top")
+    left.axhline(100 * level, color=GRAY, lw=1)
+    left.text(0, 100 * level - 2, f"finish: {level:.0%}", color=GRAY, va="top")
     left.set(xlabel="step (minibatch of 128)", ylabel="training error, %", ylim=(0, 100))
     left.legend(loc="upper right")
     rates = sorted({rate for by_rate in needed.values() for rate in by_rate})
@@ -148,17 +148,17 @@ def race(errors: dict[str, list[float]], needed: dict[str, dict[float, float]],
                    if np.isfinite(steps)), default=1)
     for (net, by_rate), never in zip(needed.items(), (1.25, 1.37), strict=True):
         steps = np.array([by_rate.get(rate, np.nan) for rate in rates])
-        colour, line, mark = STYLES[net]
+        color, line, mark = STYLES[net]
         shown = np.where(np.isinf(steps), never * slowest, steps)
-        right.plot(rates, shown, color=colour, ls=line, lw=1)
+        right.plot(rates, shown, color=color, ls=line, lw=1)
         for fill, chosen in (("full", np.isfinite(steps)), ("none", np.isinf(steps))):
-            right.plot(np.array(rates)[chosen], shown[chosen], mark, color=colour, ms=9,
+            right.plot(np.array(rates)[chosen], shown[chosen], mark, color=color, ms=9,
                        fillstyle=fill)
     right.set(xscale="log", xlabel="learning rate", ylabel=f"steps to {level:.0%}",
               ylim=(0, 1.62 * slowest))
     right.set_xticks(rates, [f"{rate:g}" for rate in rates])
     right.minorticks_off()
-    right.text(0.98, 0.985, "hollow: did not get there", color=GREY, ha="right", va="top",
+    right.text(0.98, 0.985, "hollow: did not get there", color=GRAY, ha="right", va="top",
                transform=right.transAxes)
     return figure
 
@@ -171,10 +171,10 @@ def busy(shares: dict[str, np.ndarray]) -> Figure:
             somewhere.
     """
     figure, axes = plt.subplots(figsize=(8.5, 3.6))
-    for (name, share), colour, line, mark in zip(shares.items(), (GREY, BLUE, RED, GREEN),  # noqa: B905
+    for (name, share), color, line, mark in zip(shares.items(), (GRAY, BLUE, RED, GREEN),  # noqa: B905
                                                  (":", "-", "--", "-."), ".os^"):
         share = np.sort(share)
-        axes.plot(np.arange(1, len(share) + 1), 100 * share, ls=line, color=colour, lw=2,
+        axes.plot(np.arange(1, len(share) + 1), 100 * share, ls=line, color=color, lw=2,
                   marker=mark, markevery=4,
                   label=f"{name}: {np.sum(share == 0)} of {len(share)} dead")
     axes.set(xlabel="map, the least busy first", ylabel="images on which\nthe map is on, %",

@@ -1,4 +1,4 @@
-"""Figures of notebook 04, local response normalisation."""
+"""Figures of notebook 04, local response normalization."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, SKY
 
 
 def row(before, after, alone: float, window=None) -> Figure:
-    """The responses of a row of maps at one place, before and after the normalisation.
+    """The responses of a row of maps at one place, before and after the normalization.
 
     Args:
         before, after: (maps,). alone: k**-beta, what a response is multiplied by where the
@@ -24,7 +24,7 @@ def row(before, after, alone: float, window=None) -> Figure:
     if window:
         axes.axvspan(window[0] - 0.5, window[1] + 0.5, color=ORANGE, alpha=0.18, lw=0,
                      label="a window")
-    axes.bar(at, before, 0.8, color="white", ec=GREY, hatch="///", label="before, $a$")
+    axes.bar(at, before, 0.8, color="white", ec=GRAY, hatch="///", label="before, $a$")
     axes.bar(at, after, 0.5, color=BLUE, label="after, $b$")
     axes.hlines(before * alone, at - 0.42, at + 0.42, color="black", lw=2,
                 label="if the window\nwere silent, $a\\,/\\,k^\\beta$")
@@ -79,19 +79,19 @@ def when_it_acts(terms: dict, k: float = 2.0, beta: float = 0.75) -> Figure:
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(9.5, 5.6), sharex=True,
                                          height_ratios=(1, 1.25))
     top.plot(bins, (k + bins) ** -beta, color="black", lw=2)
-    top.axhline(k ** -beta, color=GREY, ls=":", lw=1.5)
+    top.axhline(k ** -beta, color=GRAY, ls=":", lw=1.5)
     top.annotate("a constant: $k^{-\\beta}$ = " f"{k ** -beta:.2f}", (2e-8, k ** -beta - 0.02),
-                 va="top", color=GREY)
+                 va="top", color=GRAY)
     top.set(ylabel="factor $b\\,/\\,a$", ylim=(0, 0.68))
     for axes in (top, bottom):
-        axes.axvline(k, color=GREY, ls="--", lw=1.5)
-    top.annotate(f"as loud as $k$ = {k:g} ", (k, 0.05), ha="right", color=GREY)
+        axes.axvline(k, color=GRAY, ls="--", lw=1.5)
+    top.annotate(f"as loud as $k$ = {k:g} ", (k, 0.05), ha="right", color=GRAY)
     styles = zip(terms.items(), (ORANGE, GREEN, BLUE, SKY), ("--", "-.", "-", ":"))  # noqa: B905
-    for (name, values), colour, line in styles:
+    for (name, values), color, line in styles:
         values = np.clip(np.asarray(values).ravel(), bins[0], bins[-1])
         weights = np.full(len(values), 100 / len(values))
-        bottom.hist(values, bins, weights=weights, color=colour, alpha=0.25)
-        bottom.hist(values, bins, weights=weights, histtype="step", color=colour, ls=line, lw=2,
+        bottom.hist(values, bins, weights=weights, color=color, alpha=0.25)
+        bottom.hist(values, bins, weights=weights, histtype="step", color=color, ls=line, lw=2,
                     label=name)
     bottom.set(xscale="log", ylabel="share of places, %", xlim=(1e-8, 1e4),
                xlabel="what the window adds to the bracket, $\\alpha \\sum a^2$")
@@ -101,7 +101,7 @@ def when_it_acts(terms: dict, k: float = 2.0, beta: float = 0.75) -> Figure:
 
 
 def maps(image, before, after, alone: float, names) -> Figure:
-    """Some maps of one image before and after, and what the normalisation took from them.
+    """Some maps of one image before and after, and what the normalization took from them.
 
     Args:
         image: (S, S, 3) uint8. before, after: (maps, H, W). alone: k**-beta. names: of the maps.
@@ -121,9 +121,9 @@ def maps(image, before, after, alone: float, names) -> Figure:
     shown = ((before, "gray", 0, top, "before, $a$"),
              (after / alone, "gray", 0, top, "after, $b \\cdot k^\\beta$"),
              (kept, "cividis", 0, 100, "kept, %"))
-    for line, (values, colours, low, high, label) in zip(panels, shown, strict=True):
+    for line, (values, colors, low, high, label) in zip(panels, shown, strict=True):
         for axes, value in zip(line, values, strict=True):
-            drawn = axes.imshow(value, cmap=colours, vmin=low, vmax=high)
+            drawn = axes.imshow(value, cmap=colors, vmin=low, vmax=high)
             axes.set(xticks=[], yticks=[])
             axes.grid(False)
         line[0].set_ylabel(label, fontsize=10.5)
@@ -147,14 +147,14 @@ def newton(s, approximations, exact) -> Figure:
     left.legend(fontsize=9.5)
     smallest = 6e-8  # rounding in 32-bit floating point, below which nothing can be told
     styles = zip(approximations, (ORANGE, BLUE, GREEN, "black"), ("--", "-", "-.", ":"))  # noqa: B905
-    for step, (values, colour, line) in enumerate(styles):
+    for step, (values, color, line) in enumerate(styles):
         wrong = 100 * np.abs(np.asarray(values, float) / exact - 1)
         parts = np.array_split(np.arange(len(s)), min(len(s), 200))  # the largest error in each
         most = np.format_float_positional(wrong.max(), precision=1, fractional=False, trim="-")
         right.plot([s[part[0]] for part in parts], [wrong[part].max() for part in parts],
-                   color=colour, ls=line, lw=1.8,
+                   color=color, ls=line, lw=1.8,
                    label=f"{step} step{'s' * (step != 1)}: at most {most} %")
-    right.axhspan(1e-7, 100 * smallest, color=GREY, alpha=0.25, lw=0)
+    right.axhspan(1e-7, 100 * smallest, color=GRAY, alpha=0.25, lw=0)
     right.text(s[0] * 1.2, 4e-7, "the rounding of a 32-bit number", fontsize=9.5, va="bottom")
     right.set(xscale="log", yscale="log", xlabel="$s$, what stands in the bracket",
               ylabel="error, % of the exact value", ylim=(1e-7, 2e3))
@@ -179,13 +179,13 @@ def became_fast(path: Path) -> Figure:
         if not steps:
             axes.text(0.5, 0.5, "not measured yet", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
-        for kind, colour, hatch, name in ((False, BLUE, None, "step by step"),
+        for kind, color, hatch, name in ((False, BLUE, None, "step by step"),
                                           (True, ORANGE, "//", "to compare with")):
             chosen = [i for i in range(len(steps)) if rival[i] is kind]
             if not chosen:
                 continue
             values = [steps[i][key] for i in chosen]
-            bars = axes.barh(chosen, values, color=colour, hatch=hatch, ec="white", label=name)
+            bars = axes.barh(chosen, values, color=color, hatch=hatch, ec="white", label=name)
             axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3, fontsize=9.5)
         axes.margins(x=0.15)
         axes.grid(axis="y", visible=False)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY
 
 
 def row(values, window: int, stride: int) -> Figure:
@@ -29,15 +29,15 @@ def row(values, window: int, stride: int) -> Figure:
         winner = start + int(np.argmax(values[start:end]))
         won[winner] += 1
         line = -(place % lines)
-        colour = (BLUE, ORANGE, GREEN, PINK, SKY, RED)[place % max(2, lines) % 6]
-        bottom.barh(line, end - start, left=start - 0.5, height=0.72, color=colour, alpha=0.55,
+        color = (BLUE, ORANGE, GREEN, PINK, SKY, RED)[place % max(2, lines) % 6]
+        bottom.barh(line, end - start, left=start - 0.5, height=0.72, color=color, alpha=0.55,
                     ec="black", lw=1)
         if start + window > end:
             bottom.barh(line, start + window - end, left=end - 0.5, height=0.72, fc="none",
-                        hatch="////", ec=GREY, lw=0.8)
+                        hatch="////", ec=GRAY, lw=0.8)
         bottom.text(start - 0.5 + (end - start) / 2, line, f"{values[winner]:g}", ha="center",
                     va="center", fontsize=10)
-    bars = top.bar(range(pixels), values, 0.8, color="white", ec=GREY)
+    bars = top.bar(range(pixels), values, 0.8, color="white", ec=GRAY)
     for bar, times in zip(bars, won, strict=True):
         if times:
             bar.set(facecolor=SKY if times == 1 else BLUE, edgecolor="black",
@@ -45,8 +45,8 @@ def row(values, window: int, stride: int) -> Figure:
     top.bar_label(bars, ["" if n == 0 else f"{n}×" for n in won], fontsize=9.5)
     names = (("wins no window", "white", None), ("wins one", SKY, None),
              ("wins several", BLUE, "///"))
-    top.legend([plt.Rectangle((0, 0), 1, 1, fc=colour, ec="black", hatch=hatch)
-                for _, colour, hatch in names], [name for name, *_ in names], ncols=3, fontsize=9.5,
+    top.legend([plt.Rectangle((0, 0), 1, 1, fc=color, ec="black", hatch=hatch)
+                for _, color, hatch in names], [name for name, *_ in names], ncols=3, fontsize=9.5,
                loc="lower right", bbox_to_anchor=(1, 1))
     top.set_title(f"z = {window}, s = {stride}: {pixels} pixels become {places}", loc="left",
                   fontsize=11)
@@ -113,10 +113,10 @@ def shifted(shifts, changes: dict) -> Figure:
         shifts: pixels. changes: by name, for each shift, % of the change to another image.
     """
     figure, axes = plt.subplots(figsize=(8.2, 3.9))
-    looks = zip(changes.items(), (GREY, PINK, ORANGE, BLUE, GREEN), "xvsoD",  # noqa: B905
+    looks = zip(changes.items(), (GRAY, PINK, ORANGE, BLUE, GREEN), "xvsoD",  # noqa: B905
                 (":", "-.", "--", "-", "-"))
-    for (name, values), colour, mark, line in looks:
-        axes.plot(shifts, values, color=colour, marker=mark, ls=line, lw=2, label=name)
+    for (name, values), color, mark, line in looks:
+        axes.plot(shifts, values, color=color, marker=mark, ls=line, lw=2, label=name)
     axes.set(xlabel="the image moves by, pixels", xticks=list(shifts), ylim=(0, None),
              ylabel="change of the maps,\n% of that to another image")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -135,11 +135,11 @@ def wins(response, counts: dict) -> Figure:
     labels = {}
     for axes, (title, won) in zip(panels[1:], counts.items(), strict=True):
         axes.imshow(response, cmap="gray", alpha=0.35)
-        for n, colour, mark, size in ((1, SKY, "o", 26), (2, ORANGE, "s", 34), (3, GREEN, "^", 46),
+        for n, color, mark, size in ((1, SKY, "o", 26), (2, ORANGE, "s", 34), (3, GREEN, "^", 46),
                                       (4, RED, "*", 110)):
             y, x = np.nonzero(won == n)
             if len(x):
-                axes.scatter(x, y, c=colour, marker=mark, s=size, ec="black", lw=0.6,
+                axes.scatter(x, y, c=color, marker=mark, s=size, ec="black", lw=0.6,
                              label=f"wins {n} window{'s' * (n > 1)}")
         axes.set_title(f"{title}: {np.mean(won == 0):.0%} of the places get nothing", fontsize=10.5)
         labels |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))

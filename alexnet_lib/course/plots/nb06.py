@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, SKY
 
 LOOKS = {"columns": (BLUE, "-"), "data": (ORANGE, "--"), "mix": (GREEN, "-.")}
 
@@ -29,9 +29,9 @@ def memory(bars: dict[str, dict[str, float]], limit: float) -> Figure:
     looks = zip(next(iter(bars.values())), (BLUE, SKY, GREEN, ORANGE, PINK),  # noqa: B905
                 ("", "//", "..", "", "\\\\"))
     ends = np.zeros(len(bars))
-    for part, colour, hatch in looks:
+    for part, color, hatch in looks:
         sizes = np.array([bar[part] for bar in bars.values()]) / 1e9
-        axes.barh(list(bars), sizes, left=ends, height=0.65, color=colour, hatch=hatch,
+        axes.barh(list(bars), sizes, left=ends, height=0.65, color=color, hatch=hatch,
                   ec="white", label=part)
         ends += sizes
     for place, end in enumerate(ends):
@@ -60,7 +60,7 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
     figure, axes = plt.subplots(figsize=(12, 4.9))
     step, wide, high, levels = 1.72, 0.98, 0.86, (1.25, -1.25)
     side = next(row for row in rows if row["name"] == "pad")["output"]
-    axes.add_patch(plt.Rectangle((-step, -0.6), 0.8, 1.2, fc=GREY, alpha=0.25, lw=0))
+    axes.add_patch(plt.Rectangle((-step, -0.6), 0.8, 1.2, fc=GRAY, alpha=0.25, lw=0))
     axes.text(-step + 0.4, 0, f"image\n{side[1]} x {side[2]}\nx {side[0]}", ha="center",
               va="center", fontsize=8)
     for place, row in enumerate(weighted):
@@ -69,14 +69,14 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
         count = row["output"][0] // len(boxes)
         size = (f"{count} maps\n{row['output'][1]} x {row['output'][2]}"
                 if len(row["output"]) == 3 else f"{count}\nunits")
-        for y, colour in zip(boxes, (BLUE, ORANGE)):  # noqa: B905
-            axes.add_patch(plt.Rectangle((at, y - high / 2), wide, high, fc=colour, alpha=0.3,
-                                         ec=colour, lw=1.5))
+        for y, color in zip(boxes, (BLUE, ORANGE)):  # noqa: B905
+            axes.add_patch(plt.Rectangle((at, y - high / 2), wide, high, fc=color, alpha=0.3,
+                                         ec=color, lw=1.5))
             axes.text(at + wide / 2, y, size, ha="center", va="center", fontsize=9.5)
             if place == 0:
-                _arrow(axes, (-step + 0.8, 0.25 * np.sign(y)), (at, y), GREY, 1.2)
+                _arrow(axes, (-step + 0.8, 0.25 * np.sign(y)), (at, y), GRAY, 1.2)
             else:
-                _arrow(axes, (at - step + wide, y), (at, y), GREY, 1.2)
+                _arrow(axes, (at - step + wide, y), (at, y), GRAY, 1.2)
         axes.text(at + wide / 2, -2.15, row["name"], ha="center", fontweight="bold")
         if row["name"] in crossing:
             values = crossing[row["name"]]["values"]
@@ -87,9 +87,9 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
                       va="center", fontsize=9.5, fontweight="bold",
                       bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": PINK})
     total = sum(row["values"] for row in exchanges)
-    for y, colour, name in zip(levels, (BLUE, ORANGE), ("GPU 1", "GPU 2")):  # noqa: B905
+    for y, color, name in zip(levels, (BLUE, ORANGE), ("GPU 1", "GPU 2")):  # noqa: B905
         axes.text(-step + 0.4, y, name, ha="center", va="center",
-                  bbox={"boxstyle": "round", "fc": colour, "alpha": 0.3, "lw": 0})
+                  bbox={"boxstyle": "round", "fc": color, "alpha": 0.3, "lw": 0})
     axes.set_title(f"{images} image{'s' * (images > 1)}, one way: {total * images:,} numbers = "
                    f"{amount(4 * total * images)} cross", fontsize=11, loc="left")
     axes.set(xlim=(-step - 0.1, len(weighted) * step - step + wide + 0.1), ylim=(-2.35, 1.85))
@@ -97,10 +97,10 @@ def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
     return figure
 
 
-def _arrow(axes, start, end, colour, width) -> None:
+def _arrow(axes, start, end, color, width) -> None:
     axes.annotate("", end, start, arrowprops={
         "arrowstyle": f"-|>,head_width={0.2 + width / 18},head_length={0.4 + width / 9}",
-        "lw": width, "color": colour, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 10})
+        "lw": width, "color": color, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 10})
 
 
 def link(sizes, seconds, latency: float, rate: float) -> Figure:
@@ -112,7 +112,7 @@ def link(sizes, seconds, latency: float, rate: float) -> Figure:
     sizes = np.asarray(sizes, float)
     along = np.geomspace(sizes.min(), sizes.max(), 100)
     figure, axes = plt.subplots(figsize=(8, 3.6))
-    axes.loglog(along, 1e3 * (latency + along / rate), color=GREY, label="latency + bytes / rate")
+    axes.loglog(along, 1e3 * (latency + along / rate), color=GRAY, label="latency + bytes / rate")
     axes.axhline(1e3 * latency, color=ORANGE, ls=":", lw=2, label="latency alone")
     axes.loglog(along, 1e3 * along / rate, color=GREEN, ls="--", lw=1.5, label="bytes / rate")
     axes.loglog(sizes, 1e3 * np.asarray(seconds), "o", color=BLUE, label="measured")
@@ -136,14 +136,14 @@ def scaling(panels: dict[str, dict[str, tuple]]) -> Figure:
     for (title, ways), top, bottom in zip(panels.items(), *axes, strict=True):
         one = min(speeds[0] for _, speeds, _ in ways.values())
         for way, (gpus, speeds, shares) in ways.items():
-            colour, line = LOOKS[way]
-            top.loglog(gpus, speeds, color=colour, ls=line, lw=2.2, label=way)
+            color, line = LOOKS[way]
+            top.loglog(gpus, speeds, color=color, ls=line, lw=2.2, label=way)
             if gpus[-1] < most:
-                top.plot(gpus[-1], speeds[-1], "x", color=colour, ms=10, mew=2.5)
+                top.plot(gpus[-1], speeds[-1], "x", color=color, ms=10, mew=2.5)
             best = int(np.argmax(speeds))
-            top.plot(gpus[best], speeds[best], "*", color=colour, ms=15, mec="black", mew=0.7)
-            bottom.semilogx(gpus, 100 * np.asarray(shares), color=colour, ls=line, lw=2.2)
-        top.plot([1, most], [one, one * most], color=GREY, lw=1, ls=":",
+            top.plot(gpus[best], speeds[best], "*", color=color, ms=15, mec="black", mew=0.7)
+            bottom.semilogx(gpus, 100 * np.asarray(shares), color=color, ls=line, lw=2.2)
+        top.plot([1, most], [one, one * most], color=GRAY, lw=1, ls=":",
                  label="n GPUs,\nn times as fast")
         top.set_title(title, fontsize=10.5)
         slowest, fastest = (f(f(s) for _, s, _ in ways.values()) for f in (min, max))
@@ -151,7 +151,7 @@ def scaling(panels: dict[str, dict[str, tuple]]) -> Figure:
         top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
         top.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         top.yaxis.set_minor_formatter(NullFormatter())
-        bottom.axhline(50, color=GREY, lw=0.8)
+        bottom.axhline(50, color=GRAY, lw=0.8)
         bottom.set(ylim=(0, 100), xlabel="GPUs, n")
         marks = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if n <= most]
         bottom.set_xticks(marks, [str(n) for n in marks], fontsize=9)

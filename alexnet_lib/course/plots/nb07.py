@@ -1,17 +1,17 @@
-"""Figures of notebook 07: crops, colour noise, ten views."""
+"""Figures of notebook 07: crops, color noise, ten views."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, plain
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, plain
 
 FRAMES = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PINK, ":"))
 
 
 def bytes_of(values) -> np.ndarray:
-    """Grey levels of any kind as a picture: rounded, cut to 0-255, uint8."""
+    """Gray levels of any kind as a picture: rounded, cut to 0-255, uint8."""
     return np.clip(np.round(np.asarray(values, float)), 0, 255).astype(np.uint8)
 
 
@@ -26,8 +26,8 @@ def crops(image, places, cut) -> Figure:
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.55))
     axes = left.subplots()
     axes.imshow(image)
-    for (top, at, _), (colour, dash) in zip(places, FRAMES):  # noqa: B905
-        _frame(axes, at, top, cut.shape[1], colour, dash, 2.5)
+    for (top, at, _), (color, dash) in zip(places, FRAMES):  # noqa: B905
+        _frame(axes, at, top, cut.shape[1], color, dash, 2.5)
     axes.set(xlabel="pixel", ylabel="pixel", xticks=(0, len(image) - 1), yticks=(0, len(image) - 1),
              title=f"stored: {len(image)} x {len(image)}")
     axes.grid(False)
@@ -43,8 +43,8 @@ def crops(image, places, cut) -> Figure:
     return figure
 
 
-def _frame(axes, x, y, side, colour, dash="-", width=2.0) -> None:
-    axes.add_patch(plt.Rectangle((x - 0.5, y - 0.5), side, side, fill=False, ec=colour, lw=width,
+def _frame(axes, x, y, side, color, dash="-", width=2.0) -> None:
+    axes.add_patch(plt.Rectangle((x - 0.5, y - 0.5), side, side, fill=False, ec=color, lw=width,
                                  ls=dash))
 
 
@@ -84,7 +84,7 @@ def picture_table(pictures, rows, columns, title: str, heading: str) -> Figure:
             axes.set(xticks=[], yticks=[])
             axes.grid(False)
             for spine in axes.spines.values():  # a blank picture is one, too
-                spine.set(visible=True, color=GREY, linewidth=0.8)
+                spine.set(visible=True, color=GRAY, linewidth=0.8)
             if r == len(rows) - 1:
                 axes.set_xlabel(columns[c], fontsize=10)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
@@ -94,41 +94,41 @@ def picture_table(pictures, rows, columns, title: str, heading: str) -> Figure:
 
 
 def noise_clouds(pixels, panels: dict[str, dict]) -> Figure:
-    """Pixels on their first two principal axes with the colour noise on top, then only the noise.
+    """Pixels on their first two principal axes with the color noise on top, then only the noise.
 
     Args:
-        pixels: (along, colours): (N, 2) grey levels along axes 1 and 2, less the mean, and the
-            pixels' own colours, (N, 3), 0-1.
+        pixels: (along, colors): (N, 2) gray levels along axes 1 and 2, less the mean, and the
+            pixels' own colors, (N, 3), 0-1.
         panels: by title, for each a dict of clouds: name to (M, 2) shifts along axes 1 and 2. The
             first panel's clouds are drawn on the pixels as well.
     """
     looks = (("o", BLUE), ("^", RED))
     figure, axes = plt.subplots(1, 1 + len(panels), figsize=(12, 4))
-    along, colours = pixels
-    axes[0].scatter(*along.T, c=colours, s=6, lw=0)
+    along, colors = pixels
+    axes[0].scatter(*along.T, c=colors, s=6, lw=0)
     axes[0].set_title("the pixels, and the noise at the same scale", fontsize=10.5)
     clouds = next(iter(panels.values()))
     for panel, found in zip(axes, (clouds, *panels.values()), strict=True):
-        for (name, cloud), (mark, colour) in zip(found.items(), looks):  # noqa: B905
+        for (name, cloud), (mark, color) in zip(found.items(), looks):  # noqa: B905
             panel.scatter(*cloud.T, marker=mark, s=7 if panel is not axes[0] else 3, lw=0,
-                          color=colour, alpha=0.7, label=name)
-        panel.set(xlabel="along axis 1, grey levels", aspect="equal")
+                          color=color, alpha=0.7, label=name)
+        panel.set(xlabel="along axis 1, gray levels", aspect="equal")
     for panel, title in zip(axes[1:], panels, strict=True):
         reach = 1.1 * max(np.abs(cloud).max() for cloud in panels[title].values())
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach))
         panel.set_title(title, fontsize=10.5)
-    axes[0].set_ylabel("along axis 2, grey levels")
+    axes[0].set_ylabel("along axis 2, gray levels")
     axes[1].legend(loc="upper left", markerscale=3, fontsize=9)
     reach = np.abs(along).max()
     axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
     return figure
 
 
-def colour_shift(image, shift, divisor: float, mean) -> Figure:
+def color_shift(image, shift, divisor: float, mean) -> Figure:
     """A picture, what is added to all of its pixels, and the picture after it.
 
     Args:
-        image: (S, S, 3) uint8. shift: (3,) grey levels. divisor: of the sum, less the mean.
+        image: (S, S, 3) uint8. shift: (3,) gray levels. divisor: of the sum, less the mean.
         mean: (S, S, 3), the mean image.
     """
     shift = np.asarray(shift)
@@ -137,7 +137,7 @@ def colour_shift(image, shift, divisor: float, mean) -> Figure:
     swatch = np.broadcast_to(128 + shift, image.shape)
     numbers = ", ".join(f"{part:+.1f}" for part in shift)
     for axes, picture, title in zip(panels, (image, swatch, after), (
-            "before", f"added: {numbers}\n(shown on mid grey)",
+            "before", f"added: {numbers}\n(shown on mid gray)",
             "after" + (f", divided by {divisor:g}" if divisor != 1 else "")), strict=True):
         axes.imshow(bytes_of(picture))
         axes.set_title(title, fontsize=10.5)
@@ -186,8 +186,8 @@ def ten_views(image, places, views, probs, classes, truth: int) -> Figure:
     axes.imshow(image)
     side = views.shape[1]
     for k, (top, at, _) in enumerate(places[:5]):
-        colour, dash = (*FRAMES, ("white", "-"))[k]
-        _frame(axes, at, top, side, colour, dash, 2)
+        color, dash = (*FRAMES, ("white", "-"))[k]
+        _frame(axes, at, top, side, color, dash, 2)
     axes.set_title(f"a {classes[truth]}, {len(image)} x {len(image)},\nand five frames of {side}",
                    fontsize=10.5)
     axes.axis("off")
@@ -231,14 +231,14 @@ def one_against_ten(one, ten, truth) -> Figure:
     x, y = one[rows, truth], ten[rows, truth]
     before, after = one.argmax(1) == truth, ten.argmax(1) == truth
     figure, axes = plt.subplots(figsize=(7.6, 4.6))
-    axes.plot((0, 1), (0, 1), color=GREY, lw=1, zorder=0)
-    for chosen, mark, colour, size, name in (
+    axes.plot((0, 1), (0, 1), color=GRAY, lw=1, zorder=0)
+    for chosen, mark, color, size, name in (
             (before == after, ".", SKY, 14, "the answer stays right, or wrong"),
             (~before & after, "^", GREEN, 55, "wrong by one view, right by ten"),
             (before & ~after, "X", RED, 55, "right by one view, wrong by ten")):
-        axes.scatter(x[chosen], y[chosen], marker=mark, color=colour, s=size, lw=0.4,
+        axes.scatter(x[chosen], y[chosen], marker=mark, color=color, s=size, lw=0.4,
                      ec="white" if size > 20 else "none", label=f"{name}: {chosen.sum()}")
-    axes.set(xlabel="probability of the right class, centre view",
+    axes.set(xlabel="probability of the right class, center view",
              ylabel="the same, mean of ten views", aspect="equal")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return figure
@@ -248,7 +248,7 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
     """b, d, p and q with their mirrors, and a classifier's error without and with mirrors.
 
     Args:
-        letters: by name, (S, S) grey levels, in the order b, d, p, q.
+        letters: by name, (S, S) gray levels, in the order b, d, p, q.
         errors: error on new pictures by kind of augmentation, fractions.
     """
     figure = plt.figure(figsize=(11, 3.6))
@@ -269,10 +269,10 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
     left.suptitle("a mirror makes b a d, upside down makes it a p", fontsize=10.5)
     axes = right.subplots()
     names = list(errors)
-    for offset, k, colour, hatch, label in ((-0.2, 0, SKY, None, "on its training pictures"),
+    for offset, k, color, hatch, label in ((-0.2, 0, SKY, None, "on its training pictures"),
                                             (0.2, 1, BLUE, "//", "on new pictures")):
         bars = axes.barh(np.arange(len(names)) + offset, [100 * errors[n][k] for n in names], 0.36,
-                         color=colour, hatch=hatch, ec="white", label=label)
+                         color=color, hatch=hatch, ec="white", label=label)
         axes.bar_label(bars, fmt="%.0f %%", padding=3)
     axes.set(xlabel="error, %", xlim=(0, 100), yticks=range(len(names)), yticklabels=names)
     axes.invert_yaxis()

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, plain
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, plain
 from alexnet_lib.research.metrics import epochs_until
 
 
@@ -23,7 +23,7 @@ def masks(units, mask) -> Figure:
     top = units.max() or 1
     for place, line in zip(places, lines, strict=True):
         axes.bar(np.arange(len(units)), 0.85 * line / top, 0.8, bottom=-place - 0.4, lw=0,
-                 color=GREY if place == 0 else ORANGE if place == rows + 3 else BLUE)
+                 color=GRAY if place == 0 else ORANGE if place == rows + 3 else BLUE)
     for row in range(rows):
         gone = np.flatnonzero(mask[row] == 0)
         axes.plot(gone, np.full(len(gone), -row - 2.25), "x", color=RED, ms=4.5, mew=1.1)
@@ -68,13 +68,13 @@ def thinned(probabilities, geometric, halved, arithmetic, classes) -> Figure:
     nets, count = probabilities.shape
     jitter = np.linspace(-0.3, 0.3, nets)
     for k in range(count):
-        axes.plot(k + jitter, 100 * probabilities[:, k], ".", color=GREY, ms=4, alpha=0.6,
+        axes.plot(k + jitter, 100 * probabilities[:, k], ".", color=GRAY, ms=4, alpha=0.6,
                   label=f"one of {nets} thinned nets" if k == 0 else None)
-    for values, mark, colour, size, name in (
+    for values, mark, color, size, name in (
             (arithmetic, "_", PINK, 30, "plain mean of them"),
-            (geometric, "o", BLUE, 13, "geometric mean, normalised"),
+            (geometric, "o", BLUE, 13, "geometric mean, normalized"),
             (halved, "x", ORANGE, 9, "one net, outputs halved")):
-        axes.plot(range(count), 100 * np.asarray(values), mark, color=colour, ms=size, mew=2.5,
+        axes.plot(range(count), 100 * np.asarray(values), mark, color=color, ms=size, mew=2.5,
                   fillstyle="none", label=name)
     axes.set(ylabel="probability, %", ylim=(-3, 103))
     axes.set_xticks(range(count), list(map(plain, classes)))
@@ -104,11 +104,11 @@ def committee(image, probabilities, halved, classes, truth: int) -> Figure:
     middle.grid(False)
     at = np.arange(len(classes))
     geometric = np.exp(np.log(np.asarray(probabilities) + 1e-12).mean(0))
-    for place, values, colour, hatch, name in (
+    for place, values, color, hatch, name in (
             (-0.27, np.mean(probabilities, 0), BLUE, "///", f"mean of {len(probabilities)}"),
             (0, geometric / geometric.sum(), GREEN, "...", "geometric mean"),
             (0.27, np.asarray(halved), ORANGE, "", "whole net, halved")):
-        right.barh(at + place, 100 * values, 0.27, color=colour, hatch=hatch, ec="white", lw=0,
+        right.barh(at + place, 100 * values, 0.27, color=color, hatch=hatch, ec="white", lw=0,
                    label=name)
     right.set(yticks=at, yticklabels=[], xlim=(0, 105), xlabel="probability, %",
               ylim=(len(classes) - 0.4, -0.6))
@@ -123,17 +123,17 @@ def progress(runs: dict[str, list[dict]], level: float) -> Figure:
         runs: as for `plots.overfitting`. level: fraction of wrong answers.
     """
     figure, axes = plt.subplots(figsize=(8.5, 3.5))
-    for (name, rows), colour, line, mark in zip(runs.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
+    for (name, rows), color, line, mark in zip(runs.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
                                                 ("-", "--", ":"), "os^"):
         error = 100 * np.array([row["train_error"] for row in rows])
         epochs = np.array([row["epoch"] for row in rows])
-        axes.plot(epochs, error, color=colour, ls=line, marker=mark, ms=5, lw=2, label=name)
+        axes.plot(epochs, error, color=color, ls=line, marker=mark, ms=5, lw=2, label=name)
         below = np.flatnonzero(error <= 100 * level)
         if len(below):
-            axes.plot(epochs[below[0]], error[below[0]], mark, color=colour, ms=13, mec="black",
+            axes.plot(epochs[below[0]], error[below[0]], mark, color=color, ms=13, mec="black",
                       mew=1.5)
-    axes.axhline(100 * level, color=GREY, lw=1)
-    axes.text(1, 100 * level + 1, f"{level:.0%}", color=GREY, va="bottom")
+    axes.axhline(100 * level, color=GRAY, lw=1)
+    axes.text(1, 100 * level + 1, f"{level:.0%}", color=GRAY, va="bottom")
     axes.set(xlabel="epoch", ylabel="error on the\ntraining images, %", ylim=(0, None))
     axes.legend()
     return figure
@@ -152,10 +152,10 @@ def borders(points, labels, moved, maps: dict, reach) -> Figure:
         shown = axes.imshow(100 * values, origin="lower", extent=reach, cmap=sides, vmin=0,
                             vmax=100, interpolation="bilinear", aspect="auto", alpha=0.6)
         axes.contour(values, [0.5], extent=reach, colors="black", linewidths=2)
-        for kind, mark, colour in ((0, "o", BLUE), (1, "s", ORANGE)):
+        for kind, mark, color in ((0, "o", BLUE), (1, "s", ORANGE)):
             for wrong, size, edge in ((False, 40, "white"), (True, 110, "black")):
                 chosen = (labels == kind) & (moved == wrong)
-                axes.scatter(*points[chosen].T, marker=mark, c=colour, s=size, ec=edge,
+                axes.scatter(*points[chosen].T, marker=mark, c=color, s=size, ec=edge,
                              lw=0.8 if not wrong else 2)
         axes.set_title(title, fontsize=11.5)
         axes.set(xlabel="first input", xlim=reach[:2], ylim=reach[2:])
@@ -199,7 +199,7 @@ def iterations(ratios: np.ndarray, levels) -> Figure:
     else:
         axes.text(0.5, 0.6, "not run yet", ha="center", transform=axes.transAxes)
     axes.axhline(2, color=ORANGE, ls="--", lw=2, label="the paper: “roughly doubles”")
-    axes.axhline(1, color=GREY, lw=1, label="equally fast")
+    axes.axhline(1, color=GRAY, lw=1, label="equally fast")
     axes.set(xlabel="validation error to be reached, %", ylim=(0, None),
              xlim=(percent.max() + 2, percent.min() - 2),
              ylabel="epochs with dropout /\nepochs without")

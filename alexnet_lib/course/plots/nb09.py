@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREY, ORANGE, RED, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, ORANGE, RED, SKY
 
 
 def progress(losses, history: list[dict], steps: int, epochs: int, classes: int,
@@ -27,18 +27,18 @@ def progress(losses, history: list[dict], steps: int, epochs: int, classes: int,
     if smooth > 1:
         mean = np.convolve(losses, np.ones(smooth) / smooth, "valid")
         left.plot(at[smooth - 1:], mean, color=BLUE, lw=2, label=f"mean of the last {smooth}")
-    left.axhline(np.log(classes), color=GREY, ls="--", lw=1, label=f"guessing: ln {classes}")
+    left.axhline(np.log(classes), color=GRAY, ls="--", lw=1, label=f"guessing: ln {classes}")
     high = max([np.log(classes) * 1.3, *losses[-1:]])
     left.set(ylabel="loss, nats", ylim=(0, high))
-    for key, colour, mark, line, name in (
+    for key, color, mark, line, name in (
             ("train_error", ORANGE, "s", "--", "training, as it trained"),
             ("val_error", BLUE, "o", "-", "validation")):
         right.plot([row["epoch"] for row in history], [100 * row[key] for row in history],
-                   marker=mark, ms=4, ls=line, color=colour, label=name)
+                   marker=mark, ms=4, ls=line, color=color, label=name)
     for before, after in zip(history, history[1:]):  # noqa: B905
         if after["lr"] < before["lr"]:
-            right.axvline(before["epoch"], color=GREY, ls=":", lw=1)
-            right.annotate(f"rate {after['lr']:.2g}", (before["epoch"], 78), color=GREY,
+            right.axvline(before["epoch"], color=GRAY, ls=":", lw=1)
+            right.annotate(f"rate {after['lr']:.2g}", (before["epoch"], 78), color=GRAY,
                            rotation=90, ha="right", va="top", fontsize=9)
     right.set(ylabel="error, %", ylim=(0, 100))
     for panel in (left, right):
@@ -53,12 +53,12 @@ def progress(losses, history: list[dict], steps: int, epochs: int, classes: int,
 def step_lengths(rules: dict[str, list[float]], drop: int) -> Figure:
     """How long each step is, by update rule; the rate drops after step `drop`."""
     figure, axes = plt.subplots(figsize=(8, 3.2))
-    for (name, lengths), colour, mark in zip(rules.items(), (BLUE, ORANGE), "os"):  # noqa: B905
-        axes.plot(np.arange(1, len(lengths) + 1), lengths, color=colour, marker=mark, ms=4, lw=1.5,
+    for (name, lengths), color, mark in zip(rules.items(), (BLUE, ORANGE), "os"):  # noqa: B905
+        axes.plot(np.arange(1, len(lengths) + 1), lengths, color=color, marker=mark, ms=4, lw=1.5,
                   label=name)
-    axes.axvline(drop + 0.5, color=GREY, lw=1)
+    axes.axvline(drop + 0.5, color=GRAY, lw=1)
     axes.annotate("the rate drops\nto a tenth", (drop + 5, max(map(max, rules.values()))),
-                  color=GREY, va="top")
+                  color=GRAY, va="top")
     axes.set(xlabel="step", ylabel="length of the step", ylim=(0, None))
     axes.legend(loc="lower left", bbox_to_anchor=(0.12, 0.02))
     return figure
@@ -68,15 +68,15 @@ def rates(groups: dict[str, list[float]]) -> Figure:
     """Learning rates by epoch, a line for each group of parameters; a rate of 0 ends its line."""
     figure, axes = plt.subplots(figsize=(9, 3.6))
     looks = zip((BLUE, SKY, ORANGE, RED), ("-", "--", "-", "--"), (4, 1.8, 4, 1.8), strict=True)
-    for (name, values), (colour, line, width) in zip(groups.items(), looks, strict=True):
+    for (name, values), (color, line, width) in zip(groups.items(), looks, strict=True):
         values = np.where(np.array(values) > 0, values, np.nan)
         epochs = np.arange(len(values))
-        axes.step(epochs, values, where="post", color=colour, ls=line, lw=width, label=name)
+        axes.step(epochs, values, where="post", color=color, ls=line, lw=width, label=name)
         last = int(np.flatnonzero(~np.isnan(values))[-1])
         if last < len(values) - 1:
-            axes.plot(last, values[last], "X", color=colour, mec="black", ms=10)
+            axes.plot(last, values[last], "X", color=color, mec="black", ms=10)
             axes.annotate("frozen", (last + 1, values[last]), (6, 8), textcoords="offset points",
-                          color=GREY)
+                          color=GRAY)
     axes.set(xlabel="epoch", ylabel="learning rate", yscale="log", xlim=(0, None))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

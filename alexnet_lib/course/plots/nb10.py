@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from alexnet_lib.course.plots import CYCLE, GREY, RED
+from alexnet_lib.course.plots import CYCLE, GRAY, RED
 
 LINES, MARKS = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))), "os^Dv"
 
@@ -20,17 +20,17 @@ def races(curves: dict, guess: float, per_step: dict | None = None, window: int 
         above: how much above guessing the picture ends, nats.
     """
     figure, axes = plt.subplots(figsize=(9, 3.7))
-    for (name, losses), colour, line, mark in zip(  # noqa: B905
+    for (name, losses), color, line, mark in zip(  # noqa: B905
             curves.items(), CYCLE, LINES, MARKS):
         losses = np.asarray(losses, float)
         losses = losses[np.isfinite(losses)]
         width = max(1, min(window, len(losses)))
         smooth = np.convolve(losses, np.ones(width) / width, "valid")
         at = np.arange(width, len(losses) + 1) * (per_step[name] if per_step else 1)
-        axes.plot(at, smooth, color=colour, ls=line, lw=2, marker=mark, markersize=6,
+        axes.plot(at, smooth, color=color, ls=line, lw=2, marker=mark, markersize=6,
                   markevery=(len(at) // 12, max(1, len(at) // 6)), label=name)
-    axes.axhline(guess, color=GREY, lw=1.5)
-    axes.text(1.01, guess, f"guessing:\n{guess:.2f}", color=GREY, va="center",
+    axes.axhline(guess, color=GRAY, lw=1.5)
+    axes.text(1.01, guess, f"guessing:\n{guess:.2f}", color=GRAY, va="center",
               transform=axes.get_yaxis_transform(), fontsize=10)
     if floor is not None:
         axes.axhline(floor, color=RED, lw=1.5, ls=":")
@@ -52,9 +52,9 @@ def inside(nets: dict[str, list[dict]]) -> Figure:
         nets: rows of `doctor.layers`, by name.
     """
     figure, (size, share, gradient) = plt.subplots(1, 3, figsize=(13, 4.3))
-    for (name, rows), colour, line, mark in zip(nets.items(), CYCLE, LINES, MARKS):  # noqa: B905
+    for (name, rows), color, line, mark in zip(nets.items(), CYCLE, LINES, MARKS):  # noqa: B905
         names = [row["name"] for row in rows]
-        look = {"color": colour, "ls": line, "marker": mark, "lw": 2, "markersize": 6}
+        look = {"color": color, "ls": line, "marker": mark, "lw": 2, "markersize": 6}
         size.semilogy(names, [row["size"] for row in rows], **look)
         share.semilogy(names, [row["share"] for row in rows], label=name, **look)
         gradient.semilogy(names, [row["grad"] / row["weight"] for row in rows], **look)
@@ -78,11 +78,11 @@ def off(nets: dict[str, list[dict]]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(9, 3.6))
     width = 0.8 / len(nets)
-    for i, ((name, rows), colour, hatch) in enumerate(zip(  # noqa: B905
+    for i, ((name, rows), color, hatch) in enumerate(zip(  # noqa: B905
             nets.items(), CYCLE, (None, "//", "..", "xx"))):
         rows = rows[:-1]
         at = np.arange(len(rows)) + (i - (len(nets) - 1) / 2) * width
-        axes.bar(at, [row["off"] for row in rows], width, color=colour, hatch=hatch, ec="white",
+        axes.bar(at, [row["off"] for row in rows], width, color=color, hatch=hatch, ec="white",
                  label=name)
         axes.set_xticks(range(len(rows)), [row["name"] for row in rows])
     axes.yaxis.set_major_formatter(PercentFormatter(1))

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, plain
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, plain
 
 
 def top_k(errors) -> Figure:
@@ -17,7 +17,7 @@ def top_k(errors) -> Figure:
     errors = 100 * np.asarray(errors)
     guesses = np.arange(1, len(errors) + 1)
     figure, axes = plt.subplots(figsize=(8, 3.3))
-    axes.plot(guesses, 100 * (1 - guesses / len(errors)), color=GREY, ls="--", marker="s", ms=4,
+    axes.plot(guesses, 100 * (1 - guesses / len(errors)), color=GRAY, ls="--", marker="s", ms=4,
               label="without looking: 1 - k/K")
     axes.plot(guesses, errors, color=BLUE, marker="o", lw=2, label="the recorded net")
     for k in (1, 5):
@@ -42,10 +42,10 @@ def funnel(orders) -> Figure:
     figure, axes = plt.subplots(figsize=(8.5, 3.6))
     axes.fill_between(n, 100 * (error - half), 100 * (error + half), color=SKY, alpha=0.35, lw=0,
                       label="two standard errors each way")
-    axes.axhline(100 * error, color=GREY, ls="--", lw=1, label="error on all of them")
+    axes.axhline(100 * error, color=GRAY, ls="--", lw=1, label="error on all of them")
     counted = 100 * orders.cumsum(1) / n
-    axes.plot(n, counted[1:].T, color=GREY, lw=0.7, alpha=0.7)
-    axes.plot([], [], color=GREY, lw=0.7, label="error on the first n, other orders")
+    axes.plot(n, counted[1:].T, color=GRAY, lw=0.7, alpha=0.7)
+    axes.plot([], [], color=GRAY, lw=0.7, label="error on the first n, other orders")
     axes.plot(n, counted[0], color=BLUE, lw=2, label="the same, one order")
     axes.set(xscale="log", xlim=(10, orders.shape[1]), ylim=(0, min(100, 100 * error + 48)),
              xlabel="images looked at, n", ylabel="error, %")
@@ -89,7 +89,7 @@ def best_of(first, second, guessing: float) -> Figure:
     axes.axhline(100 * guessing, color="black", ls="--", lw=1.2, label="the truth, for all of them")
     for k, ends in enumerate(zip(first, second, strict=True)):
         axes.plot((0, 1), ends, marker="o", ms=9 if k == best else 5, lw=3 if k == best else 1,
-                  color=ORANGE if k == best else GREY, alpha=1 if k == best else 0.55,
+                  color=ORANGE if k == best else GRAY, alpha=1 if k == best else 0.55,
                   zorder=3 if k == best else 2,
                   label="the winner" if k == best else "the others" if k == (best == 0) else None)
     axes.set_xticks((0, 1), ("on the test set\nthat chose", "on a test set\nnever looked at"))
@@ -99,7 +99,7 @@ def best_of(first, second, guessing: float) -> Figure:
 
 
 def confusion(matrix, classes) -> Figure:
-    """A confusion matrix with its mistakes in colour, and precision and recall of each class.
+    """A confusion matrix with its mistakes in color, and precision and recall of each class.
 
     Args:
         matrix: (K, K) counts; rows: the true class, columns: the predicted one.
@@ -109,7 +109,7 @@ def confusion(matrix, classes) -> Figure:
     share = 100 * matrix / matrix.sum(1, keepdims=True).clip(1)
     wrong = np.where(np.eye(count, dtype=bool), np.nan, share)
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.2), width_ratios=(1.5, 1))
-    left.set_facecolor("lightgrey")  # shows where there is no number: the diagonal
+    left.set_facecolor("lightgray")  # shows where there is no number: the diagonal
     shown = left.imshow(wrong, cmap="Blues", vmin=0)
     figure.colorbar(shown, ax=left, shrink=0.85, label="share of the row, %: only mistakes")
     middle = np.nanmax(wrong) / 2
@@ -127,7 +127,7 @@ def confusion(matrix, classes) -> Figure:
     recall = 100 * right_ones / matrix.sum(1).clip(1)
     precision = 100 * right_ones / matrix.sum(0).clip(1)
     y = np.arange(count)
-    right.hlines(y, np.minimum(recall, precision), np.maximum(recall, precision), color=GREY, lw=2)
+    right.hlines(y, np.minimum(recall, precision), np.maximum(recall, precision), color=GRAY, lw=2)
     right.plot(recall, y, "o", ms=9, color=BLUE, label="recall")
     right.plot(precision, y, "D", ms=8, color=ORANGE, label="precision")
     right.set_yticks(y, classes)
@@ -136,11 +136,11 @@ def confusion(matrix, classes) -> Figure:
     return figure
 
 
-def by_views(centre: float, means) -> Figure:
+def by_views(center: float, means) -> Figure:
     """Error against the number of views averaged.
 
     Args:
-        centre: error of the centre view alone. means: for 1, 2, ... views, the errors of several
+        center: error of the center view alone. means: for 1, 2, ... views, the errors of several
             choices of so many of them.
     """
     figure, axes = plt.subplots(figsize=(8.2, 3.6))
@@ -150,7 +150,7 @@ def by_views(centre: float, means) -> Figure:
     counts = range(1, len(means) + 1)
     axes.plot(counts, [100 * np.mean(errors) for errors in means], color=BLUE, marker="o", lw=2,
               label="mean of the choices")
-    axes.plot(1, 100 * centre, "D", color=ORANGE, ms=9, label="the centre alone", zorder=4)
+    axes.plot(1, 100 * center, "D", color=ORANGE, ms=9, label="the center alone", zorder=4)
     axes.set(xlabel="views averaged; so many times the work", xticks=list(counts),
              ylabel="error, %")
     axes.legend(loc="upper right")
@@ -182,7 +182,7 @@ def reliability(probs, labels, losses=None, temperature: float = 1.0, bins: int 
     figure = plt.figure(figsize=(11 if losses else 6.2, 4.6))
     parts = figure.subfigures(1, 2, width_ratios=(1.15, 1)) if losses else [figure]
     upper, lower = parts[0].subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    upper.plot((0, 100), (0, 100), color=GREY, ls="--", lw=1.2, label="says what it is")
+    upper.plot((0, 100), (0, 100), color=GRAY, ls="--", lw=1.2, label="says what it is")
     middle, sure, share, number = found.T
     width = 100 / bins
     upper.bar(100 * middle, 100 * share, 0.92 * width, color=to_rgba(BLUE, 0.35), ec=BLUE,
@@ -195,16 +195,16 @@ def reliability(probs, labels, losses=None, temperature: float = 1.0, bins: int 
     upper.set_title(f"temperature {temperature:.2f}: expected calibration error "
                     f"{100 * gap:.1f} points", fontsize=10.5)
     upper.legend(loc="upper left", fontsize=9)
-    lower.bar(100 * middle, 100 * number / len(labels), 0.92 * width, color=GREY)
+    lower.bar(100 * middle, 100 * number / len(labels), 0.92 * width, color=GRAY)
     lower.set(xlabel="how sure the net is of its answer, %", ylabel="answers, %")
     if losses:
         axes = parts[1].subplots()
         axes.plot(*losses, color=BLUE, lw=2)
         here = np.interp(temperature, *losses)
         axes.plot(temperature, here, "o", color=ORANGE, ms=10, mec="black")
-        axes.axvline(1, color=GREY, ls="--", lw=1)
+        axes.axvline(1, color=GRAY, ls="--", lw=1)
         axes.annotate("as it came", (1, max(losses[1])), (4, -10), textcoords="offset points",
-                      color=GREY, fontsize=9.5)
+                      color=GRAY, fontsize=9.5)
         axes.set(xlabel="temperature", ylabel="negative log-likelihood, nats")
     return figure
 

@@ -28,7 +28,7 @@ def tiles(pictures, across: int, gap: int = 1, ground: float = 1.0) -> np.ndarra
 
 
 def as_pictures(weights) -> np.ndarray:
-    """Kernels (N, 3 or 1, side, side) as pictures (N, side, side, 3): each on its own scale, grey
+    """Kernels (N, 3 or 1, side, side) as pictures (N, side, side, 3): each on its own scale, gray
     where it is 0."""
     weights = np.asarray(weights).transpose(0, 2, 3, 1)
     weights = np.broadcast_to(weights, (*weights.shape[:3], 3))
@@ -38,8 +38,8 @@ def as_pictures(weights) -> np.ndarray:
 def kernels(weights, columns: int = 2, index=None) -> Figure:
     """The first layer's kernels, column above column, as in the paper's Fig. 3.
 
-    weights: (maps, 3, side, side). index: (maps,), the colour selectivity: kernels are sorted by
-    it within their column, and a strip below each shows it, from grey to orange.
+    weights: (maps, 3, side, side). index: (maps,), the color selectivity: kernels are sorted by
+    it within their column, and a strip below each shows it, from gray to orange.
     """
     halves = np.array_split(np.arange(len(weights)), columns)
     across = -(-len(halves[0]) // max(1, round((len(halves[0]) / 5) ** 0.5)))
@@ -55,40 +55,40 @@ def kernels(weights, columns: int = 2, index=None) -> Figure:
         axes.imshow(tiles(pictures, across), interpolation="nearest")
         told = f"column {number + 1}" if columns > 1 else "all kernels"
         if index is not None:
-            told += f": colour {100 * float(np.mean(np.asarray(index)[half])):.0f} % of the energy"
+            told += f": color {100 * float(np.mean(np.asarray(index)[half])):.0f} % of the energy"
         axes.set_title(told, fontsize=11, loc="left")
         axes.axis("off")
     return figure
 
 
-def colours_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figure:
-    """Each kernel's colour as a dot, column beside column, run by run; a bar is a column's mean.
+def colors_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figure:
+    """Each kernel's color as a dot, column beside column, run by run; a bar is a column's mean.
 
-    runs: by seed, (maps,), the colour selectivity, the first column's half first, 0-1. as_far: by
+    runs: by seed, (maps,), the color selectivity, the first column's half first, 0-1. as_far: by
     seed, the share of random deals that put the columns at least as far apart, 0-1.
     """
     figure, axes = plt.subplots(figsize=(9, 3.8))
     for at, index in enumerate(runs.values()):
         halves = np.split(100 * np.asarray(index), 2)
-        for shift, half, colour, mark in zip((-0.19, 0.19), halves, (BLUE, ORANGE), "os",
+        for shift, half, color, mark in zip((-0.19, 0.19), halves, (BLUE, ORANGE), "os",
                                              strict=True):
             aside = 0.22 * (0.618 * np.arange(len(half)) % 1) - 0.11  # so that no dot hides one
-            axes.plot(at + shift + aside, half, mark, color=colour, ms=5.5, alpha=0.75, mew=0)
+            axes.plot(at + shift + aside, half, mark, color=color, ms=5.5, alpha=0.75, mew=0)
             axes.plot([at + shift - 0.16, at + shift + 0.16], [half.mean()] * 2, color="black",
                       lw=2.5)
-    for colour, mark, name in ((BLUE, "o", "column 1"), (ORANGE, "s", "column 2")):
-        axes.plot([], [], mark, color=colour, ms=7, label=f"{name}, a kernel each")
+    for color, mark, name in ((BLUE, "o", "column 1"), (ORANGE, "s", "column 2")):
+        axes.plot([], [], mark, color=color, ms=7, label=f"{name}, a kernel each")
     axes.plot([], [], color="black", lw=2.5, label="mean of a column")
     axes.set_xticks(range(len(runs)), [
         f"seed {seed}\n{100 * as_far[seed]:.0f} % of deals\nas far apart" for seed in runs])
-    axes.set(ylabel="colour, % of a kernel's energy", ylim=(0, 100))
+    axes.set(ylabel="color, % of a kernel's energy", ylim=(0, 100))
     axes.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=10)
     return figure
 
 
 def strip(index, pictures) -> np.ndarray:
-    """A line of pixels for each picture: as far orange as its `index`, the rest grey."""
+    """A line of pixels for each picture: as far orange as its `index`, the rest gray."""
     side = pictures.shape[2]
     filled = np.arange(side) < np.round(np.asarray(index) * side)[:, None]
     orange = np.array([int(ORANGE[i:i + 2], 16) for i in (1, 3, 5)]) / 255
@@ -157,9 +157,9 @@ def patches(found: dict, layer: str) -> Figure:
 def frame(axes, box, ls: str = "-", label: str | None = None) -> None:
     """Draw a box (top, left, bottom, right) of pixels, on a white line that all grounds show."""
     top, left, bottom, right = box
-    for colour, width, style, told in (("white", 4, "-", None), (BLUE, 2, ls, label)):
+    for color, width, style, told in (("white", 4, "-", None), (BLUE, 2, ls, label)):
         axes.add_patch(plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top,
-                                     fill=False, ec=colour, lw=width, ls=style, label=told))
+                                     fill=False, ec=color, lw=width, ls=style, label=told))
 
 
 def placed(picture, boxes: dict[str, tuple]) -> Figure:
@@ -192,7 +192,7 @@ def looked_at(picture, fall, slope, answer: str) -> Figure:
         "orange_blue", [ORANGE, "white", BLUE]), vmin=-most, vmax=most, alpha=0.75)
     figure.colorbar(shown, ax=panels[1], label="fall of its probability", fraction=0.046)
     panels[1].set_title("occlusion", fontsize=11)
-    shown = panels[2].imshow(slope / max(slope.max(), 1e-12), cmap="Greys", vmin=0, vmax=0.6)
+    shown = panels[2].imshow(slope / max(slope.max(), 1e-12), cmap="Grays", vmin=0, vmax=0.6)
     figure.colorbar(shown, ax=panels[2], label="size, largest is 1", fraction=0.046, extend="max")
     panels[2].set_title("gradient", fontsize=11)
     for axes in panels:
@@ -218,16 +218,16 @@ def alike(questions, known, answers: dict) -> Figure:
 
 
 def planes(points: dict, labels, classes) -> Figure:
-    """Pictures as points in planes, with the colour and mark of their class.
+    """Pictures as points in planes, with the color and mark of their class.
 
     points: by title, (N, 2). labels: (N,).
     """
     figure, panels = plt.subplots(1, len(points), figsize=(11, 4.4), squeeze=False)
     for axes, (title, places) in zip(panels[0], points.items(), strict=True):
         for k, name in enumerate(classes):
-            colour, mark = CYCLE[k % len(CYCLE)], MARKS[k // len(CYCLE) % len(MARKS)]
+            color, mark = CYCLE[k % len(CYCLE)], MARKS[k // len(CYCLE) % len(MARKS)]
             chosen = np.asarray(places)[np.asarray(labels) == k]
-            axes.scatter(*chosen.T, s=26, color=colour, marker=mark, alpha=0.8, lw=0,
+            axes.scatter(*chosen.T, s=26, color=color, marker=mark, alpha=0.8, lw=0,
                          label=plain(name))
         axes.set(title=title, xlabel="first component", ylabel="second component", xticks=[],
                  yticks=[])

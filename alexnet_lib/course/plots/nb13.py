@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY
 
 # What a difference touches, and how much is known of what it does: for `overview`.
 TOUCHES = {"function": "what the\nnet computes", "training": "how it\nis trained",
@@ -17,7 +17,7 @@ EVIDENCE = {"ledger": ("o", BLUE, "ours: several seeds (the ledger)"),
             "none": ("x", RED, "no measurement that we know of")}
 KINDS = {"the paper's net": ("*", "black"), "norms": ("o", BLUE), "pooling": ("s", ORANGE),
          "columns": ("^", GREEN), "depth, more data": ("P", PINK), "rates": ("D", SKY),
-         "inputs": ("v", RED), "other": ("X", GREY)}
+         "inputs": ("v", RED), "other": ("X", GRAY)}
 
 
 def card(row: dict) -> Figure:
@@ -70,21 +70,21 @@ def _beside(run: dict, runs: list[dict]) -> str:
 
 
 def _card(title: str, halves: dict[str, str], below: dict[str, str]) -> Figure:
-    """Two coloured fields side by side, and lines below; each with a name and words."""
+    """Two colored fields side by side, and lines below; each with a name and words."""
     figure, axes = plt.subplots(figsize=(9, 3.3))
     axes.set(xlim=(0, 2), ylim=(0, 1))
     axes.axis("off")
     axes.text(0.02, 1.0, title, fontsize=13, fontweight="bold", va="top")
-    for x, colour, (name, words) in zip((0.02, 1.03), (BLUE, ORANGE), halves.items(), strict=True):
-        axes.add_patch(plt.Rectangle((x, 0.42), 0.95, 0.44, fc=colour, alpha=0.18, lw=0))
-        axes.add_patch(plt.Rectangle((x, 0.42), 0.015, 0.44, fc=colour, lw=0))
-        axes.text(x + 0.05, 0.83, name, fontsize=10, color=GREY, va="top")
+    for x, color, (name, words) in zip((0.02, 1.03), (BLUE, ORANGE), halves.items(), strict=True):
+        axes.add_patch(plt.Rectangle((x, 0.42), 0.95, 0.44, fc=color, alpha=0.18, lw=0))
+        axes.add_patch(plt.Rectangle((x, 0.42), 0.015, 0.44, fc=color, lw=0))
+        axes.text(x + 0.05, 0.83, name, fontsize=10, color=GRAY, va="top")
         lines = [textwrap.fill(line, 44) for line in words.split("\n")]
         axes.text(x + 0.05, 0.74, "\n".join(lines), fontsize=11, va="top", linespacing=1.3)
     y = 0.35
     for name, words in below.items():
         words = textwrap.fill(words, 88)
-        axes.text(0.02, y, name, fontsize=10, color=GREY, va="top")
+        axes.text(0.02, y, name, fontsize=10, color=GRAY, va="top")
         axes.text(0.32, y, words, fontsize=10, va="top", linespacing=1.25)
         y -= 0.09 + 0.06 * words.count("\n")
     return figure
@@ -99,11 +99,11 @@ def overview(rows: list[dict], recorded: set[str]) -> Figure:
     figure, axes = plt.subplots(figsize=(9.5, 6.6))
     for row in rows:
         planned = row["evidence"] == "ledger" and row["claim"] not in recorded
-        mark, colour, _ = EVIDENCE["planned" if planned else row["evidence"]]
+        mark, color, _ = EVIDENCE["planned" if planned else row["evidence"]]
         axes.plot(list(TOUCHES).index(row["touches"]), -row["number"], ls="", marker=mark,
-                  color=colour, ms=10, mew=2.5 if mark == "x" else 1)
-    for mark, colour, label in EVIDENCE.values():
-        axes.plot([], [], ls="", marker=mark, color=colour, ms=9, mew=2.5 if mark == "x" else 1,
+                  color=color, ms=10, mew=2.5 if mark == "x" else 1)
+    for mark, color, label in EVIDENCE.values():
+        axes.plot([], [], ls="", marker=mark, color=color, ms=9, mew=2.5 if mark == "x" else 1,
                   label=label)
     axes.set_yticks([-row["number"] for row in rows],
                     [f"{row['topic']}  {row['number']:2}" for row in rows], fontsize=10)
@@ -117,7 +117,7 @@ def overview(rows: list[dict], recorded: set[str]) -> Figure:
 
 
 def shares(image, kept: dict[str, np.ndarray], title: str) -> Figure:
-    """An image, and for each form of a normalisation the share of a response that it leaves.
+    """An image, and for each form of a normalization the share of a response that it leaves.
 
     Args:
         image: (S, S, 3) uint8. kept: by name, (H, W), 0-1. title: of all panels but the image.
@@ -166,9 +166,9 @@ def timeline(runs: list[dict], kind: str = "all") -> Figure:
     logged = [run for run in runs if run.get("data") == "2012 validation" and run["views"] == 10]
     best = next(run for run in logged if run["run"] == "145")
     level, half = 100 * best["top1"], 200 * np.sqrt(best["top1"] * (1 - best["top1"]) / 50_000)
-    axes.axhspan(level - half, level + half, color=GREY, alpha=0.14, lw=0)
+    axes.axhspan(level - half, level + half, color=GRAY, alpha=0.14, lw=0)
     axes.text(98, level + half - 0.03, "#145, two standard\nerrors up and down", fontsize=9,
-              color=GREY, va="top")
+              color=GRAY, va="top")
     for panel in (strip, axes):
         panel.axvspan(144.3, 151.5, color=ORANGE, alpha=0.12, lw=0)
     for where, name in ((121, "before the paper's net"), (147.9, "around it"), (166, "after it")):
@@ -178,8 +178,8 @@ def timeline(runs: list[dict], kind: str = "all") -> Figure:
         _mark(axes, run, 100 * run["top1"], kind, SHIFTS.get(run["run"], (6, -4)))
     for row, run in enumerate(stopped):
         _mark(strip, run, -(row % 3), kind, None)
-    for name, (mark, colour) in KINDS.items():
-        axes.plot([], [], mark, color=colour, ms=12 if mark == "*" else 8, label=name)
+    for name, (mark, color) in KINDS.items():
+        axes.plot([], [], mark, color=color, ms=12 if mark == "*" else 8, label=name)
     strip.set(yticks=[], ylim=(-2.7, 0.7))
     strip.set_ylabel("stopped, or\nno number", rotation=0, ha="right", va="center", fontsize=10)
     axes.set(xlim=(97, 181), xlabel="number of the run", ylabel="top-1 error, %",
@@ -196,9 +196,9 @@ SHIFTS = {"145": (-30, 6), "145 restarted": (-88, -4), "146, 2009": (8, -2), "14
 
 
 def _mark(axes, run: dict, y: float, kind: str, shift) -> None:
-    mark, colour = KINDS[run["kind"]]
+    mark, color = KINDS[run["kind"]]
     chosen = kind in ("all", run["kind"])
-    axes.plot(run["number"], y, mark, color=colour, ms=15 if mark == "*" else 8,
+    axes.plot(run["number"], y, mark, color=color, ms=15 if mark == "*" else 8,
               alpha=1 if chosen else 0.15, mec="white", mew=0.6, zorder=3 if chosen else 2)
     if shift is not None and chosen:
         axes.annotate(run["run"], (run["number"], y), xytext=shift, textcoords="offset points",
@@ -212,12 +212,12 @@ def rates(rates: dict[str, list[float]], events: dict[int, str]) -> Figure:
         rates: by name, a rate for each epoch; 0 is not drawn. events: by epoch, words.
     """
     figure, axes = plt.subplots(figsize=(9.5, 3.6))
-    for (name, values), colour, dash in zip(rates.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
+    for (name, values), color, dash in zip(rates.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
                                             ("-", "--", ":")):
         shown = np.where(np.array(values) > 0, values, np.nan)
-        axes.step(range(len(shown)), shown, where="post", color=colour, lw=2.5, ls=dash, label=name)
+        axes.step(range(len(shown)), shown, where="post", color=color, lw=2.5, ls=dash, label=name)
     for epoch, words in events.items():
-        axes.axvline(epoch, color=GREY, lw=1)
+        axes.axvline(epoch, color=GRAY, lw=1)
         axes.text(epoch - 1, 0.03, words, ha="right", va="center", fontsize=10)
     axes.set(yscale="log", xlabel="epoch", ylabel="learning rate", ylim=(5e-6, 0.06))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.05))
@@ -229,7 +229,7 @@ def restarted(plans: dict[str, dict], runs: dict[str, list[dict]]) -> Figure:
 
     Args:
         plans: by arm, `rates` and `noise`, a value for each epoch: the rate as a share of the
-            first, and whether colour noise is on. runs: records by arm, from `course.runs`.
+            first, and whether color noise is on. runs: records by arm, from `course.runs`.
     """
     count = 1 + any(runs.values())
     figure, panels = plt.subplots(1, count, figsize=(5.2 * count, 3.8), squeeze=False)
@@ -237,12 +237,12 @@ def restarted(plans: dict[str, dict], runs: dict[str, list[dict]]) -> Figure:
     looks = dict(zip(plans, ((BLUE, "o", 9), (ORANGE, "s", 4.5)), strict=True))
     for arm, plan in plans.items():
         rates, noise = np.array(plan["rates"]), np.array(plan["noise"])
-        colour, mark, size = looks[arm]
+        color, mark, size = looks[arm]
         epochs = np.arange(1, len(rates) + 1)
-        left.step(epochs, rates, where="mid", color=colour, lw=size / 3, label=arm)
-        for chosen, fill in ((noise, colour), (~noise, "white")):
-            left.plot(epochs[chosen], rates[chosen], mark, color=colour, mfc=fill, ms=size)
-    left.plot([], [], "o", color=GREY, mfc="white", label="hollow: without colour noise")
+        left.step(epochs, rates, where="mid", color=color, lw=size / 3, label=arm)
+        for chosen, fill in ((noise, color), (~noise, "white")):
+            left.plot(epochs[chosen], rates[chosen], mark, color=color, mfc=fill, ms=size)
+    left.plot([], [], "o", color=GRAY, mfc="white", label="hollow: without color noise")
     left.set(yscale="log", xlabel="epoch", ylabel="learning rate, a share of the first")
     left.legend(loc="upper right", fontsize=10)
     for axes in others:
@@ -256,9 +256,9 @@ def _errors(axes, runs: dict[str, list[dict]], looks: dict) -> None:
         if not records:
             continue
         errors = 100 * np.array([record["curves"]["val_error"] for record in records])
-        epochs, (colour, mark, _) = np.arange(1, errors.shape[1] + 1), looks[arm]
-        axes.fill_between(epochs, errors.min(0), errors.max(0), color=colour, alpha=0.2, lw=0)
-        axes.plot(epochs, errors.mean(0), marker=mark, color=colour, ms=4,
+        epochs, (color, mark, _) = np.arange(1, errors.shape[1] + 1), looks[arm]
+        axes.fill_between(epochs, errors.min(0), errors.max(0), color=color, alpha=0.2, lw=0)
+        axes.plot(epochs, errors.mean(0), marker=mark, color=color, ms=4,
                   label=f"{arm}, {len(records)} seeds")
     axes.set(xlabel="epoch", ylabel="validation error, %")
     axes.legend()
@@ -281,7 +281,7 @@ def forest(rows: list[dict], unit: str) -> Figure:
             the difference in the authors' single runs, or None. unit: of the x axis.
     """
     figure, axes = plt.subplots(figsize=(9.5, 0.5 * len(rows) + 1.5))
-    axes.axvline(0, color=GREY, lw=1)
+    axes.axvline(0, color=GRAY, lw=1)
     for y, row in enumerate(reversed(rows)):
         values = list(row["effects"])
         if row["interval"]:
@@ -291,7 +291,7 @@ def forest(rows: list[dict], unit: str) -> Figure:
         if row["log"] is not None:
             axes.plot(row["log"], y, "D", color=ORANGE, ms=9, mec="black", mew=0.7)
         if not values:
-            axes.text(0.99, y, "not run yet", color=GREY, ha="right", va="center", fontsize=10,
+            axes.text(0.99, y, "not run yet", color=GRAY, ha="right", va="center", fontsize=10,
                       transform=axes.get_yaxis_transform())
     axes.plot([], [], color=SKY, lw=9, alpha=0.6, label="95 % interval of the mean")
     axes.plot([], [], color=BLUE, lw=2.5, label="mean")

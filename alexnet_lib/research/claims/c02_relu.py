@@ -15,7 +15,7 @@ def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (),
          long: dict | None = None, **start) -> Claim:
     """The race to 25 % training error, from the given start. long: of the runs of tanh."""
     return Claim(
-        id, "3.1", statement, "6 times (four layers, no regularisation)", "times", ("cifar10",),
+        id, "3.1", statement, "6 times (four layers, no regularization)", "times", ("cifar10",),
         (Arm("ReLU"), Arm("tanh", {"activation": "tanh"}, long=long or {})), "epochs_to_quarter",
         choose="way_to_quarter", rates=rates, settings=start | {
             "variant": "four-layer", "epochs": 40, "until_error": 0.25, "schedule": "constant"},
@@ -24,7 +24,7 @@ def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (),
 
 CLAIMS = (
     fig1("C02", "ReLU reaches 25 % training error several times faster than tanh",
-         "the paper does not publish its net; this is cuda-convnet's, without normalisation, with "
+         "the paper does not publish its net; this is cuda-convnet's, without normalization, with "
          "the first weights of its files; each rate was tried for 40 epochs", long={"epochs": 64}),
     fig1("C02b", "The same from today's start",
          "first weights by He et al. (2015), inputs of about unit variance",

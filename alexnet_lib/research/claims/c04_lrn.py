@@ -1,9 +1,9 @@
-"""Response normalisation (section 3.3): with, and without any, as run #148 of the source."""
+"""Response normalization (section 3.3): with, and without any, as run #148 of the source."""
 
 from alexnet_lib.research.claims import Arm, Claim
 
 CLAIMS = (Claim(
-    "C04", "3.3", "Response normalisation lowers the error",
+    "C04", "3.3", "Response normalization lowers the error",
     "1.4 points top-1; CIFAR-10: 13 % to 11 %", "points", ("imagenette", "cifar10"),
     (Arm("with"), Arm("without", {"lrn": False})),
     note="on photographs the arm without leaves out the spatial norm too, as the paper's own did"),)

@@ -7,5 +7,5 @@ CLAIMS = (Claim(
     "no figure", "points of precision@5", ("imagenette",),
     (Arm("features", metric="precision_features"), Arm("pixels", metric="precision_pixels")),
     effect=lambda features, pixels: features - pixels,
-    note="the five nearest of 2,000 training images, for 2,000 test images; pixels: centre crops "
+    note="the five nearest of 2,000 training images, for 2,000 test images; pixels: center crops "
          "of 91, averaged down to 64"),)

@@ -34,5 +34,5 @@ CLAIMS = (
          REFERENCE, Arm("equal", {"bias_lr_factor": 1.0}), "layer-params-145.cfg:18-19"),
     note("S07", "the 2012 source", "The net of the program errs less than that of the text",
          "no figure", REFERENCE, Arm("by the text", {"variant": "paper"}),
-         "at once: norms, first weights, the biases' factor of two, crops, mean, colour noise"),
+         "at once: norms, first weights, the biases' factor of two, crops, mean, color noise"),
 )
