@@ -20,8 +20,9 @@ help:  ## show this list
 	@echo 'make TARGET [ARGS="options passed on"] [PYTHON=python3.12]'
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# With one arena, the memory of a run in a thread (the dashboard) is kept, as in the main thread.
 lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999", DIR=a copy
-	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(DIR)" $(START) $(ROOT) $(ARGS)
+	@MALLOC_ARENA_MAX=1 $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(DIR)" $(START) $(ROOT) $(ARGS)
 
 test: $(STAMP)  ## run every check: style, unit tests, all notebooks
 	$(BIN)/ruff check .

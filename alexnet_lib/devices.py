@@ -36,14 +36,19 @@ def device_name(device: str = "auto") -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
-def pick_precision(name: str, device: str) -> str:
-    """"auto" becomes "bf16" where the hardware multiplies it, else "fp32"."""
+def pick_precision(name: str, device: str, small: bool = False) -> str:
+    """"auto" becomes "bf16" where the hardware multiplies it, else "fp32".
+
+    small: the net's feature maps are small (`config.small_maps`). On a CPU such a net runs in
+    fp32: in bf16, PyTorch's threads spend their time waiting for each other. On two cores that
+    other programs used, too, the default net on `shapes` took 936 ms a step in bf16 and 71 in fp32.
+    """
     check_values({"precision": name}, {"precision": str})
     if name != "auto":
         return name
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
-    if device == "cpu":
+    if device == "cpu" and not small:
         # Without bf16 instructions, the CPU would convert back and forth and lose time.
         capable = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
         return "bf16" if capable or getattr(torch.cpu, "_is_amx_tile_supported",

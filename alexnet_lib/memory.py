@@ -25,7 +25,8 @@ def kept() -> Iterator[None]:
     than computing what is then written to them. At the end all is given back, and glibc's settings
     are those of the environment (MALLOC_..., GLIBC_TUNABLES) or its usual ones. May be nested, and
     entered by several threads. In threads other than the first, only blocks of less than 64 MiB
-    are kept. Does nothing where the C library is another.
+    are kept, unless the process was started with MALLOC_ARENA_MAX=1 in its environment. Does
+    nothing where the C library is another.
     """
     global _depth
     libc = _glibc()

@@ -23,6 +23,7 @@ from alexnet_lib.config import (
     check_described,
     check_memory,
     on_meta,
+    small_maps,
 )
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError
@@ -112,7 +113,7 @@ def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loa
     if config.num_classes != len(meta["classes"]):
         raise damaged(path, f"{len(meta['classes'])} classes for {config.num_classes} outputs")
     config.device = pick_device(device)
-    config.precision = pick_precision(precision, config.device)
+    config.precision = pick_precision(precision, config.device, small_maps(config))
     check_memory(on_meta(lambda: build_model(config)), 1, config.device)
     size = config.stored_size
     for name, shape in zip(STATISTICS, ((size, size, 3), (3,), (3, 3)), strict=True):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from alexnet_lib.config import TrainConfig, resolve
 from alexnet_lib.devices import device_name, pick_device, pick_precision
 from alexnet_lib.errors import UserError
 
@@ -48,3 +49,21 @@ def test_without_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="no device 'cuda:1' here: use"):
         pick_device("cuda:1")
+
+
+def test_small_nets_run_in_fp32_on_a_cpu(gpus, monkeypatch):
+    """Where the hardware multiplies bf16, whatever hardware this is."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert pick_precision("auto", "cpu") == "bf16"
+    assert pick_precision("auto", "cpu", small=True) == "fp32"
+    assert pick_precision("bf16", "cpu", small=True) == "bf16"  # who asks for it gets it
+    assert pick_precision("auto", "cuda:1", small=True) == "bf16"
+
+
+@pytest.mark.parametrize("chosen, expected", [
+    ({"data": "shapes"}, "fp32"), ({"data": "shapes", "input_size": 227}, "bf16"),
+    ({"data": "imagenet"}, "bf16"), ({"data": "cifar10", "model": "cifar"}, "bf16"),
+    ({"data": "shapes", "precision": "bf16"}, "bf16")])
+def test_the_precision_of_a_run_goes_by_its_net(chosen, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert resolve(TrainConfig(device="cpu", **chosen)).precision == expected

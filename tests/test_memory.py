@@ -48,25 +48,26 @@ assert resident() < before + 100e6
 
 
 @GLIBC
-def test_kept_memory_in_a_thread():
+@pytest.mark.parametrize("environment, sizes", [
+    ({}, "[1] * 20 + [10] * 20 + [50] * 5"), ({"MALLOC_ARENA_MAX": "1"}, "[10] * 20 + [150] * 2")])
+def test_kept_memory_in_a_thread(environment, sizes):
     """Threads have heaps of 64 MiB, which are given back each time if nothing is done."""
     run("""
 def work():
-    sizes, who = [1] * 20 + [10] * 20 + [50] * 5, resource.RUSAGE_THREAD
+    sizes, who = SIZES, resource.RUSAGE_THREAD
     without, before = faults(sizes, who), resident()
     with memory.kept():
         within = faults(sizes, who)
         held = resident()
     assert within * 50 < without, (within, without)
     assert held > before + 200e6 and resident() < before + 100e6, (before, held, resident())
-    print(without, within)
 thread = threading.Thread(target=work)
 raised = []
 threading.excepthook = raised.append
 thread.start()
 thread.join()
 sys.exit(str(raised[0].exc_value) if raised else 0)
-""")
+""".replace("SIZES", sizes), **environment)
 
 
 class Malloc:

@@ -95,7 +95,7 @@ def test_live_cells_take_a_flat_folder(number, own, monkeypatch):
     ("12", "load photographs looks-ask looks-both looks-picture"),
 ])
 def test_live_cells_where_bf16_is_the_usual_precision(number, names, monkeypatch):
-    monkeypatch.setattr(devices, "pick_precision", bf16 := lambda name, device:
+    monkeypatch.setattr(devices, "pick_precision", bf16 := lambda name, *where:
                         "bf16" if name == "auto" else name)
     monkeypatch.setattr(config, "pick_precision", bf16)
     monkeypatch.setattr(weights, "pick_precision", bf16)

@@ -85,8 +85,9 @@ EVERYWHERE = (
     Row("busy_small_vs_idle", "training the default net on `shapes` while another process computes "
         "on one core, against the same alone", "images/s",
         (SMALL + " busy=1", "images_per_s", 1), (SMALL, "images_per_s", 1)),
-    Row("thread_vs_main", "the step in a thread, as in the dashboard, against the main thread",
-        "images/s", (OURS + " thread=1", "images_per_s", 1), (OURS, "images_per_s", 1)),
+    Row("thread_vs_main", "the step in a thread, as in the dashboard and with `make lab`'s "
+        "MALLOC_ARENA_MAX=1, against the main thread", "images/s",
+        (OURS + " thread=1", "images_per_s", 1), (OURS, "images_per_s", 1)),
     Row("import_vs_torch", "all that training needs, imported, against torch and torchvision", "s",
         ("import from alexnet_lib import AlexNet, train", "median", 1),
         ("import import torch, torchvision", "median", 1), False, "<= 1.1"),
@@ -104,12 +105,14 @@ def measure(task: str, seconds: float | None = None) -> dict:
     # Imported before us, PyTorch's threads wait for each other as they usually do.
     first = "import torch; " if name == "step_rival" or "net=plain" in settings else ""
     program = f"{first}from alexnet_lib.research.workloads import main; main()"
+    arena = {"MALLOC_ARENA_MAX": "1"} if "thread=1" in settings else {}
     return json.loads(_run([sys.executable, "-c", program, name, *settings.split(), *timing],
-                           task).splitlines()[-1])
+                           task, **arena).splitlines()[-1])
 
 
-def _run(command: list[str], task: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+def _run(command: list[str], task: str, **environment: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT,
+                          env=os.environ | environment)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise UserError(f"benchmark {task!r} failed: {last[0]}")
