@@ -16,7 +16,7 @@ from alexnet_lib.ops import crop as crop
 
 
 def pca_color(batch: Tensor, values, vectors, definition: str = "paper", std: float = 0.1,
-               generator: torch.Generator | None = None) -> Tensor:
+              generator: torch.Generator | None = None) -> Tensor:
     """Add a multiple of each principal component of RGB to every pixel of an image (4.1).
 
     Args:
@@ -39,7 +39,7 @@ def pca_color(batch: Tensor, values, vectors, definition: str = "paper", std: fl
 
 
 def color_shift(count: int, values, vectors, definition: str = "paper", std: float = 0.1,
-                 generator: torch.Generator | None = None) -> tuple[Tensor | None, float]:
+                generator: torch.Generator | None = None) -> tuple[Tensor | None, float]:
     """What `pca_color` adds to each of `count` images, (count, 3), and what it divides by.
 
     (None, 1) if `definition` is "none".
@@ -113,7 +113,7 @@ class Augment:
         """
         places = self._draw(len(index), generator)
         shift, divisor = color_shift(len(index), self.values, self.vectors, color or self.color,
-                                      generator=generator)
+                                     generator=generator)
         return self._cut(images, index[share], *(place[share] for place in places),
                          None if shift is None else shift[share], divisor)
 

@@ -204,4 +204,4 @@ def top_predictions(net: Loaded, images, k: int = 5,
     for row in probabilities(net, images, views):
         best = row.topk(min(k, len(row)))
         yield [(net.classes[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(),
-                                                    strict=True)]
+                                                   strict=True)]

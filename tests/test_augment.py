@@ -57,7 +57,7 @@ def test_ten_views_of_the_paper():
     assert ten_view_places(256, 224)[:5] == [(0, 0, False), (0, 32, False), (32, 0, False),
                                              (32, 32, False), (16, 16, False)]
     assert [v[:2] for v in ten_view_places(256, 224)[5:]] == [v[:2] for v in
-                                                             ten_view_places(256, 224)[:5]]
+                                                              ten_view_places(256, 224)[:5]]
 
 
 def test_every_position_is_drawn_33_by_33_by_2():

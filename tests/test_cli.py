@@ -95,7 +95,7 @@ def test_train_evaluate_predict(capsys, photos, tmp_path):
     options = [part for name, value in TINY.items()
                for part in (f"--{name.replace('_', '-')}", value)]
     code, said, err = run(capsys, "train", "--data", f"folder:{photos}", "--out", out, *options,
-                        "--batch-size", 8)
+                          "--batch-size", 8)
     assert code == 0 and "val top-1 error" in said, err
     code, said, _ = run(capsys, "evaluate", "--checkpoint", out / CHECKPOINT, "--data",
                         f"folder:{photos}", "--views", 10, "--json", report)

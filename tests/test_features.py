@@ -310,7 +310,7 @@ def test_figures_of_fields_answers_and_likeness(picture):
     [axes] = figures.placed(picture, {"conv1": (20, 20, 31, 31), "conv2": (0, 0, 51, 51)}).axes
     assert axes.get_xlabel() == axes.get_ylabel() == "pixel"
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["conv1: 11 pixels",
-                                                                      "conv2: 51 pixels"]
+                                                                     "conv2: 51 pixels"]
     figure = figures.looked_at(picture, np.eye(67), np.eye(67), "church")
     assert {"answer: church", "occlusion", "gradient"} <= {title for _, title in shown(figure)}
     assert {"fall of its probability", "size, largest is 1"} <= {

@@ -310,7 +310,7 @@ def test_processes_with_shares_train_as_one(data, tmp_path, processes, changes):
         for ours, theirs in zip(timeless(history), timeless(alone.history), strict=True):
             assert ours == pytest.approx(theirs, rel=1e-3)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".lock", BEST, HISTORY,
-                                                                     CHECKPOINT]
+                                                                    CHECKPOINT]
 
 
 def test_a_group_of_one_is_no_group(data):

@@ -355,7 +355,7 @@ def _seen(run: Trainer, test: datasets.Split) -> dict:
     index = features.color_selectivity(features.kernels(run))
     difference, by_chance = measures.column_difference(index)
     return {"color": {"difference": difference, "by_chance": by_chance,
-                       "selectivity": [round(value, 4) for value in index.tolist()]},
+                      "selectivity": [round(value, 4) for value in index.tolist()]},
             "retrieval": measures.retrieval(run, run.dataset.splits["train"], test)}
 
 

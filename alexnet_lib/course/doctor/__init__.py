@@ -193,7 +193,7 @@ def by_layer(found: list[Finding]) -> list[tuple]:
     where it was not measured."""
     numbers = {f.name: f.numbers for f in found}
     shares, grads, off = (numbers.get(name, {}) for name in ("image in the output", "gradients",
-                                                              "dead units"))
+                                                             "dead units"))
     return [(name, share, grads.get(name), off.get(name)) for name, share in shares.items()]
 
 

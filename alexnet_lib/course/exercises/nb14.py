@@ -20,7 +20,7 @@ NAMES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 def _layers(net) -> tuple[list, list]:
     expect(isinstance(net, nn.Module), "my_alexnet(10) is to be an nn.Module.")
     return tuple([m for m in net.modules() if isinstance(m, kind)] for kind in (nn.Conv2d,
-                                                                               nn.Linear))
+                                                                                nn.Linear))
 
 
 def _outputs(net, modules, x) -> list:

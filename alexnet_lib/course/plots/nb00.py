@@ -29,7 +29,7 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
     left.legend()
     epochs = [row["epoch"] for row in history]
     for key, color, mark, name in (("train_error", ORANGE, "s", "training, with dropout"),
-                                    ("val_error", BLUE, "o", "validation")):
+                                   ("val_error", BLUE, "o", "validation")):
         right.plot(epochs, [100 * row[key] for row in history], marker=mark, color=color,
                    label=name)
     right.set(xlabel="epoch", ylabel="error, %", title="Wrong answers", ylim=(0, 100))

@@ -61,7 +61,7 @@ def positive_share(raw, centered) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 3.2))
     bins = np.linspace(0, 100, 21)
     for share, color, hatch, name in ((raw, ORANGE, "//", "raw pixels, 0 to 255"),
-                                       (centered, BLUE, None, "less the mean image")):
+                                      (centered, BLUE, None, "less the mean image")):
         axes.hist(100 * np.asarray(share), bins, color=color, alpha=0.75, hatch=hatch,
                   ec="white", label=name)
     axes.set(xlabel="places at which the filter's answer is positive, %", ylabel="filters")

@@ -172,7 +172,7 @@ def busy(shares: dict[str, np.ndarray]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(8.5, 3.6))
     for (name, share), color, line, mark in zip(shares.items(), (GRAY, BLUE, RED, GREEN),  # noqa: B905
-                                                 (":", "-", "--", "-."), ".os^"):
+                                                (":", "-", "--", "-."), ".os^"):
         share = np.sort(share)
         axes.plot(np.arange(1, len(share) + 1), 100 * share, ls=line, color=color, lw=2,
                   marker=mark, markevery=4,

@@ -180,7 +180,7 @@ def became_fast(path: Path) -> Figure:
             axes.text(0.5, 0.5, "not measured yet", ha="center", transform=axes.transAxes)
             axes.set(xticks=[], yticks=[])
         for kind, color, hatch, name in ((False, BLUE, None, "step by step"),
-                                          (True, ORANGE, "//", "to compare with")):
+                                         (True, ORANGE, "//", "to compare with")):
             chosen = [i for i in range(len(steps)) if rival[i] is kind]
             if not chosen:
                 continue

@@ -136,7 +136,7 @@ def wins(response, counts: dict) -> Figure:
     for axes, (title, won) in zip(panels[1:], counts.items(), strict=True):
         axes.imshow(response, cmap="gray", alpha=0.35)
         for n, color, mark, size in ((1, SKY, "o", 26), (2, ORANGE, "s", 34), (3, GREEN, "^", 46),
-                                      (4, RED, "*", 110)):
+                                     (4, RED, "*", 110)):
             y, x = np.nonzero(won == n)
             if len(x):
                 axes.scatter(x, y, c=color, marker=mark, s=size, ec="black", lw=0.6,

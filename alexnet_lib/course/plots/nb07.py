@@ -270,7 +270,7 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
     axes = right.subplots()
     names = list(errors)
     for offset, k, color, hatch, label in ((-0.2, 0, SKY, None, "on its training pictures"),
-                                            (0.2, 1, BLUE, "//", "on new pictures")):
+                                           (0.2, 1, BLUE, "//", "on new pictures")):
         bars = axes.barh(np.arange(len(names)) + offset, [100 * errors[n][k] for n in names], 0.36,
                          color=color, hatch=hatch, ec="white", label=label)
         axes.bar_label(bars, fmt="%.0f %%", padding=3)

@@ -124,7 +124,7 @@ def progress(runs: dict[str, list[dict]], level: float) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(8.5, 3.5))
     for (name, rows), color, line, mark in zip(runs.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
-                                                ("-", "--", ":"), "os^"):
+                                               ("-", "--", ":"), "os^"):
         error = 100 * np.array([row["train_error"] for row in rows])
         epochs = np.array([row["epoch"] for row in rows])
         axes.plot(epochs, error, color=color, ls=line, marker=mark, ms=5, lw=2, label=name)

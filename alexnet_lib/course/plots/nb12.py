@@ -71,7 +71,7 @@ def colors_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figu
     for at, index in enumerate(runs.values()):
         halves = np.split(100 * np.asarray(index), 2)
         for shift, half, color, mark in zip((-0.19, 0.19), halves, (BLUE, ORANGE), "os",
-                                             strict=True):
+                                            strict=True):
             aside = 0.22 * (0.618 * np.arange(len(half)) % 1) - 0.11  # so that no dot hides one
             axes.plot(at + shift + aside, half, mark, color=color, ms=5.5, alpha=0.75, mew=0)
             axes.plot([at + shift - 0.16, at + shift + 0.16], [half.mean()] * 2, color="black",

@@ -213,7 +213,7 @@ def rates(rates: dict[str, list[float]], events: dict[int, str]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(9.5, 3.6))
     for (name, values), color, dash in zip(rates.items(), (BLUE, ORANGE, GREEN),  # noqa: B905
-                                            ("-", "--", ":")):
+                                           ("-", "--", ":")):
         shown = np.where(np.array(values) > 0, values, np.nan)
         axes.step(range(len(shown)), shown, where="post", color=color, lw=2.5, ls=dash, label=name)
     for epoch, words in events.items():
