@@ -30,6 +30,7 @@ POSITIVE = Rule(lambda x: 0 < x < math.inf, "above 0")
 NOT_NEGATIVE = Rule(lambda x: 0 <= x < math.inf, "0 or more")
 FRACTION = Rule(lambda x: 0 <= x <= 1, "from 0 to 1")
 PROPER = Rule(lambda x: 0 <= x < 1, "from 0 to less than 1")
+NAME = Rule(bool, "")  # not empty
 FREE = Rule(lambda _: True, "")  # where it is used, it is checked
 
 # What a choice changes: the function that the convolutions compute, or that the classifier
@@ -154,8 +155,8 @@ class TrainConfig(NetConfig):
     None means: the one that fits the net and the data (`config.resolve`).
     """
 
-    data: str = choice("shapes", "see `alexnet data list`, or folder:PATH", FREE, may_change=True)
-    out: str | None = choice(None, "folder for checkpoint and history", FREE, may_change=True,
+    data: str = choice("shapes", "see `alexnet data list`, or folder:PATH", NAME, may_change=True)
+    out: str | None = choice(None, "folder for checkpoint and history", NAME, may_change=True,
                              option=False)
     epochs: int | None = choice(None, "passes over the training images", COUNT, needed=True)
     batch_size: int | None = choice(None, "images in a minibatch", COUNT, needed=True)
@@ -187,7 +188,7 @@ class TrainConfig(NetConfig):
         None, "fraction of the run after which the color noise ends, as in the source at epoch 67 "
         "of 91; with the schedule restart it comes back with the learning rate", FRACTION)
     start: str | None = choice(None, "file of a trained net, or of its convolutions, to begin with "
-                               "instead of fresh weights; or torchvision", FREE)
+                               "instead of fresh weights; or torchvision", NAME)
     frozen: bool = choice(False, "keep the convolutions of --start; only the classifier learns")
     device: str = choice("auto", "where to compute: auto, cpu, cuda or mps", FREE, may_change=True,
                          option=False)
@@ -230,5 +231,5 @@ def check_values(values: dict, kinds, model: str | None = None) -> None:
         if value is None or allowed is None:
             continue
         if not (allowed.test(value) if isinstance(allowed, Rule) else value in allowed):
-            raise UserError(f"{one.name.replace('_', '-')} must be {_words(allowed)}{where}, "
-                            f"not {value!r}")
+            right = _words(allowed) or "a name"
+            raise UserError(f"{one.name.replace('_', '-')} must be {right}{where}, not {value!r}")

@@ -51,8 +51,7 @@ CHOICES = {one.name: one for one in fields(TrainConfig)}
 DEVICE = option_for(CHOICES["device"], default="auto")
 SKIP = option_for(CHOICES["skip_broken"])
 # What each option writes, in the words of `checkpoints.kind_of`.
-WRITES = {"json_file": "JSON", "predictions": "predictions", "out": "a net", "onnx": "ONNX",
-          "chart": "PNG"}
+WRITES = {"json_file": "JSON", "predictions": "predictions", "out": "a net", "onnx": "ONNX"}
 
 
 def _writable(context, option, path: str | None) -> str | None:

@@ -31,6 +31,7 @@ from alexnet_lib.checkpoints import (
     write_atomically,
     write_checkpoint,
 )
+from alexnet_lib.choices import check_choices
 from alexnet_lib.config import (
     TrainConfig,
     autocast,
@@ -318,6 +319,7 @@ def train(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
 def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
           resume: bool | str = False, progress: bool = True, group: Group = ALONE) -> Trainer:
     """The Trainer of a run that has yet to be made, or that of the checkpoint; see `train`."""
+    check_choices(config)
     lock = Lock()
     if not group.rank:
         resume, lock = run_folder.enter(config.out, resume, config.data)

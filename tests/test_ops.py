@@ -118,8 +118,8 @@ def test_opcheck(case, path):
 
 
 def test_the_compiler_is_not_imported_unasked():
-    """It takes 160 MB and seconds; `torch.library.custom_op` imports it at the first call. (So do
-    PyTorch's optimizers: who trains has it anyway.)"""
+    """It takes 160 MB and seconds; `torch.library.custom_op` imports it at the first call. Training
+    imports it anyway, through PyTorch's optimizers."""
     program = """
 import sys, torch
 from alexnet_lib import AlexNet

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 import torch
@@ -33,6 +34,7 @@ RUNS = [{"variant": "paper", "seed": 0}, {"variant": "2012", "seed": 0},
         *({"variant": variant, "seed": seed} for seed in range(1, 5)
           for variant in ("paper", "2012")),
         *({"variant": "2012", "seed": seed, "schedule": "constant"} for seed in range(5))]
+STORED = 256  # side of the images in pixels, for inputs of 227
 FRAMES = 64  # of a film of the first layer's kernels
 
 
@@ -173,18 +175,33 @@ def runs(small: bool, minutes: float, jobs: int, epochs: int | None) -> dict:
         name = "-".join(map(str, given.values()))
         command = [sys.executable, "-m", "alexnet_lib.research.gpu", ".", "--run",
                    json.dumps({"name": name, "epochs": epochs} | given)] + ["--small"] * small
-        with open(f"run-{name}.log", "w") as log, contextlib.suppress(subprocess.TimeoutExpired):
-            code = subprocess.run(command, stdout=log, stderr=log,
-                                  timeout=max(1, end - time.monotonic())).returncode
-            done.append(given | {"wall_s": time.monotonic() - begun, "exit_code": code})
-            keep("runs", {"runs": done})
-            print(done[-1], flush=True)
+        with open(f"run-{name}.log", "w") as log:
+            code = exit_code(command, log, max(1, end - time.monotonic()))
+        done.append(given | {"wall_s": time.monotonic() - begun, "exit_code": code})
+        keep("runs", {"runs": done})
+        print(done[-1], flush=True)
 
+    images(small, STORED)  # packed now, so that the first run takes no longer than the others
     queue = RUNS[:1] if small else RUNS
     one(queue[0])
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, queue[1:]))
     return {"runs": done}
+
+
+def exit_code(command: list[str], log: IO, seconds: float, **how) -> int | str:
+    """How a command ended that may take so long."""
+    try:
+        return subprocess.run(command, stdout=log, stderr=log, timeout=seconds, **how).returncode
+    except subprocess.TimeoutExpired:
+        return "stopped at its limit"
+
+
+def images(small: bool, size: int):
+    """The data of all runs, stored at that size: Imagenette, or a few drawings."""
+    from alexnet_lib import datasets
+    few = {"counts": {"train": 64, "val": 16, "test": 16}} if small else {}
+    return datasets.load("shapes" if small else "imagenette", size, progress=False, **few)
 
 
 def train_one(name: str, variant: str, small: bool, **given) -> None:
@@ -194,7 +211,7 @@ def train_one(name: str, variant: str, small: bool, **given) -> None:
     """
     from safetensors.torch import save_file
 
-    from alexnet_lib import datasets, training, weights
+    from alexnet_lib import training, weights
     from alexnet_lib.config import TrainConfig, resolve
     from alexnet_lib.evaluation import predictions
     given = {key: value for key, value in given.items() if value is not None}
@@ -213,8 +230,7 @@ def train_one(name: str, variant: str, small: bool, **given) -> None:
             film[f"{run.step}"] = run.model.features.conv1.weight.detach().half().cpu().contiguous()
         return False
 
-    few = {"counts": {"train": 64, "val": 16, "test": 16}} if small else {}
-    dataset = datasets.load(data, resolve(config).stored_size, progress=False, **few)
+    dataset = images(small, resolve(config).stored_size)
     run = training.begin(config, dataset, progress=False)
     look(run)
     training.go_on(run, progress=False, say=lambda line: print(line, flush=True), on_step=look)
@@ -274,11 +290,7 @@ def every_part(args: argparse.Namespace) -> None:
         command += ["--small"] * args.small
         command += ["--epochs", str(args.epochs)] if args.epochs else []
         with open(f"{part}.log", "w") as log:
-            try:
-                code = subprocess.run(command, stdout=log, stderr=log, timeout=left,
-                                      env=environment).returncode
-            except subprocess.TimeoutExpired:
-                code = "stopped at its limit"
+            code = exit_code(command, log, left, env=environment)
         print(f"{part}: exit code {code}, {time.monotonic() - begun:.0f} s", flush=True)
 
 
