@@ -35,7 +35,7 @@ class Batches:
         self.total = self.per_epoch * config.epochs
         self._rates = schedule(config.schedule, config.epochs)
         self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
-        # Images that do not fit on the GPU are cut on the CPU, one batch ahead; not for MPS, which
+        # Images that do not fit on the GPU are brought there one batch ahead; not for MPS, which
         # may crash when a second thread uses it.
         elsewhere = config.device.startswith("cuda") and isinstance(self.images, np.ndarray)
         self._worker = ThreadPoolExecutor(1) if elsewhere else None

@@ -37,7 +37,7 @@ def data():
 
 @pytest.fixture(params=["images on the GPU", "images elsewhere"])
 def where(request, monkeypatch):
-    """Small data lie on the GPU; larger ones are cut on the CPU, a batch ahead."""
+    """Small data are kept on the GPU; larger ones are brought there a batch ahead."""
     if request.param == "images elsewhere":
         monkeypatch.setattr(batches, "placed", lambda images, device: images)
 

@@ -18,7 +18,7 @@ def within(name: str, value: float, low: float, high: float) -> None:
 def ledger(claim: str) -> list[dict]:
     """Print what the ledger says about a claim of the paper, and return its rows.
 
-    The rows are made from the runs in data/results/runs; see `experiments.ledger.row`.
+    The rows are made from the runs in data/results/runs; see `research.ledger.row`.
     """
     from alexnet_lib.research import claims as experiments
     from alexnet_lib.research import ledger as book

@@ -131,7 +131,7 @@ def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit
     """The difference between two arms: a point for each seed, the 95 % interval of their mean.
 
     Args:
-        effects: by seed, from `experiments.ledger.effects`. interval: of a row of the ledger.
+        effects: by seed, from `research.ledger.effects`. interval: of a row of the ledger.
         arms: names of (what the paper does, what it compares with). paper: its figure, if any.
     """
     figure, axes = plt.subplots(figsize=(7, 2.2))
