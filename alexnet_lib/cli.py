@@ -144,6 +144,11 @@ def main(args: list[str] | None = None) -> None:
             raise
         complain(_told(error))
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if debug or not error.name or error.name.startswith("alexnet_lib"):
+            raise
+        complain(f"this needs the package {error.name}: pip install {error.name}")
+        sys.exit(2)
     except (KeyboardInterrupt, click.Abort):  # a RuntimeError, so before the next
         complain("interrupted")
         sys.exit(130)
@@ -158,7 +163,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _told(error: Exception) -> str:
-    """The error in one line, without what is for programrs."""
+    """The error in one line, without what is for programmers."""
     if isinstance(error, click.ClickException):
         return " ".join(error.format_message().split())
     if isinstance(error, OSError) and error.filename:

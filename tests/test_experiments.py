@@ -161,7 +161,11 @@ def test_the_ledger_tells_of_a_run_that_diverged(tmp_path):
 @pytest.mark.parametrize("freedom, quantile", [(1, 12.706), (12, 2.179), (13, 2.160), (19, 2.093),
                                                (29, 2.045), (99, 1.984)])
 def test_the_interval_is_students(freedom, quantile):
-    assert ledger.quantile(freedom) == pytest.approx(quantile, abs=0.001)
+    """As in printed tables, for samples whose mean has the standard error 1."""
+    values = np.random.default_rng(0).standard_normal(freedom + 1)
+    values *= math.sqrt(len(values)) / values.std(ddof=1)
+    low, high = ledger.interval(values)
+    assert (high - low) / 2 == pytest.approx(quantile, abs=0.0006)
 
 
 def test_the_ledger_is_the_paired_difference(tmp_path):

@@ -39,6 +39,20 @@ def test_what_needs_the_repository_says_so(installed, command):
     assert "clone the repository" in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_the_core_does_without_scipy():
+    """And what needs it says so in one line."""
+    code = "\n".join([
+        "import sys, pkgutil; from importlib import import_module; sys.modules['scipy'] = None",
+        "import alexnet_lib; from alexnet_lib.cli import main",
+        "for found in pkgutil.walk_packages(alexnet_lib.__path__, 'alexnet_lib.'):",
+        "    if not {'course', 'research', '__main__', 'triton_norm'} & {*found.name.split('.')}:",
+        "        import_module(found.name)",
+        "print('all'); main(['ledger'])"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("all\n", 2), done.stderr
+    assert "pip install scipy" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_the_rest_works_anywhere(installed, tmp_path):
     for i in range(40):
         file = tmp_path / ("train", "val")[i // 20] / f"class{i % 2}" / f"{i}.png"

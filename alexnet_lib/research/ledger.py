@@ -12,23 +12,15 @@ from alexnet_lib.research.claims import NOT_RUN, UNSURE, Arm, Claim, claims
 from alexnet_lib.research.metrics import measured
 from alexnet_lib.research.runner import MEASURED, RESULTS, RUN, folder_of, records
 
-# Two-sided 95 % quantiles of Student's t, by degrees of freedom (scipy is not needed for these).
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179)
-
-
-def quantile(freedom: int) -> float:
-    """Of Student's t, two-sided, 95 %; beyond the table by its expansion, right to 0.001."""
-    if freedom <= len(T_95):
-        return T_95[freedom - 1]
-    return 1.95996 + 2.3723 / freedom + 2.8225 / freedom**2
-
 
 def interval(values) -> tuple[float, float]:
     """95 % interval of the mean of independent values (Student's t); infinite for fewer than 2."""
     values = np.asarray(values, float)
     if len(values) < 2 or not np.isfinite(values).all():
         return -math.inf, math.inf
-    half = quantile(len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    from scipy import stats  # here, for it takes a while, and most commands need no interval
+    quantile = round(stats.t.ppf(0.975, len(values) - 1), 3)  # with three decimals, as in tables
+    half = quantile * values.std(ddof=1) / math.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
 

@@ -222,11 +222,8 @@ def renamed(truth: np.ndarray, guess: np.ndarray, k: int, base: float) -> list[t
     table = np.zeros((k, k))
     np.add.at(table, (truth, guess), 1)
     table /= table.sum(0).clip(1) ** 0.5  # a class that is guessed for everything is no partner
-    taken, rest = {}, table.copy()
-    for _ in range(k):
-        a, b = np.unravel_index(rest.argmax(), rest.shape)
-        taken[int(a)] = int(b)
-        rest[a], rest[:, b] = -1, -1
+    from scipy.optimize import linear_sum_assignment
+    taken = dict(enumerate(linear_sum_assignment(table, maximize=True)[1].tolist()))
     fits = np.mean([taken[t] == g for t, g in zip(truth.tolist(), guess.tolist(), strict=True)])
     better = fits > max(2 * np.mean(truth == guess), base + 4 * math.sqrt(base / len(truth)))
     present = set(truth.tolist())
