@@ -45,12 +45,7 @@ def local_response_norm(x: Tensor, size: int = 5, alpha: float = 1e-4, beta: flo
 
     Returns: a tensor of the shape of x.
     """
-    batch, channels, height, width = x.shape
-    maps = x.reshape(batch * columns, channels // columns, height, width)
-    before, after = size // 2, (size - 1) // 2
-    squares = F.pad(maps.square(), (0, 0, 0, 0, before, after))
-    window = sum(squares[:, j:j + maps.shape[1]] for j in range(size))
-    return (maps / (k + alpha * window) ** beta).reshape(x.shape)
+    return ops.norm_formula(x, size, alpha, beta, k, columns)
 
 
 def window_matrix(channels: int, size: int, columns: int = 1) -> Tensor:

@@ -42,7 +42,7 @@ from alexnet_lib.config import (
 )
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.locks import Lock
-from alexnet_lib.optim import PaperSGD, current_rate, parameter_groups, schedule, update
+from alexnet_lib.optim import PaperSGD, current_rate, parameter_groups, update
 from alexnet_lib.parallel import ALONE, Group
 from alexnet_lib.reporting import command_line, describe, epoch_line, provenance
 from alexnet_lib.resume import for_more
@@ -91,7 +91,7 @@ class Trainer:
                             "use fewer processes or a larger --batch-size")
         self.class_weights = (class_weights(self.batches.labels, len(self.classes))
                               if config.class_weights == "balanced" else None)
-        self.rates = schedule(config.schedule, config.epochs, self.steps_per_epoch)
+        self.rates = self.batches.rates
         self.replica = group.replicate(self.model)  # the same weights; averages gradients
         self.step, self.seconds = 0, 0.0
         self.history: list[dict] = []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_lib.course import plots
-from alexnet_lib.course.plots import nb00
+from alexnet_lib.course.plots import nb00, nb01
 
 PALETTE = {name: value for name, value in vars(plots).items()
            if isinstance(value, str) and value.startswith("#")}
@@ -47,6 +47,14 @@ def test_figures_have_no_colors_but_the_palettes():
     assert len(PALETTE) == 8
     assert strangers("""c="#5E3C99", d="tab:red", e='C1', f="#0072B2" """) == [
         "#5E3C99", "tab:red", "C1"]
+
+
+def test_a_classifier_of_zeros_is_gray():
+    """Of constant images nothing is learned: their weights have no range to divide by."""
+    figure = nb01.templates(np.zeros((2, 4, 4, 3)), ["cat", "dog"])
+    for axes in figure.axes:
+        assert (axes.images[0].get_array() == 0.5).all()
+    plt.close(figure)
 
 
 def nearest(colors, sight) -> float:

@@ -12,13 +12,14 @@ from alexnet_lib.ops.batch import as_tensor, crop, make_batch
 from alexnet_lib.ops.build import plain, spelled_out, status, usable
 from alexnet_lib.ops.norm import HALF, gpu_kernels, normalize, response_norm
 from alexnet_lib.ops.norm import check as check_norm
+from alexnet_lib.ops.norm import formula as norm_formula
 from alexnet_lib.ops.pool import max_pool, pools
 from alexnet_lib.ops.sgd import formula as paper_sgd_formula
 from alexnet_lib.ops.sgd import paper_sgd
 
 __all__ = ["HALF", "as_tensor", "check_norm", "crop", "describe", "make_batch", "max_pool",
-           "normalize", "paper_sgd", "paper_sgd_formula", "plain", "pools", "response_norm",
-           "spelled_out", "status", "usable"]
+           "norm_formula", "normalize", "paper_sgd", "paper_sgd_formula", "plain", "pools",
+           "response_norm", "spelled_out", "status", "usable"]
 
 
 def describe() -> str:

@@ -121,12 +121,12 @@ def templates(weights, classes) -> Figure:
     """A linear classifier's weights as pictures: bright where a pixel speaks for the class.
 
     Args:
-        weights: (classes, S, S, 3); each is scaled to its own range.
+        weights: (classes, S, S, 3); each is scaled to its own range; zeros are gray.
     """
     figure, panels = plt.subplots(2, -(-len(classes) // 2), figsize=(10, 4.4), squeeze=False)
     for axes in panels.flat:
         axes.axis("off")
     for axes, weight, name in zip(panels.flat, weights, classes):  # noqa: B905
-        axes.imshow((0.5 + 0.5 * weight / np.abs(weight).max()).clip(0, 1))
+        axes.imshow((0.5 + 0.5 * weight / (np.abs(weight).max() or 1)).clip(0, 1))
         axes.set_title(plain(name), fontsize=10)
     return figure
