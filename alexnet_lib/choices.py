@@ -137,8 +137,9 @@ class NetConfig:
         1.0, "initial biases of conv2, conv4, conv5, fc6 and fc7 (section 5)",
         Rule(math.isfinite, "a finite number"))
     without: str | None = choice(
-        None, "leave out a layer, as in section 7 (without conv3 the columns meet in fc6 only), or "
-        "what normalizes conv2, as run #167 did", ("conv3", "conv4", "conv5", "norm2"),
+        None, "leave out a layer, as in section 7 (without conv3 the columns meet in fc6 only; "
+        "without conv1 its ReLU and norm are gone too, and conv2 takes its place), or what "
+        "normalizes conv2, as run #167 did", ("conv1", "conv2", "conv3", "conv4", "conv5", "norm2"),
         changes=CONVOLUTIONS)
 
     def __post_init__(self):

@@ -1,7 +1,11 @@
 """Where things are computed: which device, in which precision, and what the machine is called."""
 
+import os
 import platform
+import subprocess
 import time
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -56,8 +60,42 @@ def pick_precision(name: str, device: str, small: bool = False) -> str:
     return "fp32"
 
 
+@lru_cache(1)
+def code_version() -> str:
+    """The commit of the checkout that runs, with "-dirty" after changes; else "installed".
+
+    The variable ALEXNET_CODE says it for a copy that has no history.
+    """
+    package = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", package, *words], capture_output=True, text=True,
+                              check=True, timeout=10).stdout.strip()
+
+    if "ALEXNET_CODE" in os.environ:
+        return os.environ["ALEXNET_CODE"]
+    try:
+        # Not that of somebody's own repository in which an environment lies.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    except (OSError, subprocess.SubprocessError):
+        return "installed"
+
+
+def processor() -> str:
+    """The processor's name, as the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.partition(":")[2].strip() for line in file
+                     if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def machine(device: str = "cpu") -> dict:
-    """Where and when something was measured: `device`, `versions`, `date`.
+    """Where, when and with which code something was measured: `device`, `processor`, `versions`,
+    `code`, `date`.
 
     Of a processor its instructions matter more than its name: whether it multiplies bf16.
     """
@@ -67,6 +105,7 @@ def machine(device: str = "cpu") -> dict:
         amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
         told = (f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
                 f"{' with AMX' if amx else ''}, {torch.get_num_threads()} threads")
-    return {"device": told, "date": time.strftime("%Y-%m-%d"),
+    return {"device": told, "processor": processor(), "date": time.strftime("%Y-%m-%d"),
+            "code": code_version(),
             "versions": {"alexnet_lib": alexnet_lib.__version__, "torch": torch.__version__,
                          "python": platform.python_version()}}

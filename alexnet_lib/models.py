@@ -49,18 +49,22 @@ def _unpooled(size: int, pool: tuple[int, int]) -> int:
     return window + stride * (size - 2) + 1
 
 
-def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2)) -> dict[str, int]:
+def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2),
+                  without: str | None = None) -> dict[str, int]:
     """Side of each layer's output for an input side, in pixels, before anything is built.
 
-    227 and 224 give conv1 55, pool1 27, conv2 27, pool2 13, conv3-5 13, pool3 6. Sizes below 1
-    mean that the input is too small.
+    227 and 224 give conv1 55, pool1 27, conv2 27, pool2 13, conv3-5 13, pool3 6. A layer that is
+    left out passes its input on; without conv1, conv2 takes its stride of 4 and its padding of 0.
+    Sizes below 1 mean that the input is too small.
     """
     shrink = 2 if pool == (2, 2) else 0  # run #147 pads less (layers-147.cfg:69,195)
-    conv1 = 1 + math.ceil((input_size - 11) / 4)
+    conv1 = input_size if without == "conv1" else 1 + math.ceil((input_size - 11) / 4)
     pool1 = pooled(conv1, pool)
-    conv2 = pool1 - shrink
+    conv2 = pool1 if without == "conv2" else pool1 - shrink
+    if without == "conv1":
+        conv2 = (pool1 - 5) // 4 + 1
     pool2 = pooled(conv2, pool)
-    conv5 = pool2 - shrink
+    conv5 = pool2 if without == "conv5" else pool2 - shrink
     return {"conv1": conv1, "pool1": pool1, "conv2": conv2, "pool2": pool2, "conv3": pool2,
             "conv4": pool2, "conv5": conv5, "pool3": pooled(conv5, pool)}
 
@@ -110,8 +114,7 @@ class AlexNet(nn.Module):
         maps = [_scaled(n, width, columns) for n in maps]
         hidden, act = _scaled(hidden, width, columns), ACTIVATIONS[activation]
         self.features = self._convolutions(maps, act, pool, lrn, without, talk)
-        last = pooled(alexnet_sizes(input_size, pool)["conv4" if without == "conv5" else "conv5"],
-                      pool)
+        last = alexnet_sizes(input_size, pool, without)["pool3"]
         channels = maps[3] if without == "conv5" else maps[4]
         self.classifier = self._full_layers(channels * last * last, hidden, act, dropout, talk)
         initialize(self, init or variant, hidden_bias)
@@ -119,22 +122,23 @@ class AlexNet(nn.Module):
     def _convolutions(self, maps, act, pool, lrn, without, talk) -> nn.Sequential:
         """conv1 to pool3, with what stands between them."""
         less, columns = pool == (2, 2), self.columns
-        norm1, norm2 = (self._norm(i, maps[i - 1]) if lrn and without != f"norm{i}" else []
-                        for i in (1, 2))
         pool1 = ("pool1", MaxPool(*pool))
-        # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
-        first = ([*norm1, pool1, ("act1", act())] if self.variant == "2012"
-                 else [("act1", act()), *norm1, pool1])
-        layers = [
-            ("pad", Pad(self.input_size, 11, 4)),
-            ("conv1", nn.Conv2d(self.in_channels, maps[0], 11, 4)),
-            *first,
-            ("conv2", Conv2d(maps[0], maps[1], 5, padding=2 - less, groups=columns)),
-            ("act2", act()),
-            *norm2,
-            ("pool2", MaxPool(*pool)),
-        ]
-        channels = maps[1]
+        if without == "conv1":  # and what belongs to it; conv2, now the first, takes its place
+            layers, channels, stride, padding, groups = [pool1], self.in_channels, 4, 0, 1
+        else:
+            norm1 = self._norm(1, maps[0]) if lrn else []
+            # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
+            first = ([*norm1, pool1, ("act1", act())] if self.variant == "2012"
+                     else [("act1", act()), *norm1, pool1])
+            layers = [("pad", Pad(self.input_size, 11, 4)),
+                      ("conv1", nn.Conv2d(self.in_channels, maps[0], 11, 4)), *first]
+            channels, stride, padding, groups = maps[0], 1, 2 - less, columns
+        if without != "conv2":
+            layers += [("conv2", Conv2d(channels, maps[1], 5, stride, padding, groups=groups)),
+                       ("act2", act())]
+            channels = maps[1]
+        norm2 = self._norm(2, channels) if lrn and without != "norm2" else []
+        layers += [*norm2, ("pool2", MaxPool(*pool))]
         for i, padding, groups in ((3, 1, 1 if talk else columns), (4, 1, columns),
                                    (5, 1 - less, columns)):
             if without != f"conv{i}":
@@ -318,7 +322,7 @@ def _checked_input(model: nn.Module, x: Tensor) -> Tensor:
     if x.dim() != 4 or tuple(x.shape[1:]) != expected:
         raise UserError(f"the net takes (batch, {', '.join(map(str, expected))}), but got "
                         f"{tuple(x.shape)}: crop or resize, or build it with another input_size")
-    own = model.features.conv1.weight.dtype
+    own = next(model.parameters()).dtype
     if x.dtype == own or not x.is_floating_point() or torch.is_autocast_enabled(x.device.type):
         return x
     return x.to(own)

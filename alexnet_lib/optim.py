@@ -203,9 +203,9 @@ class Restart(Constant):
     """Run #145 and what came after: at the end of its 91 epochs the rate goes up again.
 
     Weights 0.001 from epoch 91, with color noise once more, 1e-4 from 107, 1e-5 from 124, the end
-    at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. Of conv1 and the biases
-    the log says nothing, but the file shows the last state: conv1 still frozen (`:2-3`), the biases
-    at their first rate (`:18-19`). Nor does it say that the noise ended again.
+    at 135 (layer-params-145.cfg:192-203); the whole stretched to `epochs`. conv1 stays frozen
+    (`:195`), and the noise ends again at 124 (`:200`). Of the biases the log says nothing, but the
+    file shows their last state: the first rate (`:18-19`).
     """
 
     epochs: int
@@ -220,7 +220,7 @@ class Restart(Constant):
                    1.0 if group["kind"] == "bias" else late)
 
     def noise_again(self, epoch):
-        return self._logged(epoch) >= 91
+        return 91 <= self._logged(epoch) < 124
 
     def _logged(self, epoch: int) -> float:
         """The log's epoch, of 135, that this one stands for."""

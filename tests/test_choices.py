@@ -103,7 +103,7 @@ def test_wrong_values_are_refused_in_one_line(one):
     ("columns", (1, 2), (0, 3)), ("pool", ((3, 2), (2, 2), [3, 2]), ((2, 3), (2, 0), (0, 0), (3,))),
     ("maps", ((1, 1, 1, 1, 1),), ((1, 1, 1, 1), (1, 1, 1, 1, 0))),
     ("variant", ("paper", "2012"), ("18pct", "2014")), ("init", ("he", "2012"), ("cifar", "x")),
-    ("without", ("conv3", "norm2"), ("conv1", "norm1")), ("activation", ("tanh",), ("gelu",)),
+    ("without", ("conv1", "norm2"), ("conv6", "norm1")), ("activation", ("tanh",), ("gelu",)),
     ("schedule", ("145", "steps"), ("cosine",)), ("class_weights", ("balanced",), ("some",)),
     ("color", ("none",), ("pink",)), ("mean_at", ("center",), ("edge",)),
     ("precision", ("auto", "bf16"), ("fp8",)), ("model", ("alexnet",), ("vgg",)),

@@ -309,7 +309,7 @@ BAD |= {
         ("--schedule", "cosine", "schedule must be"), ("--variant", 2014, "paper or 2012"),
         ("--init", "xavier", "init must be"), ("--pool", 2, 3, "window and a stride"),
         ("--pool", 0, 2, "window and a stride"), ("--divide", 0, "divide must be above 0"),
-        ("--without", "conv1", "without must be"), ("--in-channels", 4, "in-channels"),
+        ("--without", "conv6", "without must be"), ("--in-channels", 4, "in-channels"),
         ("--columns", 3, "columns"), ("--dropout", 1.5, "dropout"),
         ("--activation", "gelu", "activation"), ("--per", 0, "per must be 1"),
         ("--limit", 0, "limit"), ("--seed", -1, "seed"),

@@ -216,16 +216,24 @@ def test_every_innovation_can_be_switched_off():
 
 @pytest.mark.parametrize("without, change", [
     # conv3 goes, and conv4's kernels see 128 maps of their column instead of 192; and so on.
+    # conv2's kernels see the three channels of the image instead of 48 maps; pool3 is 7 x 7.
+    ("conv1", -96 * (3 * 121 + 1) + 256 * (3 - 48) * 25 + (49 - 36) * 256 * 4096),
+    ("conv2", -256 * (48 * 25 + 1) + 384 * (96 - 256) * 9),
     ("conv3", -384 * (256 * 9 + 1) + 384 * (128 - 192) * 9), ("conv4", -384 * (192 * 9 + 1)),
     ("conv5", -256 * (192 * 9 + 1) + (384 - 256) * 36 * 4096)])
-def test_a_middle_layer_can_be_left_out(without, change):
+def test_a_convolutional_layer_can_be_left_out(without, change):
     with torch.device("meta"):
         net = AlexNet(without=without)
     assert sum(p.numel() for p in net.parameters()) == 60_965_224 + change
     assert not hasattr(net.features, without) and not hasattr(net.features, f"act{without[-1]}")
     for pool in ((3, 2), (2, 2)):
-        small = AlexNet(10, width=0.03, pool=pool, without=without)
-        assert small(torch.zeros(2, 3, 227, 227)).shape == (2, 10)
+        for size in (91, 227):
+            small = AlexNet(10, width=0.03, pool=pool, without=without, input_size=size,
+                            variant="2012")
+            assert small(torch.zeros(2, 3, size, size)).shape == (2, 10)
+            table = {row["name"]: row["output"] for row in layer_table(small)}
+            sizes = alexnet_sizes(size, pool, without)
+            assert all(table[name][-1] == side for name, side in sizes.items() if name in table)
 
 
 def test_norms_of_the_cifar_nets():
@@ -276,7 +284,7 @@ def test_the_table_of_a_net_without_memory(settings):
 
 
 @pytest.mark.parametrize("make, word", [
-    (lambda: AlexNet(without="conv1"), "conv1"),
+    (lambda: AlexNet(without="conv6"), "conv6"),
     (lambda: AlexNet(pool=(0, 2)), "window and a stride"),
     (lambda: AlexNet(pool=(2, 0)), "window and a stride"),
     (lambda: CifarNet(pool=(2, 3)), "window and a stride"),

@@ -13,11 +13,13 @@ import gc
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
@@ -27,13 +29,17 @@ import torch
 from alexnet_lib.research import workloads
 from alexnet_lib.research.bench import ROOT
 
-LIMITS = {"about": 60, "tests": 240, "rates": 150, "runs": 600}  # seconds
+LIMITS = {"about": 60, "tests": 240, "rates": 150, "runs": 600, "claims": 600}  # seconds
 # Trained with all choices left as they are, most telling first. Of the first one, which has the
 # card to itself, the time counts.
 RUNS = [{"variant": "paper", "seed": 0}, {"variant": "2012", "seed": 0},
-        *({"variant": variant, "seed": seed} for seed in range(1, 5)
-          for variant in ("paper", "2012")),
+        *({"variant": variant, "seed": seed} for variant in ("2012", "paper")
+          for seed in range(1, 5)),
         *({"variant": "2012", "seed": seed, "schedule": "constant"} for seed in range(5))]
+# With how many seeds a claim is to be tested, those first that more seeds can decide.
+SEEDS = {"S03": 5, "S03b": 5, "C11d": 10, "C11e": 10, "C09": 12, "C13": 12, "S05": 12, "S04": 15,
+         "S01": 15, "C11": 15, "C11b": 15, "C11c": 15, "C07": 12, "S08": 10, "C13b": 12, "C05": 12,
+         "C12": 12, "C08": 12, "C04": 10, "C03": 10, "S02": 10, "S06": 15, "S07": 10, "C06": 10}
 STORED = 256  # side of the images in pixels, for inputs of 227
 FRAMES = 64  # of a film of the first layer's kernels
 
@@ -159,8 +165,37 @@ def profile(batch: int) -> dict:
             "busy_s": sum(getattr(event, busy) for event in events) / 1e6 / steps}
 
 
-def runs(small: bool, minutes: float, jobs: int, epochs: int | None) -> dict:
-    """Train the nets of RUNS while there is time: the first alone, then `jobs` at once.
+def claims(small: bool, minutes: float, jobs: int, anew: bool) -> dict:
+    """Further seeds of the claims in SEEDS, `jobs` runs at once; the records in FOLDER/results.
+
+    anew: instead the first five seeds of all claims once more, with the rates that are known.
+    """
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import runner
+    results = Path("anew" if anew else "results").absolute()
+    if small:
+        quick = {"epochs": 1, "limit": 64, "width": 0.125, "batch_size": 32,
+                 "input_size": 59, "stored_size": 64}
+        claim = experiments.claim("S04")
+        wanted = [(replace(claim, settings=claim.settings | quick, rates=(0.01,)), 1)]
+    else:
+        wanted = [(experiments.claim(name), min(seeds, 5) if anew else seeds)
+                  for name, seeds in SEEDS.items()]
+        shutil.copytree(ROOT / "data" / "results" / "runs", results / "runs", dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("seed-*") if anew else None)
+    known = set(results.rglob("*.json"))
+    if not small:
+        images(small, experiments.SETUPS["imagenette"]["settings"]["stored_size"])
+    whole = runner.run_claims(wanted, "shapes" if small else "imagenette", "imagenette", minutes,
+                              jobs, results, lambda line: print(line, flush=True), False)
+    for file in known:  # what remains is new
+        file.unlink()
+    return {"whole": whole, "new": len(list(results.rglob("*.json")))}
+
+
+def runs(small: bool, minutes: float, jobs: int, epochs: int | None, first: int) -> dict:
+    """Train the nets of RUNS from the `first` on while there is time: one alone, then `jobs` at
+    once.
 
     No run begins that would probably end too late.
     """
@@ -182,7 +217,7 @@ def runs(small: bool, minutes: float, jobs: int, epochs: int | None) -> dict:
         print(done[-1], flush=True)
 
     images(small, STORED)  # packed now, so that the first run takes no longer than the others
-    queue = RUNS[:1] if small else RUNS
+    queue = RUNS[:1] if small else RUNS[first:]
     one(queue[0])
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, queue[1:]))
@@ -255,6 +290,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--only", default=",".join(LIMITS))
     parser.add_argument("--jobs", type=int, default=3, help="runs at once on the card")
+    parser.add_argument("--anew", action="store_true", help="repeat the claims' first five seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of RUNS to be made")
     parser.add_argument("--epochs", type=int, help="of each run, instead of its own")
     parser.add_argument("--small", action="store_true", help="a dry run in a minute")
     parser.add_argument("--part", help=argparse.SUPPRESS)
@@ -267,7 +304,9 @@ def main() -> None:
     if args.run:
         train_one(small=args.small, **args.run)
     elif args.part == "runs":
-        keep("runs", runs(args.small, args.minutes, args.jobs, args.epochs))
+        keep("runs", runs(args.small, args.minutes, args.jobs, args.epochs, args.first))
+    elif args.part == "claims":
+        keep("claims", claims(args.small, args.minutes, args.jobs, args.anew))
     elif args.part:
         keep(args.part, {"about": about, "tests": tests, "rates": rates}[args.part](args.small))
     else:
@@ -286,8 +325,9 @@ def every_part(args: argparse.Namespace) -> None:
         begun = time.monotonic()
         # The last part ends by itself what it has begun.
         command = [sys.executable, "-m", "alexnet_lib.research.gpu", ".", "--part", part, "--jobs",
-                   str(args.jobs), "--minutes", str((left - 10) / 60)]
-        command += ["--small"] * args.small
+                   str(args.jobs), "--first", str(args.first), "--minutes",
+                   str((left - 10) / 60)]
+        command += ["--small"] * args.small + ["--anew"] * args.anew
         command += ["--epochs", str(args.epochs)] if args.epochs else []
         with open(f"{part}.log", "w") as log:
             code = exit_code(command, log, left, env=environment)

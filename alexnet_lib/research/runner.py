@@ -3,6 +3,7 @@
 A record is written when its run has ended, so a kill loses the run under way and no other.
 """
 
+import base64
 import contextlib
 import json
 import math
@@ -134,7 +135,7 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
         return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
     kept = _data_of_records(claim, setup, results)
-    if _missing(claim, setup, seeds, results) or data not in {setup, *kept}:
+    if _missing([(claim, seeds)], setup, results) or data not in {setup, *kept}:
         first = resolve(config_of(claim, claim.arms[0], setup, data, 0, 0.01))
         # Packed once, before any process needs it.
         found = datasets.load(data, first.stored_size, progress=progress)
@@ -142,12 +143,18 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
             if fingerprint != found.fingerprint:
                 raise UserError(f"the runs of {claim.id} in {results} are of other data ({name}, "
                                 f"fingerprint {fingerprint}): keep yours apart with --results DIR")
+    return run_claims([(claim, seeds)], data, setup, minutes, jobs, results, say, progress)
+
+
+def run_claims(wanted: list[tuple[Claim, int]], data: str, setup: str,
+               minutes: float | None = None, jobs: int = 1, results: Path = RESULTS,
+               say: Callable[[str], None] = print, progress: bool = True) -> bool:
+    """`run_claim` for claims of the same set-up, each with so many seeds, in one queue."""
     begun, longest, number, under_way = time.monotonic(), 0.0, 0, {}
     with _workers(jobs) as pool:
         while True:
             busy = {task.file for task, _ in under_way.values()}
-            left = [task for task in _missing(claim, setup, seeds, results)
-                    if task.file not in busy]
+            left = [task for task in _missing(wanted, setup, results) if task.file not in busy]
             searching = {task.search for task in
                          [*left, *(task for task, _ in under_way.values())] if task.lr}
             ready = [task for task in left if task.lr or task.search not in searching]
@@ -159,16 +166,20 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
                 return not left
             if ready and not late and len(under_way) < jobs:
                 task, number = ready[0], number + 1
-                say(f"{claim.id} {setup} run {number} of {number - 1 + len(left)}: {task}"
+                say(f"{task.claim.id} {setup} run {number} of {number - 1 + len(left)}: {task}"
                     + _eta(longest * len(left) / jobs))
-                lr = task.lr or best_rate(task.search, claim.choose)
-                config = config_of(claim, task.arm, setup, data, task.seed, lr)
+                lr = task.lr or best_rate(task.search, task.claim.choose)
+                config = config_of(task.claim, task.arm, setup, data, task.seed, lr)
                 under_way[pool.submit(_work, config, progress and jobs == 1)] = (
                     task, time.monotonic())
                 continue
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 task, started = under_way.pop(future)
-                _keep(task.file, future.result())
+                record = future.result()
+                if "provenance" in record:
+                    record["provenance"]["command"] = (f"alexnet experiment {task.claim.id} "
+                                                       f"--data {data} --seeds {task.seeds}")
+                _keep(task.file, record)
                 longest = max(longest, time.monotonic() - started)
 
 
@@ -251,38 +262,46 @@ def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]
     for seed in range(1 if claim.exact else seeds):
         if not (file := folder / f"seed-{seed}.json").exists():
             say(f"{claim.id}: seed {seed}")
-            _keep(file, claim.measure(seed) | {"provenance": machine(pick_device("auto"))})
+            where = machine(pick_device("auto")) | {
+                "command": f"alexnet experiment {claim.id} --seeds {seed + 1}"}
+            _keep(file, claim.measure(seed) | {"provenance": where})
     return True
 
 
 class Task(NamedTuple):
     """A run to be made, and the file for its record. lr: of a search; None for the best rate.
 
-    search: the folder of the search that finds it.
+    search: the folder of the search that finds it. seeds: how many its claim is to have.
     """
 
+    claim: Claim
     arm: Arm
     seed: int
     lr: float | None
     file: Path
     search: Path
+    seeds: int
 
     def __str__(self):
         what = f"search, rate {self.lr:g}" if self.lr else f"seed {self.seed}"
         return f"{self.arm.name}, {what}"
 
 
-def _missing(claim: Claim, setup: str, seeds: int, results: Path) -> list[Task]:
-    """The runs without a record: first the searches, then seed by seed."""
-    first = claim.rates or SETUPS[setup]["rates"]
-    search = [folder_of(claim, arm, setup, results, search=True) for arm in claim.arms]
-    tasks = [Task(arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json", folder)
-             for arm, folder in zip(claim.arms, search, strict=True)
-             for lr in rates_to_try(folder, first, claim.choose)]
-    tasks += [Task(arm, seed, None, folder_of(claim, arm, setup, results) / f"seed-{seed}.json",
-                   folder) for seed in range(seeds)
-              for arm, folder in zip(claim.arms, search, strict=True)]
-    by_file = {task.file: task for task in tasks}  # arms may share their runs
+def _missing(wanted: list[tuple[Claim, int]], setup: str, results: Path) -> list[Task]:
+    """The runs without a record: first the searches, then seed by seed, claim after claim."""
+    searches, runs = [], []
+    for claim, seeds in wanted:
+        first = claim.rates or SETUPS[setup]["rates"]
+        arms = [(arm, folder_of(claim, arm, setup, results, search=True)) for arm in claim.arms]
+        searches += [Task(claim, arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json", folder, seeds)
+                     for arm, folder in arms
+                     for lr in rates_to_try(folder, first, claim.choose)]
+        runs += [Task(claim, arm, seed, None,
+                      folder_of(claim, arm, setup, results) / f"seed-{seed}.json", folder, seeds)
+                 for seed in range(seeds) for arm, folder in arms]
+    by_file: dict[Path, Task] = {}  # arms may share their runs
+    for task in searches + runs:
+        by_file.setdefault(task.file, task)
     return [task for file, task in by_file.items() if not file.exists()]
 
 
@@ -337,9 +356,8 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
         return {"config": asdict(resolve(config)), "provenance": where, "diverged": str(error),
                 "curves": {"val_error": []}}
     names = ("train_loss", "train_error", "val_loss", "val_error", "seconds")
-    record = {"config": asdict(run.config), "provenance": provenance(run) | {"command": ""},
+    record = {"config": asdict(run.config), "provenance": provenance(run),
               "curves": {name: [row[name] for row in run.history] for name in names}}
-    del record["provenance"]["command"]  # the ledger has it
     if test:
         split = "test" if "test" in dataset.splits else "val"
         record["test"] = {str(views): _measured(run, split, views) for views in (1, 10)}
@@ -350,7 +368,8 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
 
 def _seen(run: Trainer, test: datasets.Split) -> dict:
     """What an AlexNet with color images and two columns has learned to see."""
-    if not isinstance(run.model, AlexNet) or (run.model.columns, run.model.in_channels) != (2, 3):
+    if (not isinstance(run.model, AlexNet) or not hasattr(run.model.features, "conv1")
+            or (run.model.columns, run.model.in_channels) != (2, 3)):
         return {}
     index = features.color_selectivity(features.kernels(run))
     difference, by_chance = measures.column_difference(index)
@@ -360,7 +379,20 @@ def _seen(run: Trainer, test: datasets.Split) -> dict:
 
 
 def _measured(run: Trainer, split: str, views: int, most: int | None = None) -> dict:
+    """Its scores on a split; of a whole split also which images it got right (`right_images`)."""
     part = run.dataset.splits[split].some(most)
     probs = probabilities(run, part.images, views)
-    found = scores(probs, torch.as_tensor(np.array(part.labels)), run.classes)
-    return {name: found[name] for name in ("images", "top1_error", "top5_error", "f1")}
+    labels = torch.as_tensor(np.array(part.labels))
+    found = scores(probs, labels, run.classes)
+    record = {name: found[name] for name in ("images", "top1_error", "top5_error", "f1")}
+    if most is None:
+        bits = np.packbits((probs.argmax(1) == labels).numpy())
+        record["right"] = base64.b64encode(bits.tobytes()).decode()
+    return record
+
+
+def right_images(record: dict, views: int = 10) -> np.ndarray:
+    """Which test images a run got right, in the order of the set, from its record: (images,)."""
+    found = record["test"][str(views)]
+    bits = np.frombuffer(base64.b64decode(found["right"]), np.uint8)
+    return np.unpackbits(bits, count=found["images"]).astype(bool)

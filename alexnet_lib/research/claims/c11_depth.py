@@ -1,4 +1,4 @@
-"""Depth (section 7): the net with one of its middle layers removed."""
+"""Depth (section 7): the net with one of its convolutional layers removed."""
 
 from alexnet_lib.research.claims import Arm, Claim
 
@@ -10,4 +10,6 @@ def removed(id: str, layer: str) -> Claim:
         ("imagenette",), (Arm("whole"), Arm(f"without {layer}", {"without": layer})))
 
 
-CLAIMS = (removed("C11", "conv3"), removed("C11b", "conv4"), removed("C11c", "conv5"))
+# "removing any convolutional layer": the 2 points are of the middle ones.
+CLAIMS = (removed("C11", "conv3"), removed("C11b", "conv4"), removed("C11c", "conv5"),
+          removed("C11d", "conv1"), removed("C11e", "conv2"))

@@ -26,6 +26,10 @@ CLAIMS = (
     note("S03", "run #145", "Raising the rate once more at the end lowers the error",
          "0.41 points, one run, 135 epochs against 91", Arm("restarted", {"schedule": "restart"}),
          Arm("lowered once", {"schedule": "145"}), "here both arms have 30 epochs", epochs=30),
+    note("S03b", "run #145", "The same, asked as the log does: longer by half and restarted",
+         "0.41 points, one run, 135 epochs against 91",
+         Arm("restarted", {"schedule": "restart", "epochs": 30}),
+         Arm("ended", {"schedule": "145"}), "30 epochs against 20"),
     note("S04", "the 2012 source", "A crop for each image errs less than one for 32", "no figure",
          Arm("per image", {"per": 1}), REFERENCE, "convdata_jpeg.py:77,238-246"),
     note("S05", "the 2012 source", "First weights of 0.03 in conv3-5 lower the error", "no figure",
@@ -35,4 +39,7 @@ CLAIMS = (
     note("S07", "the 2012 source", "The net of the program errs less than that of the text",
          "no figure", REFERENCE, Arm("by the text", {"variant": "paper"}),
          "at once: norms, first weights, the biases' factor of two, crops, mean, color noise"),
+    note("S08", "run #170-256", "Batches of 256 at twice the rate err as much as those of 128",
+         "“matches #170 exactly”, one run", REFERENCE, Arm("256", {"batch_size": 256}),
+         "each with its own best rate; layer-params-170-256-double.cfg:202-203"),
 )
