@@ -114,7 +114,12 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, labels
 
 @dataclass
 class Constant:
-    """The rate stays as it is."""
+    """The rate stays as it is.
+
+    These rules are asked at the start of an epoch, and all but `Plateau` follow from its number:
+    a run that goes on, or goes on longer, needs no more. PyTorch's schedulers give the same rates
+    (tests/test_optim.py), but hold the optimizer and count by themselves.
+    """
 
     def update(self, optimizer: torch.optim.Optimizer, epoch: int, val_error: float | None) -> None:
         """Set the rates for the epoch that begins, 0-based; `val_error` is that of the last."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -125,13 +126,29 @@ def test_the_plateau_is_that_of_pytorch():
         ours = [row["conv2", "weight"] for row in
                 rates_over(Plateau(patience=3), 40, [None, *errors[:-1]])]
         theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.01)
-        rule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        rule = lr_scheduler.ReduceLROnPlateau(
             theirs, patience=2, threshold=0.001, threshold_mode="abs", min_lr=1e-5)
         expected = []
         for error in errors:
             expected.append(theirs.param_groups[0]["lr"])
             rule.step(error)
         assert ours == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("epochs, rule, theirs", [
+    (91, schedule("steps", 91), lambda o: lr_scheduler.MultiStepLR(o, [25, 51, 79])),
+    (140, schedule("cifar", 140), lambda o: lr_scheduler.MultiStepLR(o, [120, 130])),
+    (9, schedule("constant", 9), lambda o: lr_scheduler.ConstantLR(o, 1.0))])
+def test_steps_and_constant_are_those_of_pytorch(epochs, rule, theirs):
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.01, 0.02)]
+    optimizer = torch.optim.SGD(groups)
+    rule_of_torch, expected = theirs(optimizer), []
+    for _ in range(epochs):
+        expected.append(tuple(group["lr"] for group in optimizer.param_groups))
+        optimizer.step()
+        rule_of_torch.step()
+    ours = [(row["conv2", "weight"], row["conv2", "bias"]) for row in rates_over(rule, epochs)]
+    assert ours == [pytest.approx(row) for row in expected]
 
 
 def test_restart_follows_its_log():
