@@ -1,8 +1,8 @@
 """AlexNet as in the paper of 2012 and as in its original source, to learn from and to use.
 
 `AlexNet`, `CifarNet` (models), `train`, `TrainConfig`, `load_model` (weights), `evaluate`
-(evaluation), `load` (datasets). They are fetched at first use: importing the package costs
-nothing that its user does not ask for.
+(evaluation), `load` (datasets), and the module `features`. They are fetched at first use:
+importing the package costs nothing that its user does not ask for.
 """
 
 import os
@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers and editors
+    from alexnet_lib import features as features
     from alexnet_lib.choices import TrainConfig as TrainConfig
     from alexnet_lib.datasets import load as load
     from alexnet_lib.errors import UserError as UserError
@@ -43,6 +44,7 @@ _HOMES = {
     "PaperSGD": "optim", "TrainConfig": "choices", "Trainer": "training", "train": "training",
     "load_model": "weights", "export": "weights", "export_onnx": "exporting",
     "evaluate": "evaluation", "load": "datasets", "UserError": "errors",
+    "features": "features",  # the module itself
 }
 __all__ = sorted(_HOMES)
 
@@ -51,7 +53,8 @@ if not TYPE_CHECKING:  # else any name would pass
     def __getattr__(name: str):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+        return home if name == _HOMES[name] else getattr(home, name)
 
 
 def __dir__() -> list[str]:

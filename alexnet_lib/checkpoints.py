@@ -155,7 +155,9 @@ def read_checkpoint(path: str | Path, what: str = "checkpoint",
     if os.path.isdir(path):  # unlike the path's own method, not confused by a name too long
         path = path / CHECKPOINT
     if not os.path.isfile(path):
-        raise UserError(f"no {what} {path}: give the file that {made_by} wrote")
+        ours = path.parent.parts[-2:] == ("data", "weights")
+        raise UserError(f"no {what} {path}: " + ("the library comes without weights; take these "
+                        "from its repository" if ours else f"give the file that {made_by} wrote"))
     meta = read_description(path, what, made_by)
     try:
         with safe_open(path, "pt") as file:

@@ -1,6 +1,7 @@
 """The library as others install it: without the repository around it, with names and types."""
 
 import ast
+import inspect
 import os
 import shutil
 import subprocess
@@ -30,6 +31,22 @@ def installed(tmp_path_factory):
                 "ALEXNET_KERNELS": "plain"})
 
     return run
+
+
+def test_the_wheel_takes_every_file():
+    """A folder with modules is a package, and package-data names all that is no module."""
+    tomllib = pytest.importorskip("tomllib")  # since Python 3.11
+    told = tomllib.loads((HOME.parent / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = ["*.py", *told["package-data"]["*"]]
+    files = [path for path in HOME.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert [path for path in files if not any(map(path.match, patterns))] == []
+    assert [path for path in files if not (path.parent / "__init__.py").exists()] == []
+    assert {"py.typed", "kernels.cpp"} <= {path.name for path in files}
+
+
+def test_the_weights_of_the_repository_are_named(installed):
+    done = installed("predict", "--checkpoint", "data/weights/imagenette.safetensors", "a.png")
+    assert done.returncode == 2 and "from its repository" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["ledger", "experiment C04"])
@@ -69,6 +86,7 @@ def test_the_rest_works_anywhere(installed, tmp_path):
 def test_public_names_are_shown_and_typed():
     shown = [name for name in dir(alexnet_lib) if not name.startswith("_")]
     assert shown == sorted(alexnet_lib.__all__)
+    assert {"AlexNet", "LocalResponseNorm", "PaperSGD", "features", "load_model"} <= {*shown}
     tree = ast.parse((HOME / "__init__.py").read_text())
     block, = (node for node in tree.body if isinstance(node, ast.If)
               and any(isinstance(line, ast.ImportFrom) for line in node.body))
@@ -77,6 +95,9 @@ def test_public_names_are_shown_and_typed():
     assert sorted(typed) == shown
     for name in shown:
         found = getattr(alexnet_lib, name)
+        if inspect.ismodule(found):
+            assert found.__name__ == f"alexnet_lib.{name}" and typed[name] == ("alexnet_lib", name)
+            continue
         assert (found.__module__, found.__name__) == typed[name] or (
             found.__module__.startswith(typed[name][0] + "."))
     with pytest.raises(AttributeError):

@@ -4,6 +4,7 @@ import math
 from hashlib import blake2b
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from alexnet_lib import datasets
 from alexnet_lib.course.doctor.finding import LOOK, OK, WRONG, Finding
@@ -222,7 +223,6 @@ def renamed(truth: np.ndarray, guess: np.ndarray, k: int, base: float) -> list[t
     table = np.zeros((k, k))
     np.add.at(table, (truth, guess), 1)
     table /= table.sum(0).clip(1) ** 0.5  # a class that is guessed for everything is no partner
-    from scipy.optimize import linear_sum_assignment
     taken = dict(enumerate(linear_sum_assignment(table, maximize=True)[1].tolist()))
     fits = np.mean([taken[t] == g for t, g in zip(truth.tolist(), guess.tolist(), strict=True)])
     better = fits > max(2 * np.mean(truth == guess), base + 4 * math.sqrt(base / len(truth)))
