@@ -6,6 +6,7 @@ With --alt nothing is run: figures get their alternative text anew from the word
 """
 
 import math
+import os
 import re
 import sys
 import time
@@ -16,11 +17,13 @@ from nbclient import NotebookClient
 
 from alexnet_lib.course import writing
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     """Run the notebook in its folder and write it back with its outputs; returns the seconds."""
+    os.environ["ALEXNET_OFFLINE"] = "1"  # what fetched photographs look like is not stored
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -30,7 +33,7 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     seconds = time.perf_counter() - start
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = joined(out for out in cell.outputs if out.get("name") != "stderr")
+            cell.outputs = joined(out for out in cell.outputs if lasts(out, cell))
     describe(notebook)
     if timed:
         head = notebook.cells[0]
@@ -43,6 +46,13 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
     return seconds
+
+
+def lasts(out, cell) -> bool:
+    """Whether an output is stored: no stderr, no bar; text alone beside fetched photographs."""
+    if "fetched" in cell.metadata.get("tags", []) or out.output_type == "stream":
+        return out.get("name") == "stdout"
+    return set(out.get("data", {"error": ""})) != {WIDGET}
 
 
 def describe(notebook) -> None:

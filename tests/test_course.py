@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from alexnet_lib import course
-from alexnet_lib.course import environment_check
+from alexnet_lib.course import environment_check, plots
+from alexnet_lib.course.photos import SHIPPED
+from alexnet_lib.datasets import listing
 from alexnet_lib.errors import UserError
 
 PYPROJECT = (course.ROOT / "pyproject.toml").read_text()
@@ -333,3 +337,46 @@ def test_a_fork_can_be_stamped(tmp_path):
     assert before == {name: (tmp_path / name).read_bytes() for name in names}
     for wrong in ((), ("fork",), ("a/b/c",)):
         assert "owner/name" in stamp(*wrong).stderr
+
+
+# Photographs.
+
+def test_photographs_that_our_packages_ship():
+    found = course.photographs(48, tuple(SHIPPED))
+    assert list(found)[:7] == list(course.photographs(48))
+    for name, image in found.items():
+        assert image.shape == (48, 48, 3) and image.dtype == np.uint8 and image.std() > 10, name
+    with pytest.raises(UserError, match="no photograph 'dog'"):
+        course.photographs(48, ["dog"])
+
+
+def test_fetched_photographs_take_turns_and_name_who_took_them(tmp_path, monkeypatch):
+    home = tmp_path / "flower_photos"
+    for place, color in (("daisy", "white"), ("roses", "red")):
+        (home / place).mkdir(parents=True)
+        for i in range(20):
+            Image.new("RGB", (50, 40), color).save(home / place / f"{i}.png")
+    (home / "CREDITS.txt").write_text("".join(
+        f"{path.parent.name}/{path.name} CC-BY by Ann - https://x.org/\n"
+        for path in home.rglob("*.png")))
+    monkeypatch.setattr(listing, "FLOWERS_COUNT", 40)
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")  # what is there needs no network
+    shown = course.fetched_photographs(count=3, size=32)
+    assert [one.label for one in shown] == ["daisy", "roses", "daisy"]
+    assert {one.credit for one in shown} == {"Ann, CC BY 2.0"}
+    assert all(one.image.shape == (32, 32, 3) for one in shown)
+    assert shown[0].image.min() > 250 and shown[1].image[..., 1].max() < 5
+    figure = plots.photographs(shown)
+    assert ["Ann" in panel.texts[0].get_text() for panel in figure.axes] == [True] * 3
+    plots.plt.close(figure)
+
+
+def test_shipped_photographs_stand_in_without_a_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+    shown = course.fetched_photographs("flowers", count=4, size=32)
+    assert [one.label for one in shown] == ["astronaut", "cat", "coffee", "rocket"]
+    assert "alexnet data get flowers" in capsys.readouterr().out
+    with pytest.raises(UserError, match="flowers or imagenette"):
+        course.fetched_photographs("shapes")

@@ -86,7 +86,7 @@ def test_shapes_bad_counts_and_size():
 # names
 
 def test_unknown_name_lists_names_and_the_nearest(tmp_path):
-    refused("'cifar': did you mean cifar10.*shapes, cifar10, imagenette, imagenet or folder:PATH",
+    refused("'cifar': did you mean cifar10.*shapes, cifar10, flowers, .*imagenet or folder:PATH",
             datasets.load, "cifar")
     refused("unknown data 'zzz': use shapes", datasets.load, "zzz")
     refused("unknown data 'folder:': use", datasets.load, "folder:")
@@ -207,7 +207,7 @@ def test_size_of_a_folder(tmp_path):
     large = make(tmp_path / "l", {"train/a": 1, "train/b": 1, "val/a": 1, "val/b": 1}, 100)
     assert datasets.native_size(f"folder:{large}") == load(large).size == 256
     assert load(large, 48).size == 48
-    assert [datasets.native_size(n) for n in datasets.NAMES] == [64, 32, 256, 256]
+    assert [datasets.native_size(n) for n in datasets.NAMES] == [64, 32, 256, 256, 256]
 
 
 def test_wordnet_numbers_of_imagenette_become_names(tmp_path):
@@ -505,13 +505,13 @@ def offline(monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", fail)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "imagenette"])
+@pytest.mark.parametrize("name", ["cifar10", "imagenette", "flowers"])
 def test_no_network(tmp_path, offline, name):
     refused(rf"could not download {name} \(.*check the network .*--data shapes", datasets.load,
             name, root=tmp_path, progress=False)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "imagenette"])
+@pytest.mark.parametrize("name", ["cifar10", "imagenette", "flowers"])
 def test_root_that_cannot_be_written(tmp_path, public, offline, name):
     told = rf"could not download {name} \(.*%s.*\): make the folder writable, or set ALEXNET_DATA"
     (tmp_path / "file").write_text("")
@@ -568,6 +568,71 @@ def true_imagenette(tmp_path, monkeypatch):
         archives = {"320px": (f"{address}/{archive.name}", md5(archive))}
         monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", archives)
         yield archive
+
+
+FLOWERS = {"daisy": 20, "roses": 33}
+
+
+@pytest.fixture
+def true_flowers(tmp_path, monkeypatch):
+    """A server of an archive of 53 made-up flowers, built like TensorFlow's: the archive."""
+    source = tmp_path / "source"
+    home = make(source / "flower_photos", FLOWERS)
+    lines = [f"{file.parent.name}/{file.name} CC-BY by Ann  B. {i} - https://www.flickr.com/{i}/"
+             for i, file in enumerate(sorted(home.rglob("*.png")))]
+    lines[0] = lines[0].replace("by Ann  B. 0 - https://www.flickr.com/0/",
+                                "https://www.flickr.com/0/ - by Ann  B. 0")  # a few are so
+    (home / "LICENSE.txt").write_text("All images are free.\n\n" + "\n".join(lines))
+    archive = source / "flower_photos.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(home, home.name)
+    monkeypatch.setattr(listing, "FLOWERS_COUNT", 53)
+    monkeypatch.setattr(listing, "FLOWERS_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with served(source) as (address, asked):
+        monkeypatch.setattr(listing, "FLOWERS", f"{address}/{archive.name}")
+        yield archive, asked
+
+
+def test_flowers_are_fetched_once_and_split_by_their_names(tmp_path, true_flowers):
+    """... whatever the seed, the folder and the size of the copies are."""
+    archive, asked = true_flowers
+    root, said = tmp_path / "root", []
+    data = datasets.load("flowers", 32, root=root, progress=False, say=said.append)
+    assert data.classes == ("daisy", "roses") and "CC BY" in said[0] and "LICENSE.txt" in said[0]
+    assert {k: np.bincount(v.labels).tolist() for k, v in data.splits.items()} == {
+        "train": [16, 27], "val": [2, 3], "test": [2, 3]}
+    files = datasets.list_files("flowers", root).splits
+    for k, name in enumerate(data.classes):
+        mixed = sorted((hashlib.sha256(f"{name}/{i:03}.png".encode()).hexdigest(), f"{i:03}.png")
+                       for i in range(FLOWERS[name]))
+        test = {file for _, file in mixed[:len(mixed) // 10]}
+        assert test == {path.name for path, label in zip(*files["test"], strict=True)
+                        if label == k}
+    everywhere = [path for paths, _ in files.values() for path in paths]
+    assert len(set(everywhere)) == 53
+    assert list(root.glob("*.tgz*")) == [] and len(asked) == 1
+    other = datasets.load("flowers", 32, root=root, seed=5, progress=False, say=said.append)
+    assert other.fingerprint == data.fingerprint and len(asked) == 1
+    names = datasets.credits(root / "flower_photos")
+    assert len(names) == 53
+    assert names["daisy/000.png"] == "Ann B. 0, CC BY 2.0"
+    assert names["roses/002.png"] == "Ann B. 22, CC BY 2.0"
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda file: os.truncate(file, file.stat().st_size - 100),
+    lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), lambda file: file.unlink()])
+def test_flowers_that_are_not_the_known_ones_are_not_unpacked(tmp_path, true_flowers, spoil):
+    spoil(true_flowers[0])
+    refused(r"could not download flowers \(.*(hash|404|[Nn]ot [Ff]ound).*try again", datasets.load,
+            "flowers", root=tmp_path / "root", progress=False)
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_flowers_that_were_not_unpacked_to_their_end(tmp_path):
+    make(tmp_path / "flower_photos", {"daisy": 3})
+    refused("holds 3 of 3,670 images: delete it", datasets.load, "flowers", root=tmp_path)
 
 
 def climbing(archive):

@@ -5,6 +5,7 @@ fail: on a good small notebook, spoilt in one place. What stands in PROSE is sho
 and blocks nothing.
 """
 
+import ast
 import copy
 import os
 import re
@@ -190,6 +191,34 @@ def compared(notebook, number):
             yield f"{cell.id} is marked by a comment: use a tag"
 
 
+def assigned(source):
+    """(names that a cell assigns, names that it takes from cells above it)."""
+    names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    local = {node.id for part in ast.walk(ast.parse(source)) if isinstance(part, ast.comprehension)
+             for node in ast.walk(part.target) if isinstance(node, ast.Name)}
+    first = {kind: {node.id: node.lineno for node in sorted(names, key=lambda n: -n.lineno)
+                    if isinstance(node.ctx, kind) and node.id not in local}
+             for kind in (ast.Store, ast.Load)}
+    return set(first[ast.Store]), {name for name, line in first[ast.Load].items()
+                                   if line <= first[ast.Store].get(name, line)}
+
+
+def no_fetched_pixels(notebook, number):
+    """Cells that call `fetched_photographs`, or use a name that such a cell assigns, have the tags
+    "fetched" and "nbval-ignore-output", and store nothing but text."""
+    fetched = set()
+    for cell in code_cells(notebook):
+        stored, used = assigned(cell.source)
+        if "fetched_photographs" not in cell.source and not fetched & used:
+            fetched -= stored
+            continue
+        fetched |= stored
+        if not {"fetched", "nbval-ignore-output"} <= set(cell.metadata.get("tags", [])):
+            yield f"{cell.id} uses fetched photographs: give it fetched and nbval-ignore-output"
+        if any(out.output_type != "stream" for out in cell.outputs):
+            yield f"{cell.id} may store the pixels of fetched photographs"
+
+
 def figures_in_words(notebook, number):
     """The cell after a figure says in words what it shows."""
     for cell, after in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
@@ -252,7 +281,7 @@ def no_habits(notebook, number):
 
 PROSE = [head, tail, prediction, short_cells, figures_in_words, figures_in_metadata, rising]
 RULES = [badge, setup_cell, exercise_count, one_run_in_order, clean_outputs, no_machine_paths,
-         names_as_ids, compared, data_of_choice, precision_told, no_habits,
+         names_as_ids, compared, no_fetched_pixels, data_of_choice, precision_told, no_habits,
          *PROSE]
 
 
@@ -353,6 +382,12 @@ def put(name, **fields):
     return lambda notebook: cell(notebook, name).update(fields)
 
 
+def fetch(name):
+    """A spoiler that makes a cell one of fetched photographs, as it should be."""
+    return put(name, source="shown = course.fetched_photographs()", outputs=[],
+               metadata={"tags": ["fetched", "nbval-ignore-output"]})
+
+
 def tag_most(notebook):
     for each in code_cells(notebook)[:3]:
         each.metadata["tags"] = ["nbval-ignore-output"]
@@ -399,6 +434,13 @@ SPOILERS = [
     (names_as_ids, put("curve", id="3f9a1c2e")),
     (compared, tag_most),
     (compared, put("curve", source="# NBVAL_IGNORE_OUTPUT\nx")),
+    (no_fetched_pixels, put("curve", source="course.fetched_photographs()")),
+    (no_fetched_pixels, lambda nb: [fetch("curve")(nb),
+                                    cell(nb, "ex-1").update(source="plots.photographs(shown)")]),
+    (no_fetched_pixels, lambda nb: [fetch("curve")(nb),
+                                    cell(nb, "ex-1").update(source="shown = shown[:2]")]),
+    (no_fetched_pixels, lambda nb: [
+        fetch("curve")(nb), output("curve", "display_data", {"text/html": "<img>"})(nb)]),
     (figures_in_words, swap("curve-words", "**Figure.** A line", "A line")),
     (figures_in_words, lambda nb: nb.cells.pop(4)),
     (figures_in_metadata, put("curve-words", source="**Figure.** A line that falls.")),
@@ -420,6 +462,14 @@ SPOILERS = [
 @every_rule
 def test_rule_passes_a_good_notebook(rule):
     assert faults(rule, good(), FILE) == []
+
+
+def test_fetched_photographs_may_be_used_and_their_name_for_something_else():
+    notebook = copy.deepcopy(good())
+    fetch("curve")(notebook)
+    put("ex-1", source="shown = 3\nprint(shown, [x for x in 'ab'])")(notebook)
+    put("ex-2", source="print(shown)")(notebook)
+    assert faults(no_fetched_pixels, notebook, FILE) == []
 
 
 @pytest.mark.parametrize("rule, spoil", [marked(*pair) for pair in SPOILERS])

@@ -146,8 +146,9 @@ def verdict(name: str, answer) -> tuple[bool, str]:
 # Last, since these look at what is above.
 from alexnet_lib.course.environment_check import environment as environment  # noqa: E402
 from alexnet_lib.course.environment_check import environment_rows as environment_rows  # noqa: E402
+from alexnet_lib.course.photos import fetched_photographs as fetched_photographs  # noqa: E402
+from alexnet_lib.course.photos import photographs as photographs  # noqa: E402
 from alexnet_lib.course.records import ledger as ledger  # noqa: E402
-from alexnet_lib.course.records import photographs as photographs  # noqa: E402
 from alexnet_lib.course.records import predictions as predictions  # noqa: E402
 from alexnet_lib.course.records import recorded as recorded  # noqa: E402
 from alexnet_lib.course.records import runs as runs  # noqa: E402

@@ -116,7 +116,7 @@ class Dashboard(Controls):
                   field(ipywidgets.BoundedFloatText, "lr", "rate", min=1e-7, max=10, step=0.001),
                   field(ipywidgets.Dropdown, "variant", "variant", options=VARIANTS[usual.model]),
                   field(ipywidgets.Text, "data", "data", continuous_update=False,
-                        tooltip="shapes, cifar10, imagenette, imagenet or folder:PATH"))
+                        tooltip="shapes, cifar10, flowers, imagenette or folder:PATH"))
         fields[-1].observe(self._follow_data, "value")
         return dict(zip(FIELDS, fields, strict=True))
 

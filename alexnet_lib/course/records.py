@@ -91,17 +91,6 @@ def trained(name: str = "imagenette"):
     return load_model(course.ROOT / "data" / "weights" / f"{name}.safetensors", "cpu", "fp32")
 
 
-def photographs(size: int) -> dict:
-    """Photographs that scikit-image ships, by name: (size, size, 3) uint8, the central square."""
-    import numpy as np
-    import skimage.data
-    from PIL import Image, ImageOps
-    names = ("astronaut", "cat", "coffee", "rocket", "retina", "hubble_deep_field",
-             "immunohistochemistry")
-    return {name: np.asarray(ImageOps.fit(Image.fromarray(getattr(skimage.data, name)()),
-                                          (size, size))) for name in names}
-
-
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"

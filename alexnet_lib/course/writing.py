@@ -24,6 +24,10 @@ drops stderr. They hold discrete facts and verdict lines (`course.within`); what
 machine goes into a cell tagged `nbval-ignore-output`, of which there are at most half.
 Call `course.seed()` in each cell that draws random numbers.
 
+**Photographs.** Outputs may hold those of `course.photographs`, which our packages ship. A cell
+that calls `course.fetched_photographs`, and each later cell that uses a name assigned there, has
+the tags `fetched` and `nbval-ignore-output`; of its outputs only text is stored.
+
 **An exercise** NN-K has four parts.
 
 1. The stub, a code cell with the id `NN-ex-K`. Its last line is the one call of `course.check`;

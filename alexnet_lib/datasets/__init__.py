@@ -1,4 +1,4 @@
-"""Data sets by name: `load("shapes")`, "cifar10", "imagenette", "imagenet", "folder:PATH".
+"""Data sets by name: "shapes", "cifar10", "flowers", "imagenette", "imagenet", "folder:PATH".
 
 All come as the same `Dataset`: uint8 images of one size in memory or mapped from disk, labels,
 class names, and the statistics that the paper subtracts and perturbs by.
@@ -22,11 +22,13 @@ from . import shapes as _shapes
 from . import store as _store
 from .folders import images_named
 from .images import BrokenImage, prepare_image
+from .listing import credits
 
-__all__ = ["BrokenImage", "Dataset", "Split", "check", "data_root", "folder_of", "images_named",
-           "leftovers", "load", "load_split", "native_size", "prepare_image", "remove", "sources"]
+__all__ = ["BrokenImage", "Dataset", "Split", "check", "credits", "data_root", "folder_of",
+           "images_named", "leftovers", "list_files", "load", "load_split", "native_size",
+           "prepare_image", "remove", "sources"]
 
-NAMES = ("shapes", "cifar10", "imagenette", "imagenet")
+NAMES = ("shapes", "cifar10", "flowers", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has
 DARK = 32  # of 255: photographs are nowhere darker than this in the mean
 
@@ -102,10 +104,11 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     """The data set of that name, downloaded and packed at first use.
 
     Args:
-        name: "shapes", "cifar10", "imagenette", "imagenet" or "folder:PATH".
+        name: "shapes", "cifar10", "flowers", "imagenette", "imagenet" or "folder:PATH".
         size: side of the stored images in pixels; by default that of `native_size`.
         root: where downloads and packed stores go; by default `data_root()`.
-        seed: of the drawn scenes (shapes), or of the images held out for validation.
+        seed: of the drawn scenes (shapes), or of the images held out for validation; the splits
+            of flowers are fixed.
         skip_broken: leave out images that cannot be read, instead of stopping.
         counts: images per split, for shapes alone; by default 4000, 1000, 1000.
         say: gets each of the notes; by default they are printed on stderr.
@@ -124,10 +127,17 @@ def load(name: str, size: int | None = None, *, root: str | Path | None = None, 
     if kind == "cifar10":
         classes, splits = _listing.load_cifar10(root, download, seed)
         return _in_memory(name, classes, splits, size)
-    listed = (_folders.list_folder(path, seed) if kind == "folder" else
-              _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
-              _listing.list_imagenet(root))
-    return _packed(name, listed, size, root, skip_broken, progress, say)
+    return _packed(name, list_files(name, root, seed, download), size, root, skip_broken,
+                   progress, say)
+
+
+def list_files(name: str, root: Path, seed: int = 0, download: bool = True) -> _folders.Listing:
+    """The files of "flowers", "imagenette", "imagenet" or "folder:PATH". Raises UserError."""
+    kind, path = parse(name)
+    return (_folders.list_folder(path, seed) if kind == "folder" else
+            _listing.list_flowers(root, download) if kind == "flowers" else
+            _listing.list_imagenette(root, download, seed) if kind == "imagenette" else
+            _listing.list_imagenet(root))
 
 
 def load_split(name: str, size: int, split: str | None = None,
@@ -229,6 +239,8 @@ def sources() -> list[dict]:
     rows = [
         ("shapes", "any", "10", "none", "drawn from a seed; needs no file"),
         ("cifar10", "60,000", "10", "163 MiB", "32 px photographs (Krizhevsky, 2009)"),
+        ("flowers", "3,670", "5", "218 MiB",
+         "photographs by many people, CC BY 2.0: `data get` says where they are named"),
         ("imagenette", "13,394", "10", "326 MiB",
          "ten classes of ImageNet; non-commercial research and education"),
         ("imagenet", "1,331,167", "1000", "144 GiB, by hand",

@@ -1,6 +1,9 @@
 """The photographs of known data sets: files, labels, splits and class names."""
 
 import contextlib
+import hashlib
+import re
+import socket
 import tarfile
 from pathlib import Path
 
@@ -8,9 +11,12 @@ import numpy as np
 
 from alexnet_lib.errors import UserError, disk_cure
 
-from .folders import Listing, Skipped, by_folder, hold_out, images_below, numbered
+from .folders import Classes, Listing, Skipped, by_folder, hold_out, images_below, numbered
 
-IMAGENETTE_COUNT = 13_394
+IMAGENETTE_COUNT, FLOWERS_COUNT = 13_394, 3_670
+FLOWERS = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
+FLOWERS_SHA256 = "4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"
+SILENCE = 30  # seconds without a byte after which a download is given up
 IMAGENET_COUNTS = {"train": 1_281_167, "val": 50_000}
 IMAGENET_ARCHIVES = {"devkit": "ILSVRC2012_devkit_t12.tar.gz", "train": "ILSVRC2012_img_train.tar",
                      "val": "ILSVRC2012_img_val.tar"}
@@ -23,14 +29,73 @@ def list_imagenette(root: Path, download: bool, seed: int) -> Listing:
     if not home.is_dir():
         with downloading("imagenette", download):
             Imagenette(root, "train", "320px", download=True)
-    count = sum(1 for _ in images_below(home))
-    if count != IMAGENETTE_COUNT:  # a download that was cut short
-        raise UserError(f"{home} holds {count:,} of {IMAGENETTE_COUNT:,} images: delete it, and "
-                        "it is fetched again")
+    _check_count(home, IMAGENETTE_COUNT)
     found = [by_folder(home / name, Skipped()) for name in ("train", "val")]
     classes = tuple(found[0])
     train, test = (numbered(images, classes) for images in found)
     return Listing(classes, hold_out({"train": train, "test": test}, 0.10, seed, classes))
+
+
+def _check_count(home: Path, expected: int) -> None:
+    """UserError if unpacking was cut short."""
+    count = sum(1 for _ in images_below(home))
+    if count != expected:
+        raise UserError(f"{home} holds {count:,} of {expected:,} images: delete it, and it is "
+                        "fetched again")
+
+
+def list_flowers(root: Path, download: bool) -> Listing:
+    """TensorFlow's flower photographs, which come without splits: see `split_by_name`."""
+    home = root / "flower_photos"
+    if not home.is_dir():
+        with downloading("flowers", download):
+            _fetch(FLOWERS, FLOWERS_SHA256, root)
+    _check_count(home, FLOWERS_COUNT)
+    found = by_folder(home, Skipped())
+    return Listing(tuple(found), split_by_name(found),
+                   (f"flowers: CC BY 2.0; {credits_file(home)} names each photographer",))
+
+
+def _fetch(url: str, sha256: str, root: Path) -> None:
+    """Download an archive under a bar, compare its checksum, and unpack it into `root`."""
+    from torch.hub import download_url_to_file
+    from torchvision.datasets.utils import extract_archive
+    root.mkdir(parents=True, exist_ok=True)
+    archive = root / url.rsplit("/", 1)[-1]
+    download_url_to_file(url, str(archive), sha256)
+    extract_archive(archive, root, remove_finished=True)
+
+
+def split_by_name(found: Classes) -> dict:
+    """Splits (paths, labels) that depend on the files' names alone: no seed, order or copy matters.
+
+    Of each class, sorted by the SHA-256 of "class/file name", the first tenth is "test", the
+    second "val", and the rest "train".
+    """
+    classes, parts = tuple(found), {"train": {}, "val": {}, "test": {}}
+    for name, paths in found.items():
+        mixed = sorted(paths, key=lambda path: hashlib.sha256(
+            f"{name}/{path.name}".encode()).digest())
+        tenth = round(len(mixed) / 10)
+        for part, cut in (("test", slice(tenth)), ("val", slice(tenth, 2 * tenth)),
+                          ("train", slice(2 * tenth, None))):
+            parts[part][name] = mixed[cut]
+    return {part: numbered(images, classes) for part, images in parts.items()}
+
+
+def credits_file(home: Path) -> Path:
+    """The list of photographers: LICENSE.txt in TensorFlow's archive, CREDITS.txt in copies."""
+    return next((home / name for name in ("LICENSE.txt", "CREDITS.txt") if (home / name).exists()),
+                home / "LICENSE.txt")
+
+
+def credits(home: Path) -> dict[str, str]:
+    """"name, CC BY 2.0" by "class/file name"; empty without the list of photographers."""
+    file = credits_file(home)
+    text = file.read_text("utf-8", "replace") if file.exists() else ""
+    lines = re.findall(r"^(\S+/\S+) CC-BY (?:\S+ - )?by (.*?)(?: - http\S*)?\s*$", text,
+                       re.MULTILINE)
+    return {place: f"{' '.join(name.split())}, CC BY 2.0" for place, name in lines}
 
 
 def list_imagenet(root: Path) -> Listing:
@@ -130,6 +195,8 @@ def downloading(name: str, allowed: bool):
     """Turns whatever a download can raise into one line that says what to do."""
     if not allowed:
         raise UserError(f"{name} is not there and download is off: run alexnet data get {name}")
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)  # a network that swallows what is sent would hang
     try:
         yield
     except (OSError, RuntimeError, EOFError, tarfile.TarError) as error:  # URLError is an OSError
@@ -137,3 +204,5 @@ def downloading(name: str, allowed: bool):
         cure = disk_cure(error, "check the network and try again, or use --data shapes, which "
                                 "needs none")
         raise UserError(f"could not download {name} ({reason}): {cure}") from None
+    finally:
+        socket.setdefaulttimeout(patience)

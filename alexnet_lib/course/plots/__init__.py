@@ -7,6 +7,7 @@ and dark notebooks alike, labels and units on every axis.
 import base64
 import html
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,6 +63,20 @@ def image_grid(images, titles, columns: int = 8, title_colors=None,
     for panel, image, title, color in zip(axes.flat, images, titles, colors):  # noqa: B905
         panel.imshow(image)
         panel.set_title(plain(title), fontsize=9, color=color)
+    return figure
+
+
+def photographs(shown, columns: int = 5, side: float = 2.0) -> Figure:
+    """Photographs in rows, each between its label and the name of who took it.
+
+    Args:
+        shown: of `course.fetched_photographs`. columns: in a row. side: of each, inches.
+    """
+    figure = image_grid([one.image for one in shown], [one.label for one in shown],
+                        min(columns, len(shown)), side=side)
+    for panel, one in zip(figure.axes, shown):  # noqa: B905
+        panel.text(0.5, -0.03, "\n".join(textwrap.wrap(plain(one.credit), int(18 * side))),
+                   ha="center", va="top", fontsize=6, color=GRAY, transform=panel.transAxes)
     return figure
 
 
