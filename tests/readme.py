@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 from safetensors.torch import load_file
 from tabulate import tabulate
 
-from alexnet_lib.course import plots, writing
+from alexnet_lib.course import plots
 from alexnet_lib.research import ledger
 from alexnet_lib.research.bench import EVERYWHERE, ROOT
 
@@ -189,12 +189,11 @@ def times(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """The README, with the words of each small picture: those below it in the notebook."""
+    """The README, with the words of each small picture: its alternative text in the notebook."""
     for path in NOTEBOOKS:
-        cells = json.loads(path.read_text())["cells"]
-        for cell, below in zip(cells, cells[1:], strict=False):
+        for cell in json.loads(path.read_text())["cells"]:
             if "thumbnail" in cell["metadata"].get("tags", ()):
-                told = html.escape(writing.figure_words("".join(below["source"])))
+                told = html.escape(cell["metadata"]["mystnb"]["image"]["alt"])
                 text = re.sub(rf'(/{path.name[:2]}\.png"[^>]* alt=")[^"]*',
                               lambda found, told=told: found[1] + told.replace("|", "&#124;"), text)
     return text

@@ -2,7 +2,7 @@
 
 Without a number: all. stderr is not stored, and of the metadata only what lasts. With --time, the
 seconds that they took go into their heads: for a machine of two cores that does nothing else.
-With --alt nothing is run: figures get their alternative text anew from the words below them.
+With --alt nothing is run: figures get their alternative text anew, for the site as well.
 """
 
 import math
@@ -56,18 +56,19 @@ def lasts(out, cell) -> bool:
 
 
 def describe(notebook) -> None:
-    """Give each figure its alternative text: the first sentences of the words below it.
+    """Give each figure its alternative text: from `course.show`, or from the words below it.
 
     nbconvert's classic template looks for it at the output, myst-nb (the site) at the cell.
-    JupyterLab has no place for it: there the words stand below.
     """
     for cell, below in zip(notebook.cells, notebook.cells[1:], strict=False):
         cell.metadata.pop("mystnb", None)
+        told = []
         for out in cell.get("outputs", []):
-            for mime in {"image/png", "image/jpeg"} & set(out.get("data", {})):
-                words = writing.figure_words(below.source)
-                out.metadata[mime] = {**out.metadata.get(mime, {}), "alt": words}
-                cell.metadata["mystnb"] = {"image": {"alt": words}}
+            for mime in writing.PICTURES & set(out.get("data", {})):
+                told.append(writing.alt_text(out, below.source))
+                out.metadata[mime] = {**out.metadata.get(mime, {}), "alt": told[-1]}
+        if told:
+            cell.metadata["mystnb"] = {"image": {"alt": " ".join(dict.fromkeys(told))}}
 
 
 def store_descriptions(path: Path) -> None:

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
+import store_outputs
 import torch
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from alexnet_lib import course
-from alexnet_lib.course import environment_check, plots
+from alexnet_lib.course import environment_check, plots, records
 from alexnet_lib.course.photos import SHIPPED
 from alexnet_lib.datasets import listing
 from alexnet_lib.errors import UserError
@@ -133,14 +136,88 @@ def test_versions_are_compared_as_numbers(found, enough):
 
 # Live and recorded.
 
-def test_within_prints_the_same_line_for_every_good_value(capsys):
-    for value in (0.05, 0.1, 0.15):
-        course.within("validation error", value, 0.05, 0.15)
-    assert set(capsys.readouterr().out.splitlines()) == {
-        "validation error: as recorded (0.05 to 0.15)"}
-    for value in (0.2, float("nan")):
-        course.within("validation error", value, 0.05, 0.15)
-        assert "outside" in capsys.readouterr().out
+@pytest.mark.parametrize("value, low, high, unit, line", [
+    (34.123, 33.2, 36.0, "%", "x: 34.1 % (ours: 33.2 to 36.0 %). Good."),
+    (torch.tensor(3), 0, 16, "", "x: 3 (ours: 0 to 16). Good."),
+    (1.3, 0, 5, "points", "x: 1.30 points (ours: 0 to 5 points). Good."),
+    (-0.5, -1, 9, "", "x: -0.500 (ours: -1 to 9). Good."),
+    (2.0004e-4, 1e-5, 4e-4, "", "x: 2.00e-04 (ours: 1e-05 to 0.0004). Good."),
+    (0.2004, 0.01, 0.2, "", "x: 0.200 (ours: 0.01 to 0.20). Good."),  # judged as printed
+    (torch.tensor([2.5]), 0, 3, "s", "x: 2.50 s (ours: 0 to 3 s). Good."),
+])
+def test_within_shows_the_value_beside_our_range(value, low, high, unit, line, capsys):
+    course.within("x", value, low, high, unit, means="Good.")
+    assert capsys.readouterr().out == line + "\n"
+
+
+@pytest.mark.parametrize("value", [0.2, 0.04, float("nan"), float("inf")])
+def test_within_says_that_a_value_is_outside_and_why(value, capsys, monkeypatch):
+    course.within("x", value, 0.05, 0.15, means="Good.")
+    said = capsys.readouterr().out
+    assert "outside" in said and "processor" in said and "Good" not in said
+    monkeypatch.setattr(course, "data", "imagenette")
+    course.within("x", value, 0.05, 0.15)
+    assert "you changed the data" in capsys.readouterr().out
+
+
+def test_nbval_masks_the_value_of_within_and_nothing_else(tmp_path):
+    """One cell for each stored line; each runs `within` with 34.1 %."""
+    call = "course.within('error: b', 34.123, {}, {}, '%', 'It helps.')"
+    right = "error: b: 35.9 % (ours: 33.2 to 36.0 %). It helps.\n"
+    outside = "error: b: 40.9 % (ours: 35.0 to 36.5 %), outside our range. " + \
+        records._why_outside() + "\n"
+    stored = {
+        right: (True, 33.2, 36.0), outside: (True, 35.0, 36.5),
+        right + " ": (False, 35.0, 36.0),  # it is outside now
+        right.replace("35.9", "n/a"): (False, 33.2, 36.0),
+        right.replace("33.2", "33.3"): (False, 33.2, 36.0),
+        right.replace("error", "loss"): (False, 33.2, 36.0),
+        right.replace("helps", "hurts"): (False, 33.2, 36.0),
+        right.replace(" %", ""): (False, 33.2, 36.0),
+        "error: 34 of 40\n": (False, 33.2, 36.0)}
+    cells = [nbformat.v4.new_code_cell("from alexnet_lib import course")] + [
+        nbformat.v4.new_code_cell(call.format(low, high), execution_count=1, outputs=[
+            nbformat.v4.new_output("stream", text=text)])
+        for text, (_, low, high) in stored.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    shutil.copy(course.ROOT / "conftest.py", tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider",
+         "-p", "no:xdist", f"--nbval-sanitize-with={course.ROOT / 'tests' / 'sanitize.cfg'}", "-rA",
+         "--rootdir", str(tmp_path), str(tmp_path)],
+        cwd=tmp_path, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(course.ROOT)})
+    verdicts = {int(cell): word == "PASSED" for word, cell in
+                re.findall(r"^(PASSED|FAILED) \S*::Cell (\d+)", run.stdout, re.MULTILINE)}
+    assert [verdicts[n] for n in range(1, len(cells))] == [ok for ok, *_ in stored.values()], \
+        run.stdout
+
+
+def test_a_figure_has_a_caption_and_an_alternative_text_apart(tmp_path):
+    """... stored where the site, nbconvert and screen readers find them."""
+    path = tmp_path / "98-a.ipynb"
+    cells = ["from alexnet_lib import course\nfrom matplotlib import pyplot as plt\n"
+             "figure, _ = plt.subplots()",
+             "course.show(figure, caption='ReLU < tanh.', alt='A \"falling\" line.')",
+             "figure, _ = plt.subplots()\nfigure.alt = 'Bars.'\ncourse.show(figure, caption='Up.')"]
+    nbformat.write(nbformat.v4.new_notebook(cells=[
+        *map(nbformat.v4.new_code_cell, cells), nbformat.v4.new_markdown_cell("More.")]), path)
+    store_outputs.store_outputs(path)
+    _, first, second, _ = nbformat.read(path, as_version=4).cells
+    picture, caption = first.outputs
+    assert picture.metadata["image/png"]["alt"] == 'A "falling" line.'
+    assert first.metadata["mystnb"]["image"]["alt"] == 'A "falling" line.'
+    assert "<figcaption>ReLU &lt; tanh.<" in caption.data["text/html"]
+    assert 'aria-label="A &quot;falling&quot; line."' in caption.data["text/html"]
+    assert second.metadata["mystnb"]["image"]["alt"] == "Bars."
+
+
+def test_a_figure_without_its_words_is_refused():
+    figure = plt.figure()
+    for words in ({"caption": " ", "alt": "A line."}, {"caption": "It rises."}):
+        with pytest.raises(UserError, match="needs a"):
+            course.show(figure, **words)
+    plt.close(figure)
 
 
 def test_recorded_prints_provenance(monkeypatch, tmp_path, capsys):

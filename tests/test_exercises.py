@@ -22,7 +22,15 @@ from torch.nn import functional
 
 from alexnet_lib import course
 from alexnet_lib.course import scaling
-from alexnet_lib.course.exercises import _registry, exercise, expect, find, number, tensor
+from alexnet_lib.course.exercises import (
+    UNTOUCHED,
+    _registry,
+    exercise,
+    expect,
+    find,
+    number,
+    tensor,
+)
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 WRONG_ANSWERS = Path(__file__).parent / "wrong_answers"
@@ -88,8 +96,8 @@ def faults(notebook, number, wrong):
         if find(name) is None:
             yield f"{name} has no checker"
             continue
-        if course.verdict(name, answer(stub, expression)) != (False, find(name).first_hint):
-            yield f"{name}: the untouched stub is not met with the first hint"
+        if course.verdict(name, answer(stub, expression)) != (False, UNTOUCHED):
+            yield f"{name}: the untouched stub is not met as not attempted"
         after = cells[i + 1] if i + 1 < len(cells) else None
         if after is None or after.id != f"{number}-sol-{k}" or after.cell_type != "markdown":
             yield f"{name}: the next cell is not the markdown cell {number}-sol-{k}"
@@ -120,7 +128,7 @@ def faults(notebook, number, wrong):
                 yield f"{name}: wrong answer {n} is accepted"
             elif words.startswith("Your code stopped") or not words:
                 yield f"{name}: wrong answer {n} is refused without a hint of the checker: {words}"
-            elif words == find(name).first_hint:
+            elif words == UNTOUCHED:
                 yield f"{name}: wrong answer {n} is taken for the untouched stub"
     find(f"{number}-1")
     known = {name for name in _registry if name.startswith(f"{number}-")}
@@ -147,6 +155,7 @@ def conv_size():
         return "So it is 55."
     yield
     del _registry["98-1"]
+    course._attempts.pop("98-1", None)
 
 
 STUB = """def size(n, kernel, stride):
@@ -231,13 +240,32 @@ def leaves(*args):
 
 
 @pytest.mark.parametrize("given", [
-    None, ..., 3, "55", [], Spiteful(), recursive, leaves, lambda: 3, int, nn.Linear,
-    nn.Linear(2, 2), lambda *args: "many", lambda *args: torch.zeros(3), lambda *args: None])
+    3, "55", [], Spiteful(), recursive, leaves, lambda: 3, int, nn.Linear,
+    nn.Linear(2, 2), lambda *args: "many", lambda *args: torch.zeros(3)])
 def test_no_answer_raises_and_each_gets_one_line(conv_size, given, capsys):
     course.check("98-1", given)
     out = capsys.readouterr().out
     assert out.startswith("98-1 · Not yet. ") and out.count("\n") == 1
     assert len(out) < 400
+
+
+@pytest.mark.parametrize("stub", [None, ..., (..., ...), {"a": ...}, lambda *args: None,
+                                  lambda *args: (..., ...)])
+def test_an_untouched_stub_gets_no_hint_and_is_no_attempt(conv_size, stub, capsys):
+    for _ in range(3):
+        course.check("98-1", stub)
+    assert capsys.readouterr().out == f"98-1 · {UNTOUCHED}\n" * 3
+    course.check("98-1", lambda *args: 54)
+    assert "Count the places" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [lambda *args: 54, lambda *args: 1 / 0])
+def test_the_second_hint_follows_the_second_attempt(conv_size, wrong, capsys):
+    for _ in range(3):
+        course.check("98-1", wrong)
+    first, *later = capsys.readouterr().out.splitlines()
+    assert "Count the places" not in first
+    assert all(line.endswith("Count the places where the kernel fits.") for line in later)
 
 
 def test_right_answer_is_told(conv_size, capsys):

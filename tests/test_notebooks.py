@@ -220,9 +220,11 @@ def no_fetched_pixels(notebook, number):
 
 
 def figures_in_words(notebook, number):
-    """The cell after a figure says in words what it shows."""
+    """A figure has a caption from course.show, or the cell after it says what it shows."""
     for cell, after in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
-        if cell.cell_type != "code" or not mimes(cell) & {"image/png", "image/jpeg"}:
+        if cell.cell_type != "code" or all(
+                "caption" in out.metadata for out in cell.outputs
+                if writing.PICTURES & set(out.get("data", {}))):
             continue
         if after is None or after.cell_type != "markdown" or \
                 not re.search(r"^\*\*Figure\.\*\* +\S", after.source, flags=re.MULTILINE):
@@ -230,14 +232,12 @@ def figures_in_words(notebook, number):
 
 
 def figures_in_metadata(notebook, number):
-    """Each figure has the first words below it as its alternative text, for all who show it."""
-    for cell, below in zip(notebook.cells, notebook.cells[1:], strict=False):
-        for out in cell.get("outputs", []):
-            for mime in {"image/png", "image/jpeg"} & set(out.get("data", {})):
-                found = (out.metadata.get(mime, {}).get("alt"),
-                         cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))
-                if set(found) != {writing.figure_words(below.source)}:
-                    yield f"the figure of {cell.id}: run make outputs NB={number} ARGS=--alt"
+    """Each figure has its alternative text where all who show it look for it."""
+    described = copy.deepcopy(notebook)
+    store_outputs.describe(described)
+    for cell, right in zip(notebook.cells, described.cells, strict=True):
+        if cell != right:
+            yield f"the figure of {cell.id}: run make outputs NB={number} ARGS=--alt"
 
 
 def data_of_choice(notebook, number):

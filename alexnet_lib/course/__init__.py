@@ -1,4 +1,4 @@
-"""What the notebooks share: set-up, the environment check, records, exercise checks.
+"""What the notebooks share: set-up, the environment check, figures, records, exercise checks.
 
 How a notebook is written: see `course.writing`.
 """
@@ -128,24 +128,38 @@ def source(thing) -> None:
 
 # Exercises.
 
+_attempts: dict[str, int] = {}  # by exercise, since the kernel started
+
+
 def check(name: str, answer) -> None:
-    """Check an exercise's answer and say at once: correct, or not yet and a hint."""
-    right, words = verdict(name, answer)
+    """Check an exercise's answer and print "Correct", or "Not yet" and a hint.
+
+    The first attempt gets a hint about the answer; the second attempt also gets a hint about the
+    way. An untouched stub is no attempt and gets no hint.
+    """
+    from alexnet_lib.course.exercises import UNTOUCHED
+    attempt = _attempts.get(name, 0) + 1
+    right, words = verdict(name, answer, attempt)
+    if words == UNTOUCHED:
+        print(f"{name} · {words}")
+        return
+    _attempts[name] = attempt
     print(f"{name} · {'Correct ✓' if right else 'Not yet.'} {words}".rstrip())
 
 
-def verdict(name: str, answer) -> tuple[bool, str]:
+def verdict(name: str, answer, attempt: int = 1) -> tuple[bool, str]:
     """(is it correct?, what to say about it). Whatever the answer does, nothing is raised."""
     from alexnet_lib.course import exercises
     exercise = exercises.find(name)
     if exercise is None:
         return False, f"There is no exercise {name}: see the number in the heading."
-    return exercise.verdict(answer)
+    return exercise.verdict(answer, attempt)
 
 
 # Last, since these look at what is above.
 from alexnet_lib.course.environment_check import environment as environment  # noqa: E402
 from alexnet_lib.course.environment_check import environment_rows as environment_rows  # noqa: E402
+from alexnet_lib.course.figures import show as show  # noqa: E402
 from alexnet_lib.course.photos import fetched_photographs as fetched_photographs  # noqa: E402
 from alexnet_lib.course.photos import photographs as photographs  # noqa: E402
 from alexnet_lib.course.records import ledger as ledger  # noqa: E402

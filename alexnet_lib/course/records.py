@@ -1,18 +1,54 @@
 """What is live beside what is recorded: records, the ledger, recorded nets and answers."""
 
 import json
+import math
+from decimal import Decimal
 
 from alexnet_lib import course
 from alexnet_lib.errors import UserError
 
 
-def within(name: str, value: float, low: float, high: float) -> None:
-    """Print whether a live value lies in its recorded range: the same line whenever it does."""
-    if low <= value <= high:
-        print(f"{name}: as recorded ({low:g} to {high:g})")
+def within(name: str, value: float, low: float, high: float, unit: str = "",
+           means: str = "") -> None:
+    """Print a live value beside the range of our own runs, and what a value in that range means.
+
+    name: what was measured; no live number belongs here. value: a number, or a tensor of one
+    element. low, high: our range, both ends included, in the same unit as the value.
+    unit: one word such as "%" or "steps". means: a sentence, printed if the value is in the range.
+
+    Only the value may differ between two runs: tests/sanitize.cfg masks it, and nothing else.
+    """
+    decimals = max(_decimals(low), _decimals(high))
+    shown = _digits(value, decimals)
+    bounds = [f"{bound:.{decimals}f}" if decimals < 5 else f"{bound:g}" for bound in (low, high)]
+    unit = f" {unit}" if unit else ""
+    line = f"{name}: {shown}{unit} (ours: {bounds[0]} to {bounds[1]}{unit})"
+    if low <= float(shown) <= high:  # judged as printed, so that the two never contradict
+        print(f"{line}. {means}" if means else line)
     else:
-        print(f"{name}: {value:.4g}, outside of what was recorded ({low:g} to {high:g}); "
-              "another device, data or size explains a small difference")
+        print(f"{line}, outside our range. {_why_outside()}")
+
+
+def _decimals(bound: float) -> int:
+    return max(0, -Decimal(f"{bound:.6g}").normalize().as_tuple().exponent)
+
+
+def _digits(value: float, decimals: int) -> str:
+    """The value with `decimals` and at least three digits; a count as it is."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    if 0 < abs(value) < 1e-3:
+        return f"{value:.2e}"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:.{max(decimals, 3 - whole)}f}"
+
+
+def _why_outside() -> str:
+    if course.data != "shapes" or course.full:
+        return "Our range is for shapes and quick cells; you changed the data or the size."
+    return ("Another processor or PyTorch version can move it a little. If it is far off, "
+            "restart the kernel and run all cells from the top.")
 
 
 def ledger(claim: str) -> list[dict]:

@@ -15,13 +15,15 @@ next`. From notebook 01 on there is somewhere a **Predict before you run** in a 
 
 **Cells.** Ids are names, unique and lasting, and begin with the number: `02-conv1-by-hand`.
 Code cells: median at most 5 lines, none over 25, no trailing `;`, no `clear_output`. A figure
-(`plt.show()`) is followed at once by a markdown cell that holds a paragraph `**Figure.** ...`,
-which says in words what the picture shows, also for those who cannot see it. Its first sentences
-become the picture's alternative text, when outputs are stored or by `make outputs ARGS=--alt`.
+is shown by `course.show(figure, caption=..., alt=...)`: the caption is one or two sentences that
+say what to notice; the alternative text describes the picture to those who cannot see it. In a
+notebook not yet rewritten a markdown cell with a paragraph `**Figure.** ...` follows `plt.show()`,
+and its first sentences become the alternative text (`make outputs ARGS=--alt`).
 
 **Outputs** are committed, from one run in order: `make outputs NB=02` runs and stores them, and
-drops stderr. They hold discrete facts and verdict lines (`course.within`); what depends on the
-machine goes into a cell tagged `nbval-ignore-output`, of which there are at most half.
+drops stderr. They hold discrete facts and `course.within` lines, which show the live value beside
+our range and of which nbval compares all but that value; what else depends on the machine goes
+into a cell tagged `nbval-ignore-output`, of which there are at most half.
 Call `course.seed()` in each cell that draws random numbers.
 
 **Photographs.** Outputs may hold those of `course.photographs`, which our packages ship. A cell
@@ -48,28 +50,38 @@ the tags `fetched` and `nbval-ignore-output`; of its outputs only text is stored
 
        from alexnet_lib.course.exercises import exercise, expect
 
-       @exercise("02-1", "Count the places where the kernel fits, first without padding.")
+       @exercise("02-1", "Count the positions where the kernel fits, first without padding.")
        def conv_size(answer):
            expect(answer(227, 11, 4, 0) == 55, "On 227 pixels conv1 gives 55 places.")
            expect(answer(27, 5, 1, 2) == 27, "Padding adds on both sides.")
            return "Stride and padding both count."      # said after "Correct."
 
-   The first hint is for the untouched stub. A failed `expect` is "not yet" with its hint; so is
-   an answer that raises. `number(answer)` and `tensor(answer)` read an answer's value, whatever
-   its type, with a hint of their own.
+   An untouched stub gets "Not attempted yet." and no hint. A failed `expect` is "not yet" with
+   its hint, which says what is wrong with the answer; so is an answer that raises. From the second
+   attempt on the hint of `@exercise` follows, which says how to go about it. `number(answer)` and
+   `tensor(answer)` read an answer's value, whatever its type, with a hint of their own.
 
 4. At least three wrong answers, in `tests/wrong_answers/nbNN.py`, the common mistakes::
 
        WRONG = {"02-1": [lambda n, k, s, p: (n - k) // s + 1,   # padding forgotten
                          ...]}
 
-The tests prove that the stub is not yet, the solution is correct, each wrong answer is refused
+The tests prove that the stub gets no hint, the solution is correct, each wrong answer is refused
 with a hint of its checker.
 '''
 
 import re
 
 from alexnet_lib import course
+
+PICTURES = {"image/png", "image/jpeg"}
+
+
+def alt_text(output, below: str = "") -> str:
+    """A stored picture's alternative text: from `course.show`, or from the Markdown below it."""
+    if "caption" in output.metadata:
+        return next(output.metadata[mime]["alt"] for mime in PICTURES & set(output.data))
+    return figure_words(below)
 
 
 def figure_words(markdown: str, length: int = 200) -> str:

@@ -1,6 +1,6 @@
 """Checkers of the exercises, one file per notebook.
 
-The docstring of `alexnet_lib.course` says how to write one.
+The docstring of `alexnet_lib.course.writing` says how to write one.
 """
 
 import functools
@@ -9,6 +9,8 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+
+UNTOUCHED = "Not attempted yet."
 
 
 class Hint(Exception):
@@ -21,26 +23,40 @@ class _Untouched(Exception):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A checker with its name ("02-1") and the hint for the untouched stub."""
+    """A checker with its name ("02-1") and the hint that follows the second attempt."""
     name: str
-    first_hint: str
+    second_hint: str
     checker: Callable
 
-    def verdict(self, answer) -> tuple[bool, str]:
-        """(is it correct?, what to say). Whatever the answer does, nothing is raised."""
-        if answer is None or answer is ...:
-            return False, self.first_hint
+    def verdict(self, answer, attempt: int = 1) -> tuple[bool, str]:
+        """(is it correct?, what to say). Whatever the answer does, nothing is raised.
+
+        An untouched stub gets `UNTOUCHED` and no hint. A wrong answer gets the checker's hint,
+        from the second attempt on the second hint, too.
+        """
+        if _blank(answer):
+            return False, UNTOUCHED
+        second = f" {self.second_hint}" if attempt > 1 else ""
         if inspect.isfunction(answer):
             answer = _watched(answer)
         try:
             return True, self.checker(answer) or ""
         except _Untouched:
-            return False, self.first_hint
+            return False, UNTOUCHED
         except Hint as hint:
-            return False, str(hint)
+            return False, f"{hint}{second}"
         except (Exception, SystemExit) as error:
             what = " ".join(f"{type(error).__name__}: {error}".split())
-            return False, f"Your code stopped with {what[:200]}. {self.first_hint}"
+            return False, f"Your code stopped with {what[:200]}.{second}"
+
+
+def _blank(answer) -> bool:
+    """Whether nothing was filled in: `...` or None, alone or in every place of a collection."""
+    if type(answer) is dict:
+        answer = list(answer.values())
+    if type(answer) in (list, tuple):
+        return bool(answer) and all(map(_blank, answer))
+    return answer is None or answer is ...
 
 
 def _watched(function: Callable) -> Callable:
@@ -48,7 +64,7 @@ def _watched(function: Callable) -> Callable:
     @functools.wraps(function)
     def call(*args, **kwargs):
         result = function(*args, **kwargs)
-        if result is None or result is ...:
+        if _blank(result):
             raise _Untouched
         return result
     return call
@@ -57,10 +73,10 @@ def _watched(function: Callable) -> Callable:
 _registry: dict[str, Exercise] = {}
 
 
-def exercise(name: str, first_hint: str) -> Callable:
+def exercise(name: str, second_hint: str) -> Callable:
     """Register a checker: a function of the answer that raises `Hint` or returns a closing word."""
     def register(checker: Callable) -> Callable:
-        _registry[name] = Exercise(name, first_hint, checker)
+        _registry[name] = Exercise(name, second_hint, checker)
         return checker
     return register
 
