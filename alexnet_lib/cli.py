@@ -216,14 +216,19 @@ def info(checkpoint, json_file, **choices):
     chosen = given(choices, checkpoint)
     if checkpoint:
         from alexnet_lib.weights import load_model
-        net = load_model(checkpoint, "cpu").model.to("meta")
+        loaded = load_model(checkpoint, "cpu")
+        net = loaded.model.to("meta")
     else:
         net = on_meta(lambda: build_net(NetConfig(**chosen)))
     rows = layer_table(net)
     shown = [(r["name"], r["kind"], " x ".join(map(str, r["output"])), f"{r['params']:,}",
               f"{r['macs']:,}", f"{r['bytes'] / 1024:,.0f}") for r in rows]
     total = totals(rows)
-    deliver({"layers": rows, **total}, json_file)
+    about = {}
+    if checkpoint:
+        from alexnet_lib.datasets import title
+        about = {"trained_on": title(loaded.config.data, loaded.meta["fingerprint"])}
+    deliver({"layers": rows, **total, **about}, json_file)
     if json_file == "-":
         return
     click.echo(tabulate(shown, ("layer", "kind", "output", "parameters", "multiply-adds",
@@ -232,6 +237,8 @@ def info(checkpoint, json_file, **choices):
     click.echo()
     from alexnet_lib import ops
     click.echo(f"fast paths: {ops.describe()}")
+    if about:
+        click.echo(f"trained on: {about['trained_on']}")
     click.echo(tabulate(beside_the_paper(total, rows, is_papers(net)), tablefmt="plain",
                         disable_numparse=True))
 
@@ -285,8 +292,10 @@ def data_list(json_file):
 def describe_data(dataset) -> str:
     """What was loaded: splits, classes, size, fingerprint."""
     splits = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
-    return (f"{dataset.name}: {splits} images of {dataset.size} px, {len(dataset.classes)} "
-            f"classes, fingerprint {dataset.fingerprint}")
+    from alexnet_lib.datasets import title
+    name, copy = dataset.name, title(dataset.name, dataset.fingerprint)
+    return (f"{name}{f' ({copy})' * (copy != name)}: {splits} images of {dataset.size} px, "
+            f"{len(dataset.classes)} classes, fingerprint {dataset.fingerprint}")
 
 
 def _load_command(name: str, text: str):
@@ -415,6 +424,9 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     if bought:
         from alexnet_lib.pretrained import among
         net = among(net, dataset.classes)
+    if told := datasets.other_copy(dataset.name, dataset.fingerprint, net.config.data,
+                                   net.meta.get("fingerprint", "")):
+        say(told)
     answers = evaluation.predictions(net, dataset, split, views, progress=True)
     if predictions:
         answers.save(predictions)

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_lib.datasets import signature
 from alexnet_lib.devices import machine
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def provenance(run: "Trainer") -> dict:
     here = machine(run.config.device)
     return here | {
         "command": run.commands[0]["command"],
-        "data": f"{run.config.data}, fingerprint {run.dataset.fingerprint}",
+        "data": signature(run.config.data, run.dataset.fingerprint),
         "seeds": run.config.seed,
         "device": f"{here['device']}, {run.config.precision}{_together(run)}",
         "seconds": round(run.seconds + sum(row["seconds"] for row in run.history)),

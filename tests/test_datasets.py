@@ -772,3 +772,24 @@ def test_imagenet_without_scipy(tmp_path, monkeypatch):
 
 def test_check_of_data_without_a_store(tmp_path, fake_cifar):
     assert datasets.check("cifar10", root=tmp_path)["images"] == 120
+
+
+def test_known_copies_are_called_by_their_names():
+    copy, other = "b2d47ac2be57b5f1", "0123456789abcdef"
+    assert datasets.title("imagenette", copy) == "Imagenette, copies of 224 px"
+    assert datasets.title("imagenette", other) == "imagenette"
+    for mark in (copy, other):
+        said = datasets.signature("imagenette", mark)
+        assert said.startswith(f"imagenette, fingerprint {mark}")
+        assert datasets.title_of(said) == datasets.title("imagenette", mark)
+    assert datasets.title_of("imagenette") == "imagenette"
+
+
+def test_a_net_that_meets_another_copy_of_its_data_is_named():
+    copy, jpeg, other = "bfef4ea99277dd98", "93b586ba8239ab9b", "0123456789abcdef"
+    met = datasets.other_copy
+    assert met("imagenette", copy, "imagenette", copy) is None
+    assert "copies of 224 px" in met("imagenette", other, "imagenette", copy)
+    assert "JPEG" in met("cifar10", other, "folder:data/cache/cifar10-jpeg", jpeg)
+    assert met("cifar10", other, "imagenette", copy) is None
+    assert met("folder:a", other, "folder:a", jpeg[::-1]) is None  # measured whole, not as trained

@@ -16,11 +16,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet_lib import cli, datasets
 from alexnet_lib.config import TrainConfig, build_model, resolve
 from alexnet_lib.course.scaling import exchanges
-from alexnet_lib.datasets import shapes
+from alexnet_lib.datasets import listing, shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet
 from alexnet_lib.research import claims as experiments
@@ -279,13 +280,53 @@ def test_a_long_arm_is_searched_in_short_runs(tmp_path, few, monkeypatch):
 
 def test_runs_of_two_data_sets_do_not_share_a_folder(tmp_path, quick, few, monkeypatch):
     run(tmp_path, seeds=1)
+    first = {file: file.read_text() for file in tmp_path.rglob("*.json")}
     monkeypatch.setattr(shapes, "SPLITS", {"train": 130, "val": 50, "test": 50})
-    with pytest.raises(UserError, match=r"of other data \(shapes, fingerprint \w+\): .*--results"):
-        run(tmp_path, seeds=2)
-    for file in tmp_path.rglob("*.json"):
-        file.write_text(file.read_text().replace('"shapes, fing', '"photographs, fing'))
-    with pytest.raises(UserError, match="other data .photographs"):  # nor are theirs shown as ours
-        run(tmp_path, seeds=1)
+    runner._dataset.cache_clear()
+    assert run(tmp_path, seeds=1)[0]
+    assert all(file.read_text() == text for file, text in first.items())
+    setups = runner.setups_of(CLAIM, tmp_path)
+    assert setups[0] == "cifar10" and setups[1].startswith("cifar10@") and len(setups) == 2
+    marks = [ledger.row(CLAIM, setup, tmp_path)["dataset"].split()[-1] for setup in setups]
+    assert marks[0] != marks[1] and setups[1].endswith(marks[1])
+    assert len(list((tmp_path / "runs" / setups[1]).rglob("*.json"))) == len(first)
+    _, lines = run(tmp_path, seeds=2)  # the same data find the same folder again
+    assert len(runner.setups_of(CLAIM, tmp_path)) == 2 and "fingerprint" in lines[0]
+
+
+def test_the_real_download_is_listed_beside_the_copies(tmp_path, quick, monkeypatch):
+    """A claim runs on Imagenette as the loader fetches it: 320 px, where ours are copies."""
+    root, results = tmp_path / "root", tmp_path / "results"
+    for split, count in (("train", 20), ("val", 4)):
+        for wnid in ("n01440764", "n02102040"):
+            home = root / "imagenette2-320" / split / wnid
+            home.mkdir(parents=True)
+            for i in range(count):
+                pixels = np.random.default_rng([count, i, int(wnid[1:])]).integers(
+                    0, 256, (40, 48, 3), np.uint8)
+                Image.fromarray(pixels).save(home / f"{i}.JPEG")
+    monkeypatch.setenv("ALEXNET_DATA_ROOT", str(root))
+    monkeypatch.setattr(listing, "IMAGENETTE_COUNT", 48)
+    monkeypatch.setitem(experiments.SETUPS, "imagenette", {
+        "settings": QUICK | {"epochs": 1}, "rates": (0.01, 0.02)})
+    claim, ours = experiments.claim("C04"), {}
+    for arm in claim.arms:
+        file = runner.folder_of(claim, arm, "imagenette", results) / "seed-0.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({
+            "provenance": {"data": "imagenette, fingerprint b2d47ac2be57b5f1"},
+            "test": {"1": {"top1_error": 0.5}, "10": {"top1_error": 0.5}}}))
+        ours[file] = file.read_text()
+    with pytest.raises(SystemExit) as end:
+        cli.main(["experiment", "C04", "--data", "imagenette", "--seeds", "1",
+                  "--results", str(results)])
+    assert end.value.code == 0
+    assert all(file.read_text() == text for file, text in ours.items())
+    rows = [row for row in json.loads((results / "ledger.json").read_text())
+            if row["claim"] == "C04" and row["seeds"]]
+    assert [row["seeds"] for row in rows] == [[0], [0]]
+    assert "b2d47ac2be57b5f1" in rows[0]["dataset"] and "b2d4" not in rows[1]["dataset"]
+    assert all(Path(where).parent.name.startswith("imagenette@") for where in rows[1]["runs"])
 
 
 def test_a_claim_without_training_is_measured_once_a_seed(tmp_path):

@@ -22,11 +22,12 @@ from . import shapes as _shapes
 from . import store as _store
 from .folders import images_named
 from .images import BrokenImage, prepare_image
+from .known import other_copy, signature, title, title_of
 from .listing import credits
 
 __all__ = ["BrokenImage", "Dataset", "Split", "check", "credits", "data_root", "folder_of",
            "images_named", "leftovers", "list_files", "load", "load_split", "native_size",
-           "prepare_image", "remove", "sources"]
+           "other_copy", "prepare_image", "remove", "signature", "sources", "title", "title_of"]
 
 NAMES = ("shapes", "cifar10", "flowers", "imagenette", "imagenet")
 SMALL = 64  # pixels: a folder of images up to this side is stored at the size it has

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.research.claims import NOT_RUN, UNSURE, Arm, Claim, claims
 from alexnet_lib.research.metrics import measured
-from alexnet_lib.research.runner import MEASURED, RESULTS, RUN, folder_of, records
+from alexnet_lib.research.runner import MEASURED, RESULTS, RUN, folder_of, records, setups_of
 
 
 def interval(values) -> tuple[float, float]:
@@ -75,7 +75,8 @@ def row(claim: Claim, setup: str, results: Path = RESULTS) -> dict:
 
 def write(results: Path = RESULTS) -> list[dict]:
     """Make ledger.json again from all records; returns its rows."""
-    rows = [row(claim, setup, results) for claim in claims().values() for setup in claim.setups]
+    rows = [row(claim, setup, results) for claim in claims().values()
+            for setup in setups_of(claim, results)]
     write_atomically(results / "ledger.json",
                      lambda p: p.write_text(json.dumps(rows, indent=1) + "\n"), shared=True)
     return rows

@@ -100,9 +100,14 @@ def setup_of(claim: Claim, data: str) -> str:
     return _kind(data)
 
 
+def _setup(name: str) -> dict:
+    """The set-up of that name; with "@FINGERPRINT" behind it for runs on other data than ours."""
+    return SETUPS[name.partition("@")[0]]
+
+
 def config_of(claim: Claim, arm: Arm, setup: str, data: str, seed: int, lr: float) -> TrainConfig:
     """The configuration of one run."""
-    settings = SETUPS[setup]["settings"] | _own(claim, arm, seed == SEARCH_SEED)
+    settings = _setup(setup)["settings"] | _own(claim, arm, seed == SEARCH_SEED)
     return TrainConfig(**settings | {"data": data, "seed": seed, "lr": lr})
 
 
@@ -134,15 +139,14 @@ def run_claim(claim: Claim, data: str, seeds: int, minutes: float | None = None,
     if claim.measure:
         return _measure(claim, seeds, results, say)
     setup = setup_of(claim, data)
-    kept = _data_of_records(claim, setup, results)
-    if _missing([(claim, seeds)], setup, results) or data not in {setup, *kept}:
-        first = resolve(config_of(claim, claim.arms[0], setup, data, 0, 0.01))
-        # Packed once, before any process needs it.
-        found = datasets.load(data, first.stored_size, progress=progress)
-        for name, fingerprint in kept.items():
-            if fingerprint != found.fingerprint:
-                raise UserError(f"the runs of {claim.id} in {results} are of other data ({name}, "
-                                f"fingerprint {fingerprint}): keep yours apart with --results DIR")
+    first = resolve(config_of(claim, claim.arms[0], setup, data, 0, 0.01))
+    ours = _fingerprint(setup, results)
+    # Packed once, before any process needs it.
+    found = datasets.load(data, first.stored_size, progress=progress)
+    if ours not in (None, found.fingerprint):
+        setup += f"@{found.fingerprint}"
+        say(f"{results / 'runs'} has runs on other data (fingerprint {ours}): those on {data} "
+            f"are put beside them, into {setup}")
     return run_claims([(claim, seeds)], data, setup, minutes, jobs, results, say, progress)
 
 
@@ -183,15 +187,21 @@ def run_claims(wanted: list[tuple[Claim, int]], data: str, setup: str,
                 longest = max(longest, time.monotonic() - started)
 
 
-def _data_of_records(claim: Claim, setup: str, results: Path) -> dict[str, str]:
-    """The data that the claim's records were made with: fingerprint by name."""
-    found = [record for arm in claim.arms for search, what, kind in (
-                 (False, "seed", RUN), (True, "rate", SEARCH))
-             for record in records(folder_of(claim, arm, setup, results, search), what,
-                                   kind).values()]
-    told = (run["provenance"]["data"].rpartition(", fingerprint ") for run in found
-            if "provenance" in run)
-    return {name: fingerprint for name, _, fingerprint in told}
+def _fingerprint(setup: str, results: Path) -> str | None:
+    """Of the data that the records in a set-up's folder were made with; None without records."""
+    data = [record.get("provenance", {}).get("data", "")
+            for folder in sorted((results / "runs" / setup).glob("*/"))
+            for what, kind in (("seed", RUN), ("rate", SEARCH))
+            for record in records(folder, what, kind).values()]
+    return next((mark[1] for told in data if (mark := re.search(r", fingerprint (\w+)", told))),
+                None)
+
+
+def setups_of(claim: Claim, results: Path = RESULTS) -> list[str]:
+    """The set-ups with which a claim is tested, and those that ran on other data ("NAME@MARK")."""
+    return [found for setup in claim.setups for found in (setup, *(
+        folder.name for folder in sorted((results / "runs").glob(f"{setup}@*/"))
+        if any(folder_of(claim, arm, folder.name, results).exists() for arm in claim.arms)))]
 
 
 def _eta(seconds: float) -> str:
@@ -291,7 +301,7 @@ def _missing(wanted: list[tuple[Claim, int]], setup: str, results: Path) -> list
     """The runs without a record: first the searches, then seed by seed, claim after claim."""
     searches, runs = [], []
     for claim, seeds in wanted:
-        first = claim.rates or SETUPS[setup]["rates"]
+        first = claim.rates or _setup(setup)["rates"]
         arms = [(arm, folder_of(claim, arm, setup, results, search=True)) for arm in claim.arms]
         searches += [Task(claim, arm, SEARCH_SEED, lr, folder / f"rate-{lr:g}.json", folder, seeds)
                      for arm, folder in arms
@@ -352,7 +362,7 @@ def run_once(config: TrainConfig, dataset: datasets.Dataset, test: bool = True,
         run = train(config, dataset, progress=progress)
     except Diverged as error:
         where = machine(resolve(config).device) | {
-            "data": f"{config.data}, fingerprint {dataset.fingerprint}"}
+            "data": datasets.signature(config.data, dataset.fingerprint)}
         return {"config": asdict(resolve(config)), "provenance": where, "diverged": str(error),
                 "curves": {"val_error": []}}
     names = ("train_loss", "train_error", "val_loss", "val_error", "seconds")
