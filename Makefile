@@ -24,8 +24,9 @@ help:  ## show this list
 lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999", DIR=a copy
 	@MALLOC_ARENA_MAX=1 $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(DIR)" $(START) $(ROOT) $(ARGS)
 
-test: $(STAMP)  ## run every check: style, unit tests, all notebooks
+test: $(STAMP)  ## run every check: style, types, unit tests, all notebooks
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	@$(BIN)/python tests/test_house.py
 	$(PYTEST) --nbval --dist loadfile $(ARGS)
 
@@ -72,7 +73,7 @@ colab:  ## make badges and set-up cells point to your fork: REPO=owner/name
 	@$(PYTHON) .ci/colab $(REPO)
 
 clean:  ## remove the environment and what tests left behind
-	rm -rf $(VENV) .venv-oldest .pytest_cache .hypothesis .ruff_cache build *.egg-info
+	rm -rf $(VENV) .venv-oldest .pytest_cache .hypothesis .ruff_cache .mypy_cache build *.egg-info
 
 # Every target makes the environment if it is missing, and again when the requirements change.
 $(STAMP): pyproject.toml

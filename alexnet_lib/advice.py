@@ -9,7 +9,7 @@ import torch
 from alexnet_lib import memory
 from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast, resolve
 from alexnet_lib.datasets import Dataset, Split
-from alexnet_lib.optim import first_drop, schedule
+from alexnet_lib.optim import Plateau, first_drop, schedule
 
 if TYPE_CHECKING:
     from alexnet_lib.training import Trainer
@@ -33,7 +33,7 @@ def before(given: TrainConfig, config: TrainConfig, dataset: Dataset) -> list[st
                      f"({config.epochs * per_epoch:,} steps), so it takes {chosen}; a long run "
                      f"takes {papers}")
     rule = schedule(config.schedule, config.epochs, per_epoch)
-    if rule != schedule(config.schedule, config.epochs):
+    if isinstance(rule, Plateau) and rule != schedule(config.schedule, config.epochs):
         waits = ("keeps its learning rate to the end" if first_drop(rule, config.epochs) is None
                  else f"begins to wait after {rule.warm} epochs, and waits for {rule.patience}")
         lines.append(f"the run is short, so the plateau {waits}: a net learns by steps, not by "

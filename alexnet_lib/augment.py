@@ -114,7 +114,8 @@ class Augment:
         places = self._draw(len(index), generator)
         shift, divisor = color_shift(len(index), self.values, self.vectors, color or self.color,
                                      generator=generator)
-        return self._cut(images, index[share], *(place[share] for place in places),
+        top, left, flip = (place[share] for place in places)
+        return self._cut(images, index[share], top, left, flip,
                          None if shift is None else shift[share], divisor)
 
     def check(self, images) -> None:
@@ -139,9 +140,8 @@ class Augment:
     def view(self, images, index, view: int = 4) -> Tensor:
         """View number 0-9 of the ten (4 is the plain center), (B, 3, size, size)."""
         top, left, flip = ten_view_places(self.stored, self.size)[view]
-        count = len(index)
-        places = torch.tensor([[top], [left]]).expand(2, count)
-        return self._cut(images, index, *places, torch.full((count,), flip), None, 1.0)
+        tops, lefts, flips = (torch.full((len(index),), value) for value in (top, left, flip))
+        return self._cut(images, index, tops, lefts, flips, None, 1.0)
 
     def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random (top, left, flip) for `count` images."""

@@ -33,8 +33,8 @@ EPOCH = {"epoch": int, "step": int, **dict.fromkeys((
 RATES = dataclasses.make_dataclass("RATES", {  # the fields of all schedules
     name: kind for each in Constant.__subclasses__()
     for name, kind in typing.get_type_hints(each).items()}.items())
-RUN = NET | {"seconds": float, "history": list[EPOCH], "rates": RATES, "lr": list[float],
-             "commands?": list[dict]}
+RUN = NET | {"seconds": float, "history": list[EPOCH],  # type: ignore[valid-type]
+             "rates": RATES, "lr": list[float], "commands?": list[dict]}
 PREDICTIONS = {"predictions": dict, "classes": list[str]}
 
 
@@ -90,7 +90,7 @@ def kind_of(path: Path) -> str | None:
     return "ONNX" if onnx else "another kind" if head else None
 
 
-def _header(path: Path) -> tuple[object, bool]:
+def _header(path: Path) -> tuple[typing.Any, bool]:
     """(the description in a file of tensors, whether they are those of a run)."""
     with safe_open(path, "pt") as file:
         described, names = parse((file.metadata() or {}).get("alexnet", "")), list(file.keys())

@@ -83,7 +83,7 @@ T = TypeVar("T")
 
 def documented(config: type[T]) -> type[T]:
     """Adds a line about each of its own choices to the docstring of `config`."""
-    lines = [f"    {one.name}: {describe(one)}" for one in fields(config)
+    lines = [f"    {one.name}: {describe(one)}" for one in fields(config)  # type: ignore[arg-type]
              if one.name in config.__annotations__]
     config.__doc__ = "\n".join([inspect.cleandoc(config.__doc__ or ""), "", "Attributes:", *lines])
     return config

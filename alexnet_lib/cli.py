@@ -31,7 +31,7 @@ def option_for(one: Field, default=None):
 def options_for(config: type[NetConfig]):
     """An option for each choice of that configuration: those of the run, then those of the net."""
     def decorate(command):
-        for one in reversed(sorted(fields(config), key=lambda one: one.kw_only)):
+        for one in reversed(sorted(fields(config), key=lambda one: bool(one.kw_only))):
             if one.metadata["option"]:
                 command = option_for(one)(command)
         return command
@@ -519,7 +519,8 @@ def predict(checkpoint, top, images, device, json_file):
     net = _loaded(checkpoint, device)
     for line in notes:
         say(line)
-    found, broken = {}, []
+    found: dict = {}
+    broken = []
     for at in range(0, len(paths), 128):  # all at once, a large folder would fill the memory
         stored = {}
         for path in paths[at:at + 128]:

@@ -56,7 +56,7 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
 
 def _mean_of_views(net: Loaded | Trainer, images, index: Tensor, views: tuple[int, ...]) -> Tensor:
     images, index = net.augment.at_hand(images, index)  # once for all views
-    total = 0
+    total = torch.zeros(())
     for view in views:
         with autocast(net.config):
             logits = net.model(net.augment.view(images, index, view))
@@ -187,7 +187,7 @@ def part_of(dataset: datasets.Dataset, split: str) -> datasets.Split:
     return dataset.splits[split]
 
 
-def check_classes(net: Loaded, dataset: datasets.Dataset) -> None:
+def check_classes(net: Loaded | Trainer, dataset: datasets.Dataset) -> None:
     """UserError unless the data have the classes that the net knows, in the same order."""
     if len(net.classes) != len(dataset.classes):
         raise UserError(f"the checkpoint knows {len(net.classes)} classes, {dataset.name} has "

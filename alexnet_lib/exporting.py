@@ -25,6 +25,8 @@ class FromPixels(nn.Module):
     for a net of one channel, and returns logits, or probabilities, of shape (batch, classes).
     """
 
+    mean_image: Tensor
+
     def __init__(self, net: nn.Module, augment: Augment, probabilities: bool = False):
         super().__init__()
         start, size = (augment.stored - augment.size) // 2, augment.size
@@ -74,6 +76,7 @@ def export_onnx(net: Loaded, path: str | Path, probabilities: bool = False,
         whole, (torch.zeros(2, 3, size, size, dtype=dtype),), dynamo=True, verbose=False,
         input_names=["pixels"], output_names=[output],
         dynamic_shapes=({0: torch.export.Dim("batch")},))
+    assert program is not None  # as with dynamo=True
     for node in program.model.graph:
         node.metadata_props.clear()  # stack traces, with the paths of this machine
     program.model.metadata_props.update({

@@ -12,7 +12,6 @@ from alexnet_lib.augment import crop
 from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import MaxPool
-from alexnet_lib.models import AlexNet
 from alexnet_lib.probe import probe
 from alexnet_lib.training import Trainer
 from alexnet_lib.weights import Loaded
@@ -20,7 +19,7 @@ from alexnet_lib.weights import Loaded
 
 def kernels(net: Loaded | Trainer) -> Tensor:
     """The kernels of conv1, (maps, channels, side, side), in their own units."""
-    return named(net, "conv1").weight.detach().float().cpu()
+    return named(net, "conv1").get_parameter("weight").detach().float().cpu()
 
 
 def color_selectivity(weights: Tensor) -> Tensor:
@@ -81,7 +80,7 @@ class Field:
         return (max(top, 0), max(left, 0), min(top + self.size, side), min(left + self.size, side))
 
 
-def field(model: AlexNet, layer: str) -> Field:
+def field(model: nn.Module, layer: str) -> Field:
     """The receptive field of a layer of `features`: by convolutions and pooling alone.
 
     What a norm within maps (`SpatialResponseNorm`) adds is left out: it reaches further, but
@@ -151,7 +150,7 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
     units = liveliest(best, units) if isinstance(units, int) else units
     value, order = best[:, units].topk(count, 0)
     place = places[:, units].gather(0, order)
-    result = {}
+    result: dict[int, list[Patch]] = {}
     for column, unit in enumerate(units):
         result[unit] = []
         for row in range(count):

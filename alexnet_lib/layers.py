@@ -140,9 +140,9 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         window, stride = self.kernel_size, self.stride
-        usual = (isinstance(window, int) and isinstance(stride, int) and self.ceil_mode
-                 and (self.padding, self.dilation, self.return_indices) == (0, 1, False))
-        if usual and ops.pools(x, window):
+        rest = self.ceil_mode, self.padding, self.dilation, self.return_indices
+        if (isinstance(window, int) and isinstance(stride, int) and rest == (True, 0, 1, False)
+                and ops.pools(x, window)):
             return ops.max_pool(x, window, stride)[0]
         return super().forward(x)
 
@@ -150,7 +150,8 @@ class MaxPool(nn.MaxPool2d):
 def _pair(name: str, value) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     _check(tuple[int, int], **{name: pair})
-    return pair
+    first, second = pair
+    return first, second
 
 
 class Dropout(nn.Module):

@@ -88,8 +88,8 @@ def available(device: str = "cpu") -> int | None:
     """
     if device.startswith("cuda"):
         import torch  # not yet there when the course looks for what is missing
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        now, _ = torch.cuda.mem_get_info(device)
+        return now + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
     def table(file: str) -> dict[str, int]:
         with contextlib.suppress(OSError, ValueError):
@@ -100,8 +100,9 @@ def available(device: str = "cpu") -> int | None:
     def number(file: str) -> int | None:
         with contextlib.suppress(OSError, ValueError):  # "max": no limit
             return int(Path(file).read_text().split()[0])
+        return None
 
-    free = []
+    free: list[int] = []
     with contextlib.suppress(AttributeError, OSError, ValueError):
         free.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if (kilobytes := table("/proc/meminfo").get("MemAvailable")) is not None:

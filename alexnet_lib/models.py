@@ -8,7 +8,7 @@ anything: the initialization and the response normalization are made for that sc
 
 import math
 from collections import OrderedDict
-from typing import get_type_hints
+from typing import cast, get_type_hints
 
 import torch
 import torch.fx
@@ -105,7 +105,7 @@ class AlexNet(nn.Module):
                  without: str | None = None, hidden: int = 4096, talk: bool = True):
         check_values(locals(), get_type_hints(AlexNet.__init__), "alexnet")
         super().__init__()
-        pool = tuple(pool)
+        pool = pool[0], pool[1]
         if input_size < smallest_input(pool):
             raise UserError(f"input size {input_size} is too small for AlexNet: "
                             f"use {smallest_input(pool)} or more")
@@ -113,7 +113,7 @@ class AlexNet(nn.Module):
         self.in_channels, self.num_classes = in_channels, num_classes
         maps = [_scaled(n, width, columns) for n in maps]
         hidden, act = _scaled(hidden, width, columns), ACTIVATIONS[activation]
-        self.features = self._convolutions(maps, act, pool, lrn, without, talk)
+        self.features: nn.Sequential = self._convolutions(maps, act, pool, lrn, without, talk)
         last = alexnet_sizes(input_size, pool, without)["pool3"]
         channels = maps[3] if without == "conv5" else maps[4]
         self.classifier = self._full_layers(channels * last * last, hidden, act, dropout, talk)
@@ -124,7 +124,8 @@ class AlexNet(nn.Module):
         less, columns = pool == (2, 2), self.columns
         pool1 = ("pool1", MaxPool(*pool))
         if without == "conv1":  # and what belongs to it; conv2, now the first, takes its place
-            layers, channels, stride, padding, groups = [pool1], self.in_channels, 4, 0, 1
+            layers: list[tuple[str, nn.Module]] = [pool1]
+            channels, stride, padding, groups = self.in_channels, 4, 0, 1
         else:
             norm1 = self._norm(1, maps[0]) if lrn else []
             # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
@@ -151,7 +152,8 @@ class AlexNet(nn.Module):
     def _norm(self, place: int, maps: int) -> list[tuple[str, nn.Module]]:
         """Across maps after conv1 and conv2; in 2012, after conv2 within each map as well."""
         alpha = 1e-4 if self.variant == "paper" else 1e-4 / 5
-        layers = [(f"lrn{place}", LocalResponseNorm(maps, 5, alpha, columns=self.columns))]
+        layers: list[tuple[str, nn.Module]] = [
+            (f"lrn{place}", LocalResponseNorm(maps, 5, alpha, columns=self.columns))]
         if self.variant == "2012" and place == 2:
             layers.append(("spatial2", SpatialResponseNorm()))
         return layers
@@ -276,7 +278,7 @@ def initialize(model: nn.Module, how: str, hidden_bias: float = 1.0) -> None:
             std *= math.sqrt(FAN_IN[name] / inputs)
         nn.init.normal_(layer.weight, std=std)
         old = how in VARIANTS["alexnet"]
-        nn.init.constant_(layer.bias, hidden_bias * (old and name in BIAS_ONE))
+        nn.init.constant_(layer.get_parameter("bias"), hidden_bias * (old and name in BIAS_ONE))
 
 
 def layer_table(model: nn.Module) -> list[dict]:
@@ -298,7 +300,8 @@ def layer_table(model: nn.Module) -> list[dict]:
     was_training, reference = model.training, next(model.parameters())
     try:
         with torch.no_grad(), probe(layers, row) as rows:
-            model.eval()(torch.zeros(1, model.in_channels, model.input_size, model.input_size,
+            side = cast(int, model.input_size)
+            model.eval()(torch.zeros(1, cast(int, model.in_channels), side, side,
                                      device=reference.device, dtype=reference.dtype))
     finally:
         model.train(was_training)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -266,10 +267,10 @@ def first_drop(rule: Constant, epochs: int) -> int | None:
 
     A plateau may do so when the error has not improved since the first epoch.
     """
-    group = {"name": "fc6", "kind": "weight", "base_lr": 1.0, "lr": 1.0}
+    group: dict = {"name": "fc6", "kind": "weight", "base_lr": 1.0, "lr": 1.0}
     rule, optimizer = copy.deepcopy(rule), SimpleNamespace(param_groups=[group])
     for epoch in range(epochs):
-        rule.update(optimizer, epoch, 1.0 if epoch else None)
+        rule.update(cast(torch.optim.Optimizer, optimizer), epoch, 1.0 if epoch else None)
         if group["lr"] < 1:
             return epoch
     return None

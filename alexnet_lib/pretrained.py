@@ -6,11 +6,12 @@ It is another net than the paper's: one column, other maps, no normalization (20
 
 import hashlib
 from pathlib import Path
+from typing import cast
 from urllib.error import URLError
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alexnet_lib.augment import Augment
 from alexnet_lib.config import TrainConfig
@@ -26,6 +27,8 @@ class Scaled(nn.Module):
 
     Input (B, 3, 224, 224), less the mean color, in units of 0-1; output (B, len(answers)).
     """
+
+    std: Tensor
 
     def __init__(self, net: nn.Module, std, answers: list[int]):
         super().__init__()
@@ -52,7 +55,7 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
     mean = np.tile(255 * np.float32(told.mean), (STORED, STORED, 1))
     augment = Augment(SIZE, mean, mean_at="center", divide=255.0, device=config.device)
     model = Scaled(net, told.std, list(range(1000)))
-    model = model.to(config.device, memory_format=torch.channels_last).eval()
+    model = model.to(config.device).to(memory_format=torch.channels_last).eval()
     return Loaded(model, config, tuple(weights.meta["categories"]), augment,
                   {"config": {"model": f"torchvision {weights}"}})
 
@@ -62,15 +65,16 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
 
     Raises UserError for a class that ImageNet does not have under this name.
     """
+    ours = cast(Scaled, net.model)
     if len(classes) != 1000:  # else WordNet's order is theirs too, and the names differ a little
         unknown = sorted(set(classes) - set(net.classes))
         if unknown:
             raise UserError(f"torchvision's AlexNet does not know the class {unknown[0]!r}: "
                             "evaluate it on imagenet or imagenette")
-        answers = [net.model.answers[net.classes.index(name)] for name in classes]
+        answers = [ours.answers[net.classes.index(name)] for name in classes]
     else:
-        answers = net.model.answers
-    model = Scaled(net.model.net, net.model.std.flatten().tolist(), answers)
+        answers = ours.answers
+    model = Scaled(ours.net, ours.std.flatten().tolist(), answers)
     model = model.to(net.config.device).eval()
     return Loaded(model, net.config, tuple(classes), net.augment, net.meta)
 
@@ -93,6 +97,7 @@ def take_convolutions(model: nn.Module, config: TrainConfig) -> None:
     conv1 is scaled to inputs of 0-255 divided by `config.divide`. Raises UserError, which names
     all that differs, if `config` describes another net.
     """
+    assert config.start is not None
     differ = [f"{name} {its}, here {ours}" for name, its in ITS_NET.items()
               if (ours := getattr(config, name)) != its]
     if differ:

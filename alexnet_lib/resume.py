@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 from pathlib import Path
+from typing import Any
 
 from alexnet_lib.choices import TrainConfig, having
 from alexnet_lib.config import resolve
@@ -25,7 +26,7 @@ def check_same_run(path: Path, before: TrainConfig, now: TrainConfig, done: int)
     listed = ", ".join(changed.values())
     cure = "resume with the same options, or choose another --out"
     if not set(changed) & set(having("changes")):
-        more = {"epochs": max(1, now.epochs - done)} if "epochs" in changed else {}
+        more: dict[str, Any] = {"epochs": max(1, now.epochs - done)} if "epochs" in changed else {}
         cure = ("resume with the same options, or begin another run with its weights: "
                 + start_line(path, dataclasses.replace(now, **more)))
     raise UserError(f"{path} is of another configuration ({listed}): {cure}")

@@ -12,7 +12,7 @@ WORDS = {int: "a whole number below 2**63", float: "a number", str: "text", bool
          list: "a list", tuple: "a list", dict: "an object", types.NoneType: "empty"}
 
 
-def parse(text: str | bytes) -> object:
+def parse(text: str | bytes) -> typing.Any:
     """The value of a JSON text, with names of earlier versions as they are today.
 
     Raises ValueError, also if the text is nested too deeply.

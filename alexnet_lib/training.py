@@ -75,7 +75,8 @@ class Trainer:
                 progress=progress, say=lambda line: None)
         self.config = config = fit_to_data(self.given, dataset)
         self.dataset, self.classes = dataset, dataset.classes
-        self.model = build_model(config).to(config.device, memory_format=torch.channels_last)
+        self.model = build_model(config).to(config.device).to(
+            memory_format=torch.channels_last)
         if config.frozen:
             self.model.features.requires_grad_(False)
         self.optimizer = PaperSGD(
@@ -146,7 +147,7 @@ class Trainer:
         Shares may differ by an image, and by what their classes count.
         """
         if self.class_weights is None:
-            part = len(labels) / self.in_batch
+            part: float | Tensor = len(labels) / self.in_batch
         else:
             own = self.class_weights[labels].sum()
             part = own / self.group.sum(own.clone())

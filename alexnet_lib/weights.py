@@ -56,7 +56,7 @@ def load_features(path: str | Path, device: str = "auto") -> Loaded:
     Raises UserError.
     """
     tensors, net = _described(path, device, "auto")
-    return _filled(net, net.model.features, part(tensors, "model.features."), path)
+    return _filled(net, net.model.get_submodule("features"), part(tensors, "model.features."), path)
 
 
 def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> None:
@@ -81,6 +81,7 @@ def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) 
     tells the same `classes` apart. Raises UserError, which names all that differs, if that net is
     of another kind than `config` describes, or if the sizes of a layer differ.
     """
+    assert config.start is not None
     tensors, meta = read_checkpoint(config.start)
     theirs, there = part(tensors, "model."), _config_of(meta, config.start)
     parts = [CONVOLUTIONS]
@@ -146,5 +147,5 @@ def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> 
                         "begin a run with these by --start" if alone else
                         f"{path} does not hold the weights that it describes: give the file that "
                         "alexnet train wrote") from None
-    net.model = module.to(net.config.device, memory_format=torch.channels_last).eval()
+    net.model = module.to(net.config.device).to(memory_format=torch.channels_last).eval()
     return net

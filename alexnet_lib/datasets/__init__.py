@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -165,7 +166,8 @@ def load_split(name: str, size: int, split: str | None = None,
     if kind != "folder":
         return load(name, size, root=root, skip_broken=skip_broken, progress=progress,
                     say=say), split or "val"
-    same = (learned or "").startswith("folder:") and _folders.same(path, parse(learned)[1])
+    learned = learned or ""
+    same = learned.startswith("folder:") and _folders.same(path, parse(learned)[1])
     listed, split = _folders.list_to_measure(path, split, classes, same)
     return _packed(name, listed, size, Path(root) if root else data_root(), skip_broken,
                    progress, say), split
@@ -185,12 +187,12 @@ def _packed(name: str, listed: _folders.Listing, size: int, root: Path, skip_bro
                    meta["fingerprint"], notes)
 
 
-def parse(name: str) -> tuple[str, str | None]:
-    """(kind, path): the path of a folder, else None. Raises UserError for an unknown name."""
+def parse(name: str) -> tuple[str, str]:
+    """(kind, path): the path of a folder, else "". Raises UserError for an unknown name."""
     if name.startswith("folder:") and name != "folder:":
         return "folder", name[len("folder:"):]
     if name in NAMES:
-        return name, None
+        return name, ""
     if os.path.isdir(name):
         raise UserError(f"unknown data {name!r}: for a folder of images, say folder:{name}")
     near = difflib.get_close_matches(name, NAMES, 1)
@@ -262,7 +264,7 @@ def check(name: str, size: int | None = None, *, root: str | Path | None = None,
     found = load(name, size, root=root, progress=progress)
     checked = "drawn from its seed" if name == "shapes" else "md5 of the download"
     if parse(name)[0] not in ("shapes", "cifar10"):
-        file = Path(found.splits["train"].images.filename)
+        file = Path(str(cast(np.memmap, found.splits["train"].images).filename))
         checked = f"{_store.check_store(file.parent, progress):,} images, SHA-256"
     return {"name": name, "images": sum(map(len, found.splits.values())),
             "classes": len(found.classes), "fingerprint": found.fingerprint, "checked": checked,

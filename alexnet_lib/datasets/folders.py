@@ -62,7 +62,8 @@ class Skipped:
     """Counts the files that were looked at, and those that were left out, by reason."""
 
     def __init__(self):
-        self.seen, self.reasons = 0, Counter()
+        self.seen = 0
+        self.reasons: Counter[str] = Counter()
 
     def add(self, reason: str, count: int = 1) -> None:
         self.reasons[reason] += count
@@ -356,10 +357,10 @@ def _by_list(folder: Path, root: Path, skipped: Skipped, notes: list[str],
         notes.append(f"the numbers in {file.name} are taken for train's classes in their order, "
                      f"from 0 ({known[0]}) to {len(known) - 1} ({known[-1]})")
         labels = {path: known[int(label)] for path, label in labels.items()}
-    found: Classes = {IMAGENETTE.get(name, name): [] for name in sorted(set(labels.values()))}
+    classes: Classes = {IMAGENETTE.get(name, name): [] for name in sorted(set(labels.values()))}
     for path, label in labels.items():
-        found[IMAGENETTE.get(label, label)].append(path)
-    return found
+        classes[IMAGENETTE.get(label, label)].append(path)
+    return classes
 
 
 def _read_list(file: Path, images: list[Path]) -> tuple[dict[Path, str], int]:
@@ -400,7 +401,8 @@ def _read_list(file: Path, images: list[Path]) -> tuple[dict[Path, str], int]:
     if len(others) != 1:
         raise UserError(f"{file} has several columns that may be the label: keep two, the file's "
                         "name and its label")
-    labels, absent = {}, 0
+    labels: dict[Path, str] = {}
+    absent = 0
     for row in rows[headed:]:
         path, label = image(row[files]), row[others[0]]
         absent += path is None

@@ -105,7 +105,8 @@ def list_imagenet(root: Path) -> Listing:
     if not home.is_dir():
         raise UserError(_by_hand(home))
     _check_meta(home)
-    splits, numbers = {}, []
+    splits: dict = {}
+    numbers: list[str] = []
     for name, count in IMAGENET_COUNTS.items():
         there = (home / name).is_dir()  # then torchvision does not unpack, whole or not
         try:

@@ -45,14 +45,15 @@ def statistics(chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     (paper, 4.1). The largest part of each vector is positive. Exact sums: the order of the
     chunks does not matter.
     """
-    count, total, summed = 0, 0, np.zeros((3, 3))
+    count, summed = 0, np.zeros((3, 3))
+    total: np.ndarray | int = 0
     for chunk in chunks:
         total = total + chunk.sum(0, dtype=np.uint64)
         for image in chunk:  # one at a time: as float64, a chunk would take gigabytes
             pixels = image.reshape(-1, 3).astype(np.float64)
             summed += pixels.T @ pixels  # integers below 2**53, so exact
         count += len(chunk)
-    mean = total / count
+    mean = np.asarray(total / count)
     number = count * mean.shape[0] * mean.shape[1]
     center = mean.reshape(-1, 3).mean(0)
     values, vectors = np.linalg.eigh(summed / number - np.outer(center, center))
@@ -71,7 +72,7 @@ def fingerprint(digests: list[str], labels: list[np.ndarray], classes: tuple[str
 
 def digest(chunk: np.ndarray) -> str:
     """SHA-256 of the bytes of some images."""
-    return hashlib.sha256(np.ascontiguousarray(chunk)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(chunk).data).hexdigest()
 
 
 def open_store(name: str, listing: Listing, size: int, root: Path, skip_broken: bool = False,
@@ -154,7 +155,7 @@ def _sound(meta: dict, mean: np.ndarray, splits: dict) -> bool:
     if misfit(meta, _META) or not splits or not re.fullmatch("[0-9a-f]{16}", meta["fingerprint"]):
         return False
     size, values = meta["size"], meta["color_values"]
-    return (mean.shape == (size, size, 3) and mean.dtype == np.float32
+    return bool(mean.shape == (size, size, 3) and mean.dtype == np.float32
             and mean.min() >= 0 and mean.max() <= 255  # false for what is not a number
             and min(values) >= 0 and np.isfinite([values, *meta["color_vectors"]]).all()
             and all(images.shape == (meta["images"][name], size, size, 3)
@@ -199,7 +200,8 @@ def leftovers(root: Path) -> list[tuple[Path, int, str]]:
     same 40 characters count as one; what is removed by mistake is packed again when it is needed.)
     A folder that holds anything else than a store's files is never among them.
     """
-    unfinished, finished = [], {}
+    unfinished: list[Path] = []
+    finished: dict[str, list[Path]] = {}
     for folder in sorted(path for path in (root / "packed").glob("*") if _is_ours(path)):
         if folder.suffix == ".part":
             unfinished += [folder] if _idle(folder.with_suffix(".lock")) else []
@@ -274,7 +276,8 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     free = shutil.disk_usage(part).free
     if free < need:  # a full disk would kill the process later
         raise OSError(errno.ENOSPC, f"{need / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} are free")
-    meta = {"size": size, "classes": listing.classes, "images": {}, "chunks": {}, "broken": []}
+    meta: dict = {"size": size, "classes": listing.classes, "images": {}, "chunks": {},
+                  "broken": []}
     labels_of = {}
     with (tqdm(total=total, desc="packing", unit="image", disable=not progress) as bar,
           ThreadPoolExecutor(os.cpu_count()) as pool):  # PIL decodes outside Python's lock
@@ -336,6 +339,7 @@ def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[li
             images[i] = prepare_image(paths[i], size)
         except BrokenImage as error:
             return str(error)
+        return None
 
     with open(progress, "a") as log:
         for at in range(0, len(paths), CHUNK):

@@ -25,7 +25,8 @@ def crop(images, index, top, left, flip, size: int) -> Tensor:
     index, top, left = (torch.as_tensor(a, dtype=torch.int64) for a in (index, top, left))
     flip = torch.as_tensor(flip, dtype=torch.bool)
     if images.device.type != "cpu":
-        return _gather(images, *(a.to(images.device) for a in (index, top, left, flip)), size)
+        index, top, left, flip = (a.to(images.device) for a in (index, top, left, flip))
+        return _gather(images, index, top, left, flip, size)
     out = images.new_empty((len(index), size, size, images.shape[3]))
     # One copy per image: twice as fast on a CPU as advanced indexing, and a memory map reads
     # only the pages it needs.

@@ -270,7 +270,7 @@ def _scratch(cache: Path | None) -> Iterator[Path]:
 
 def _compile(compiler: str, folder: Path) -> Path:
     """The library made with the first flags that this compiler and this machine know."""
-    failed = OSError("no set of flags works")
+    failed: Exception = OSError("no set of flags works")
     probe = folder / "probe.cpp"  # a moment's work shows which flags and which OpenMP are there
     probe.write_text("void probe(int* x) {\n#pragma omp parallel\n*x = 1;\n}\n")
     for vectors, threads in itertools.product(VECTORS, THREADS):
@@ -296,7 +296,8 @@ def _shared(compiler: str, flags: tuple[str, ...], source: Path, folder: Path) -
     os.close(handle)
     library = Path(made).with_suffix(".so")
     loose = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
-    for step in ([*flags, "-c", source, "-o", made], ["-shared", *loose, made, "-o", library]):
+    for step in ([*flags, "-c", str(source), "-o", made],
+                 ["-shared", *loose, made, "-o", str(library)]):
         subprocess.run([compiler, *step], capture_output=True, check=True, timeout=SECONDS)
     return library
 

@@ -68,14 +68,15 @@ def _window_sum(t: Tensor, size: int, columns: int, spatial: bool,
     for part in t.chunk(columns, 1):
         maps = part.shape[1]
         padded = F.pad(part, (0, 0, 0, 0, before, after))
-        sums.append(sum(padded.narrow(1, j, maps) for j in range(before + after + 1)))
+        sums.append(sum((padded.narrow(1, j, maps) for j in range(1, before + after + 1)),
+                        padded.narrow(1, 0, maps)))
     return sums[0] if columns == 1 else torch.cat(sums, 1)
 
 
 def _reach(x: Tensor, size: int, columns: int, spatial: bool) -> tuple[int, int]:
     """How far a window reaches on both sides; what lies wholly outside is left out."""
     last = max(x.shape[2:]) if spatial else x.shape[1] // columns
-    return tuple(max(0, min(reach, last - 1)) for reach in (size // 2, (size - 1) // 2))
+    return max(0, min(size // 2, last - 1)), max(0, min((size - 1) // 2, last - 1))
 
 
 def _own_precision(x: Tensor) -> contextlib.AbstractContextManager:

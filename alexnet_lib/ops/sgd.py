@@ -1,7 +1,5 @@
 """The paper's update rule (section 5), in place."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -10,7 +8,7 @@ from alexnet_lib.ops import build
 from alexnet_lib.ops.registry import operator
 
 
-def formula(weights: Sequence[Tensor], velocities: Sequence[Tensor], gradients: Sequence[Tensor],
+def formula(weights: list[Tensor], velocities: list[Tensor], gradients: list[Tensor],
             lr: float, momentum: float, weight_decay: float) -> None:
     """`paper_sgd` by PyTorch's own operators: on a GPU, a few kernels instead of dozens."""
     torch._foreach_mul_(velocities, momentum)
@@ -22,9 +20,8 @@ def formula(weights: Sequence[Tensor], velocities: Sequence[Tensor], gradients: 
 
 @operator("(Tensor(a!)[] weights, Tensor(b!)[] velocities, Tensor[] gradients, float lr, "
           "float momentum, float weight_decay) -> ()")
-def paper_sgd(weights: Sequence[Tensor], velocities: Sequence[Tensor],
-              gradients: Sequence[Tensor], lr: float, momentum: float,
-              weight_decay: float) -> None:
+def paper_sgd(weights: list[Tensor], velocities: list[Tensor], gradients: list[Tensor],
+              lr: float, momentum: float, weight_decay: float) -> None:
     """One step of the update rule for tensors of the same settings, in place.
 
         velocity <- momentum * velocity - weight_decay * lr * weight - lr * gradient
@@ -43,7 +40,8 @@ def paper_sgd(weights: Sequence[Tensor], velocities: Sequence[Tensor],
                                         weight_decay=weight_decay)
         build.call("paper_sgd", settings, 4, *triple)
     if others:
-        formula(*zip(*others, strict=True), lr, momentum, weight_decay)
+        weights, velocities, gradients = map(list, zip(*others, strict=True))
+        formula(weights, velocities, gradients, lr, momentum, weight_decay)
 
 
 def _packed(weight: Tensor, velocity: Tensor, gradient: Tensor) -> bool:

@@ -22,7 +22,7 @@ from alexnet_lib.optim import PaperSGD, parameter_groups, update
 from .processes import Group, run_processes
 
 
-def layers(net: nn.Module) -> dict[str, nn.Module]:
+def layers(net: AlexNet) -> dict[str, nn.Module]:
     """The layers of an AlexNet by name, in order."""
     return dict(net.features.named_children()) | dict(net.classifier.named_children())
 
@@ -114,6 +114,9 @@ class Column(nn.Module):
     the same names as in the net; `join_columns` puts them together again.
     """
 
+    features: nn.ModuleDict
+    classifier: nn.ModuleDict
+
     def __init__(self, net: AlexNet, rank: int):
         super().__init__()
         if not isinstance(net, AlexNet) or net.columns != 2:
@@ -121,7 +124,8 @@ class Column(nn.Module):
                             "columns=2")
         if rank not in (0, 1):
             raise UserError(f"there are columns 0 and 1, no column {rank}")
-        self.rank, self.talks, self.sent = rank, talks(net), Counter()
+        self.rank, self.talks = rank, talks(net)
+        self.sent: Counter = Counter()
         self.order = list(layers(net))
         self.last = self.order[-1]
         for part in ("features", "classifier"):
@@ -136,7 +140,7 @@ class Column(nn.Module):
 
         In column 1, (batch, 0): its part ends when it has sent its half of fc7.
         """
-        mine = {**self.features, **self.classifier}
+        mine: dict[str, nn.Module] = {**self.features, **self.classifier}
         for name in self.order:
             if name in self.talks:
                 x = gather_columns(x, 0 if name == self.last else None, self.sent, name)
@@ -157,10 +161,12 @@ def _half(layer: nn.Module, rank: int, whole: bool) -> nn.Module:
         return deepcopy(layer)
     with torch.device("meta"):  # its own first weights are not needed
         if isinstance(layer, nn.Conv2d):
-            half = nn.Conv2d(layer.in_channels // layer.groups, layer.out_channels // 2,
-                             layer.kernel_size, layer.stride, layer.padding)
+            half: nn.Module = nn.Conv2d(  # of sides (a, b), which the annotations do not say
+                layer.in_channels // layer.groups, layer.out_channels // 2,
+                layer.kernel_size, layer.stride, layer.padding)  # type: ignore[arg-type]
         else:
-            half = nn.Linear(layer.weight.shape[1], layer.weight.shape[0] // 2)
+            outputs, inputs = layer.get_parameter("weight").shape
+            half = nn.Linear(inputs, outputs // 2)
     for name, value in layer.named_parameters():
         setattr(half, name, nn.Parameter(value.detach().chunk(2)[rank].clone()))
     return half
@@ -193,12 +199,13 @@ def train_whole(group: Group, net: nn.Module, batches: list, lr: float = 0.01) -
 
 def _train(group: Group, net: nn.Module, loss: Callable, batches: list, lr: float) -> dict:
     optimizer = PaperSGD(parameter_groups(net, lr), lr)
-    found = {"losses": [], "gradients": {}, "seconds": []}
+    found: dict = {"losses": [], "gradients": {}, "seconds": []}
     for x, labels in batches:
         begun = time.perf_counter()
         value, _ = update(net, optimizer, x.to(group.device), labels.to(group.device), loss=loss)
         found["gradients"] = found["gradients"] or {
-            name: p.grad.cpu().clone() for name, p in net.named_parameters()}
+            name: p.grad.cpu().clone() for name, p in net.named_parameters()
+            if p.grad is not None}
         found["losses"].append(value.item())
         found["seconds"].append(time.perf_counter() - begun)
     return found | {"weights": {name: t.cpu() for name, t in net.state_dict().items()}}

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -41,7 +42,7 @@ class Group:
     rank: int = 0
     size: int = 1
     device: str = "cpu"
-    store: "dist.Store | None" = None
+    store: "dist.Store" = None  # type: ignore[assignment]  # a group of one needs none
     _calls: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
     def share(self, count: int) -> slice:
@@ -98,7 +99,7 @@ class Group:
         name = "forward_sync_buffers"  # since torch 2.13; before, broadcast_buffers
         if name not in inspect.signature(DistributedDataParallel).parameters:
             name = "broadcast_buffers"
-        return DistributedDataParallel(model, **{name: False})
+        return DistributedDataParallel(model, **{name: False})  # type: ignore[arg-type]
 
 
 ALONE = Group()
@@ -124,7 +125,7 @@ def run_processes(count: int, function: Callable, *args, timeout: float = 120.0,
     # A server that has imported torch (and what its optimizers import) once, and forks from there,
     # where that is safe: seconds less for each process.
     kind = "forkserver" if sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(kind)
+    context: Any = multiprocessing.get_context(kind)
     if kind == "forkserver":
         context.set_forkserver_preload(["torch", "torch._dynamo"])
     workers = {}
@@ -182,7 +183,7 @@ def _collected(workers: dict, timeout: float) -> list:
         rank = min(lost)
         raise _failure(rank, len(workers), *lost[rank])
     if waiting:
-        late = ", ".join(str(ranks[pipe]) for pipe in sorted(waiting, key=ranks.get))
+        late = ", ".join(str(ranks[pipe]) for pipe in sorted(waiting, key=ranks.__getitem__))
         raise UserError(f"no answer after {timeout:g} s from process {late} of {len(workers)}: "
                         "give more time (timeout=), or less to do")
     return [done[rank] for rank in range(len(workers))]
@@ -233,7 +234,9 @@ def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float,
 
 
 def _end_with_parent() -> None:
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
     os._exit(1)
 
 
