@@ -66,14 +66,13 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
     Raises UserError for a class that ImageNet does not have under this name.
     """
     ours = cast(Scaled, net.model)
+    answers = ours.answers
     if len(classes) != 1000:  # else WordNet's order is theirs too, and the names differ a little
         unknown = sorted(set(classes) - set(net.classes))
         if unknown:
             raise UserError(f"torchvision's AlexNet does not know the class {unknown[0]!r}: "
                             "evaluate it on imagenet or imagenette")
         answers = [ours.answers[net.classes.index(name)] for name in classes]
-    else:
-        answers = ours.answers
     model = Scaled(ours.net, ours.std.flatten().tolist(), answers)
     model = model.to(net.config.device).eval()
     return Loaded(model, net.config, tuple(classes), net.augment, net.meta)

@@ -75,8 +75,7 @@ class Trainer:
                 progress=progress, say=lambda line: None)
         self.config = config = fit_to_data(self.given, dataset)
         self.dataset, self.classes = dataset, dataset.classes
-        self.model = build_model(config).to(config.device).to(
-            memory_format=torch.channels_last)
+        self.model = build_model(config).to(config.device).to(memory_format=torch.channels_last)
         if config.frozen:
             self.model.features.requires_grad_(False)
         self.optimizer = PaperSGD(
