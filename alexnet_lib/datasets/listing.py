@@ -72,7 +72,8 @@ def split_by_name(found: Classes) -> dict:
     Of each class, sorted by the SHA-256 of "class/file name", the first tenth is "test", the
     second "val", and the rest "train".
     """
-    classes, parts = tuple(found), {"train": {}, "val": {}, "test": {}}
+    classes = tuple(found)
+    parts: dict = {"train": {}, "val": {}, "test": {}}
     for name, paths in found.items():
         mixed = sorted(paths, key=lambda path: hashlib.sha256(
             f"{name}/{path.name}".encode()).digest())
