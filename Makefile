@@ -30,8 +30,9 @@ test: $(STAMP)  ## run every check: style, types, unit tests, all notebooks
 	@$(BIN)/python tests/test_house.py
 	$(PYTEST) --nbval --dist loadfile $(ARGS)
 
-prose: $(STAMP)  ## look at how the course is written: spelling, glossary, captions; blocks nothing
+prose: $(STAMP)  ## look at how the course is written: spelling, glossary, captions (NB="00 02"); blocks nothing
 	-$(BIN)/python -m pytest -q tests/test_prose.py tests/test_notebooks.py -m prose --tb=short $(ARGS)
+	@$(BIN)/python tests/read_outputs.py $(NB)
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
