@@ -89,7 +89,7 @@ def too_large(run: "Trainer") -> str:
     size = c.batch_size // 2
     run.model.zero_grad(set_to_none=True)
     run.model.train()
-    while size and not memory.fitted(attempt):
+    while size and not memory.fits_in_memory(attempt):
         size //= 2
     told = f"a step with a batch of {c.batch_size} does not fit into the memory of {c.device}: "
     return told + (f"--batch-size {size} does" if size else

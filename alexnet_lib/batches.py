@@ -59,7 +59,7 @@ class Batches:
         index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
         noisy = (epoch < round(config.color_until * config.epochs)
                  or self.rates.noise_again(epoch))
-        share = self.group.share(len(index))  # of what all processes draw alike
+        share = self.group.shard(len(index))  # of what all processes draw alike
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
                                config.color if noisy else "none", share=share)
         return x, self.labels[index[share].to(self.labels.device)]

@@ -201,7 +201,7 @@ def damaged(path: str | Path, why: str = "", what: str = "checkpoint",
                      f"{f' ({why})' if why else ''}: give the file that {made_by} wrote")
 
 
-def kept_choices(out: str | Path | None) -> dict:
+def read_config(out: str | Path | None) -> dict:
     """The choices (of a `TrainConfig`) of the run whose checkpoint is in that folder, if any."""
     path = Path(out or "", CHECKPOINT)
     if not out or not os.path.isfile(path):

@@ -362,12 +362,12 @@ def train(out, resume, device, **choices):
     """
     from alexnet_lib import parallel
     from alexnet_lib.checkpoints import BEST
-    from alexnet_lib.config import as_begun
+    from alexnet_lib.config import resume_config
     from alexnet_lib.devices import pick_device
     from alexnet_lib.reporting import tells_top5
     from alexnet_lib.training import train as run_training
     chosen = given(choices) | {"device": device}
-    config = as_begun(out, **chosen) if resume else TrainConfig(out=out, **chosen)
+    config = resume_config(out, **chosen) if resume else TrainConfig(out=out, **chosen)
     with parallel.torchrun(pick_device(device)) as group:
         if group.size > 1:
             config.device = group.device

@@ -85,7 +85,7 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
                         "(--input-size, --width, --num-classes)") from error
 
 
-def as_begun(out: str, **given) -> TrainConfig:
+def resume_config(out: str, **given) -> TrainConfig:
     """These choices and, of the rest, those of the run whose checkpoint is in the folder `out`.
 
     Raises UserError if the checkpoint is damaged.

@@ -15,13 +15,13 @@ from alexnet_lib.checkpoints import damaged, read_checkpoint, write_checkpoint
 from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
 from alexnet_lib.training import Trainer
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 VIEWS = {1: (4,), 10: tuple(range(10))}  # which of `augment.ten_view_places`
 
 
 @torch.no_grad()
-def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int = 128,
+def probabilities(net: LoadedModel | Trainer, images, views: int = 1, batch_size: int = 128,
                   progress: bool = False) -> Tensor:
     """Softmax outputs for stored images, averaged over the views (paper, 4.1).
 
@@ -41,7 +41,8 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
     def answered(index: Tensor) -> Tensor:
         """(len(index), classes); a batch that is too large for the memory is halved."""
         found = []
-        if memory.fitted(lambda: found.append(_mean_of_views(net, images, index, VIEWS[views]))):
+        if memory.fits_in_memory(lambda: found.append(
+                _mean_of_views(net, images, index, VIEWS[views]))):
             return found[0]
         if len(index) == 1:
             raise UserError("the net does not fit into the memory with a single image: use a "
@@ -49,12 +50,13 @@ def probabilities(net: Loaded | Trainer, images, views: int = 1, batch_size: int
         return torch.cat([answered(half) for half in index.chunk(2)])
 
     batches = torch.arange(len(images)).split(batch_size)
-    with memory.kept():
+    with memory.keep_freed_memory():
         return torch.cat([answered(index) for index in
                           tqdm(batches, unit="batch", disable=not progress)])
 
 
-def _mean_of_views(net: Loaded | Trainer, images, index: Tensor, views: tuple[int, ...]) -> Tensor:
+def _mean_of_views(net: LoadedModel | Trainer, images, index: Tensor,
+                   views: tuple[int, ...]) -> Tensor:
     images, index = net.augment.at_hand(images, index)  # once for all views
     total = torch.zeros(())
     for view in views:
@@ -150,7 +152,7 @@ def read_predictions(path: str | Path) -> Predictions:
                        meta["predictions"])
 
 
-def predictions(net: Loaded | Trainer, dataset: datasets.Dataset, split: str = "val",
+def predictions(net: LoadedModel | Trainer, dataset: datasets.Dataset, split: str = "val",
                 views: int = 1, progress: bool = False) -> Predictions:
     """The net's answers to one split of a data set.
 
@@ -158,13 +160,13 @@ def predictions(net: Loaded | Trainer, dataset: datasets.Dataset, split: str = "
     """
     part = part_of(dataset, split)
     check_classes(net, dataset)
-    made = net.meta["config"] if isinstance(net, Loaded) else asdict(net.config)
+    made = net.meta["config"] if isinstance(net, LoadedModel) else asdict(net.config)
     return Predictions(probabilities(net, part.images, views, progress=progress),
                        torch.from_numpy(np.array(part.labels)).long(), net.classes,
                        {"data": dataset.name, "split": split, "views": views, "net": made})
 
 
-def evaluate(net: Loaded, dataset: datasets.Dataset, split: str = "val", views: int = 1,
+def evaluate(net: LoadedModel, dataset: datasets.Dataset, split: str = "val", views: int = 1,
              progress: bool = False) -> dict:
     """All figures of a net on one split; see `predictions` and `scores`. Raises UserError."""
     return predictions(net, dataset, split, views, progress).scores()
@@ -187,7 +189,7 @@ def part_of(dataset: datasets.Dataset, split: str) -> datasets.Split:
     return dataset.splits[split]
 
 
-def check_classes(net: Loaded | Trainer, dataset: datasets.Dataset) -> None:
+def check_classes(net: LoadedModel | Trainer, dataset: datasets.Dataset) -> None:
     """UserError unless the data have the classes that the net knows, in the same order."""
     if len(net.classes) != len(dataset.classes):
         raise UserError(f"the checkpoint knows {len(net.classes)} classes, {dataset.name} has "
@@ -198,7 +200,7 @@ def check_classes(net: Loaded | Trainer, dataset: datasets.Dataset) -> None:
                         "evaluate on the data it was trained on")
 
 
-def top_predictions(net: Loaded, images, k: int = 5,
+def top_predictions(net: LoadedModel, images, k: int = 5,
                     views: int = 1) -> Iterator[list[tuple[str, float]]]:
     """For each stored image, the k most probable classes with their probabilities (0-1)."""
     for row in probabilities(net, images, views):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from alexnet_lib.augment import Augment
 from alexnet_lib.checkpoints import write_atomically
 from alexnet_lib.errors import UserError
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 LARGEST = 2_000_000_000  # bytes of weights: a protobuf file ends at 2 GiB
 TOLERANCE = 1e-3  # on probabilities, and on outputs relative to the largest
@@ -41,7 +41,7 @@ class FromPixels(nn.Module):
         return logits.softmax(1) if self.probabilities else logits
 
 
-def export_onnx(net: Loaded, path: str | Path, probabilities: bool = False,
+def export_onnx(net: LoadedModel, path: str | Path, probabilities: bool = False,
                 uint8: bool = False) -> float | None:
     """Write a net as an ONNX file whose input is raw pixels, and compare its answers.
 

@@ -14,10 +14,10 @@ from alexnet_lib.errors import UserError
 from alexnet_lib.layers import MaxPool
 from alexnet_lib.probe import probe
 from alexnet_lib.training import Trainer
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 
-def kernels(net: Loaded | Trainer) -> Tensor:
+def kernels(net: LoadedModel | Trainer) -> Tensor:
     """The kernels of conv1, (maps, channels, side, side), in their own units."""
     return named(net, "conv1").get_parameter("weight").detach().float().cpu()
 
@@ -32,7 +32,7 @@ def color_selectivity(weights: Tensor) -> Tensor:
     return 1 - gray / weights.square().sum((1, 2, 3)).clamp_min(1e-30)
 
 
-def named(net: Loaded | Trainer, layer: str) -> nn.Module:
+def named(net: LoadedModel | Trainer, layer: str) -> nn.Module:
     """The layer of that name. Raises UserError."""
     model = net.model
     parts = [getattr(model, part) for part in ("features", "classifier") if hasattr(model, part)]
@@ -42,21 +42,21 @@ def named(net: Loaded | Trainer, layer: str) -> nn.Module:
     return found[layer]
 
 
-def convolutions(net: Loaded | Trainer) -> list[str]:
+def convolutions(net: LoadedModel | Trainer) -> list[str]:
     """The names of the net's convolutions, first to last."""
     parts = getattr(net.model, "features", net.model)  # `load_features` gives these alone
     return [name for name, part in parts.named_children() if isinstance(part, nn.Conv2d)]
 
 
 @torch.no_grad()
-def responses(net: Loaded | Trainer, images, layer: str, batch_size: int = 128) -> Tensor:
+def responses(net: LoadedModel | Trainer, images, layer: str, batch_size: int = 128) -> Tensor:
     """What `layer` gives for the center crops of stored images, on the CPU in float32.
 
     images: (N, S, S, 3) uint8. Returns (N, maps, side, side), of a full layer (N, units).
     """
     found = []
     net.model.eval()
-    with memory.kept(), probe({layer: named(net, layer)}) as seen:
+    with memory.keep_freed_memory(), probe({layer: named(net, layer)}) as seen:
         for index in torch.arange(len(images)).split(batch_size):
             x = net.augment.view(images, index)
             with autocast(net.config):
@@ -127,7 +127,7 @@ def check_units(units: list[int], layer: str, total: int) -> None:
             raise UserError(f"{layer} has {total} maps, 0 to {total - 1}: there is no {unit}")
 
 
-def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9,
+def top_patches(net: LoadedModel | Trainer, images, layer: str, units, count: int = 9,
                 batch_size: int = 128) -> dict[int, list[Patch]]:
     """For each unit (map) of a layer, the images that excite it most, strongest first.
 
@@ -147,7 +147,7 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
         places.append(place)
         side = found.shape[-1]
     best, places = torch.cat(best), torch.cat(places)
-    units = liveliest(best, units) if isinstance(units, int) else units
+    units = most_variable_units(best, units) if isinstance(units, int) else units
     value, order = best[:, units].topk(count, 0)
     place = places[:, units].gather(0, order)
     result: dict[int, list[Patch]] = {}
@@ -162,7 +162,7 @@ def top_patches(net: Loaded | Trainer, images, layer: str, units, count: int = 9
     return result
 
 
-def liveliest(strongest: Tensor, count: int) -> list[int]:
+def most_variable_units(strongest: Tensor, count: int) -> list[int]:
     """The `count` units whose strongest responses vary most from image to image, after the ReLU;
     fewer, if the others answer to no image.
 
@@ -173,7 +173,7 @@ def liveliest(strongest: Tensor, count: int) -> list[int]:
     return [unit for unit in order.tolist() if positive[:, unit].any()][:count]
 
 
-def center(net: Loaded | Trainer, images, index) -> np.ndarray:
+def center(net: LoadedModel | Trainer, images, index) -> np.ndarray:
     """The center crops that the net sees of stored images, (N, size, size, 3) uint8."""
     net.augment.check(images)
     size, free = net.augment.size, net.augment.stored - net.augment.size
@@ -182,7 +182,7 @@ def center(net: Loaded | Trainer, images, index) -> np.ndarray:
     return cut.permute(0, 2, 3, 1).numpy()
 
 
-def maximize(net: Loaded | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
+def maximize(net: LoadedModel | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
              shift: int = 4, blur: float = 0.02, seed: int = 0) -> np.ndarray:
     """A picture that excites a unit, found by climbing its gradient from gray noise.
 

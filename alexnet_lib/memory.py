@@ -17,7 +17,7 @@ _lock, _depth = threading.Lock(), 0
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Within this context the process keeps the memory that it frees.
 
     glibc gives every large block back to the system at once, and asks for it again in the next
@@ -61,7 +61,7 @@ def _from_environment(name: str, usual: int) -> int:
         return usual
 
 
-def fitted(step: Callable[[], object]) -> bool:
+def fits_in_memory(step: Callable[[], object]) -> bool:
     """Whether there was memory enough for it. Nothing of a failed step is kept alive."""
     try:
         step()

@@ -17,7 +17,7 @@ from alexnet_lib.augment import Augment
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.devices import pick_device, pick_precision
 from alexnet_lib.errors import UserError, disk_cure
-from alexnet_lib.weights import Loaded, differing
+from alexnet_lib.weights import LoadedModel, differing
 
 SIZE, STORED = 224, 256
 
@@ -39,7 +39,7 @@ class Scaled(nn.Module):
         return self.net(x / self.std)[:, self.answers]
 
 
-def torchvision_alexnet(device: str = "auto") -> Loaded:
+def torchvision_alexnet(device: str = "auto") -> LoadedModel:
     """The net with its 1000 classes; the first time, torchvision downloads 233 MB.
 
     Its images are prepared as torchvision says: shorter side 256, center 224, less the mean
@@ -56,11 +56,11 @@ def torchvision_alexnet(device: str = "auto") -> Loaded:
     augment = Augment(SIZE, mean, mean_at="center", divide=255.0, device=config.device)
     model = Scaled(net, told.std, list(range(1000)))
     model = model.to(config.device).to(memory_format=torch.channels_last).eval()
-    return Loaded(model, config, tuple(weights.meta["categories"]), augment,
-                  {"config": {"model": f"torchvision {weights}"}})
+    return LoadedModel(model, config, tuple(weights.meta["categories"]), augment,
+                       {"config": {"model": f"torchvision {weights}"}})
 
 
-def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
+def among(net: LoadedModel, classes: tuple[str, ...]) -> LoadedModel:
     """That net, choosing among these of its classes alone; all 1000 are taken in their order.
 
     Raises UserError for a class that ImageNet does not have under this name.
@@ -75,7 +75,7 @@ def among(net: Loaded, classes: tuple[str, ...]) -> Loaded:
         answers = [ours.answers[net.classes.index(name)] for name in classes]
     model = Scaled(ours.net, ours.std.flatten().tolist(), answers)
     model = model.to(net.config.device).eval()
-    return Loaded(model, net.config, tuple(classes), net.augment, net.meta)
+    return LoadedModel(model, net.config, tuple(classes), net.augment, net.meta)
 
 
 # What an `AlexNet` of this library needs to hold torchvision's convolutions.

@@ -26,8 +26,8 @@ from alexnet_lib.checkpoints import (
     BEST,
     CHECKPOINT,
     HISTORY,
-    kept_choices,
     read_checkpoint,
+    read_config,
     write_atomically,
     write_checkpoint,
 )
@@ -46,7 +46,7 @@ from alexnet_lib.optim import PaperSGD, current_rate, parameter_groups, update
 from alexnet_lib.parallel import ALONE, Group
 from alexnet_lib.reporting import command_line, describe, epoch_line, provenance
 from alexnet_lib.resume import for_more
-from alexnet_lib.weights import take_weights
+from alexnet_lib.weights import load_pretrained
 
 SAVING = 0.05  # at most this part of the time goes into the checkpoints at the ends of epochs
 
@@ -69,7 +69,7 @@ class Trainer:
                  progress: bool = True, group: Group = ALONE):
         self.given, self.group = config, group
         config = resolve(config)
-        with group.first():  # one process packs the data, the others find it packed
+        with group.main_process_first():  # one process packs the data, the others find it packed
             dataset = dataset or datasets.load(
                 config.data, config.stored_size, skip_broken=config.skip_broken,
                 progress=progress, say=lambda line: None)
@@ -83,7 +83,7 @@ class Trainer:
             config.lr, config.momentum)
         self.augment = build_augment(config, dataset.mean, dataset.color_values,
                                      dataset.color_vectors)
-        self.batches = Batches(config, dataset.splits["train"].some(config.limit, config.seed),
+        self.batches = Batches(config, dataset.splits["train"].subset(config.limit, config.seed),
                                self.augment, group)
         self.steps_per_epoch, self.in_batch = self.batches.per_epoch, self.batches.size
         if self.in_batch < group.size:
@@ -136,7 +136,7 @@ class Trainer:
         # Read later, in bulk: asking a GPU for a number makes the program wait for it.
         mistakes = (logits.argmax(1) != labels).sum()
         asked = loss.new_full((), bool(self.asked))
-        self._pending.append(self.group.sum(torch.stack([loss, mistakes.float(), asked])))
+        self._pending.append(self.group.all_reduce(torch.stack([loss, mistakes.float(), asked])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
 
@@ -149,7 +149,7 @@ class Trainer:
             part: float | Tensor = len(labels) / self.in_batch
         else:
             own = self.class_weights[labels].sum()
-            part = own / self.group.sum(own.clone())
+            part = own / self.group.all_reduce(own.clone())
         return F.cross_entropy(logits, labels, self.class_weights) * part
 
     def collect(self) -> float:
@@ -329,7 +329,7 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
             raise UserError(f"process 0 has a {CHECKPOINT} in {config.out}, this one has not: "
                             "--out must be a folder that all machines share")
         if resume:  # these went by the machine, maybe another one now, or by the number of images
-            before = kept_choices(config.out)
+            before = read_config(config.out)
             config = dataclasses.replace(config, **{
                 name: before[name] for name in ("precision", "batch_size", "epochs", "schedule")
                 if getattr(config, name) in (None, "auto") and name in before})
@@ -342,7 +342,7 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
         elif torchvisions:
             pretrained.take_convolutions(run.model, run.config)
         elif config.start:
-            take_weights(run.model, run.config, run.classes)
+            load_pretrained(run.model, run.config, run.classes)
     except BaseException:
         lock.release()
         raise
@@ -360,7 +360,7 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
     try:
         run.check_unchanged()
         with signals.stop_requests() as run.asked:
-            with memory.kept(), bar, torch.random.fork_rng(gpus):
+            with memory.keep_freed_memory(), bar, torch.random.fork_rng(gpus):
                 _steps(run, bar, say, on_epoch, on_step)
             if run.stopping and not run.finished:
                 if run.path:
@@ -378,7 +378,7 @@ def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
     while not run.finished and not run.stopping:
         if run.step % run.steps_per_epoch == 0:
             run.start_epoch()
-        if not memory.fitted(run.train_step):
+        if not memory.fits_in_memory(run.train_step):
             raise UserError(advice.too_large(run))
         bar.update()
         if run.step % 10 == 0 or run.config.device == "cpu":
@@ -417,7 +417,7 @@ def validate(model: nn.Module, split: datasets.Split, augment: Augment,
         wrong += int((~top[:, 0]).sum())
         wrong5 += int((~top.any(1)).sum())
     if group.size > 1:
-        loss, wrong, wrong5 = group.sum(
+        loss, wrong, wrong5 = group.all_reduce(
             torch.tensor([loss, wrong, wrong5], dtype=torch.float64)).tolist()
     return {"loss": loss / len(split), "error": wrong / len(split),
             "top5_error": wrong5 / len(split)}

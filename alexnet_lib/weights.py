@@ -30,7 +30,7 @@ from alexnet_lib.errors import UserError
 
 
 @dataclass
-class Loaded:
+class LoadedModel:
     """A net from a file, in evaluation mode, with all that it needs to be used."""
 
     model: nn.Module
@@ -40,7 +40,7 @@ class Loaded:
     meta: dict
 
 
-def load_model(path: str | Path, device: str = "auto", precision: str = "auto") -> Loaded:
+def load_model(path: str | Path, device: str = "auto", precision: str = "auto") -> LoadedModel:
     """The net of a checkpoint or of an exported file, on `device`, ready to be evaluated.
 
     precision: "fp32" or "bf16", of its inputs and of the library's evaluations; the weights are
@@ -50,8 +50,8 @@ def load_model(path: str | Path, device: str = "auto", precision: str = "auto") 
     return _filled(net, net.model, part(tensors, "model."), path)
 
 
-def load_features(path: str | Path, device: str = "auto") -> Loaded:
-    """The convolutions of such a file alone: `Loaded.model` gives the maps of pool3.
+def load_features(path: str | Path, device: str = "auto") -> LoadedModel:
+    """The convolutions of such a file alone: `LoadedModel.model` gives the maps of pool3.
 
     Raises UserError.
     """
@@ -74,7 +74,7 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
         "format", "config", "classes", "fingerprint", "step")})
 
 
-def take_weights(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
+def load_pretrained(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
     """Fill the layers of `model` that the file `config.start` has, too; others keep their weights.
 
     The file may hold the convolutions alone. The last layer is taken only if the file's net
@@ -107,7 +107,7 @@ def differing(own: dict, given: dict) -> list[str]:
             for name, t in given.items() if t.shape != own[name].shape]
 
 
-def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loaded]:
+def _described(path: str | Path, device: str, precision: str) -> tuple[dict, LoadedModel]:
     """(tensors, the net that the file describes, with fresh weights)."""
     tensors, meta = read_checkpoint(path)
     config = _config_of(meta, path)
@@ -122,7 +122,7 @@ def _described(path: str | Path, device: str, precision: str) -> tuple[dict, Loa
         if there.shape != shape or there.dtype not in (torch.float32, torch.float64):
             raise damaged(path, f"{name} must be numbers of the shape {shape}")
     augment = build_augment(config, *(tensors[f"data.{name}"].numpy() for name in STATISTICS))
-    return tensors, Loaded(build_model(config), config, tuple(meta["classes"]), augment, meta)
+    return tensors, LoadedModel(build_model(config), config, tuple(meta["classes"]), augment, meta)
 
 
 def _config_of(meta: dict, path: str | Path) -> TrainConfig:
@@ -137,7 +137,7 @@ def _config_of(meta: dict, path: str | Path) -> TrainConfig:
     return check_described(meta["config"], path)
 
 
-def _filled(net: Loaded, module: nn.Module, weights: dict, path: str | Path) -> Loaded:
+def _filled(net: LoadedModel, module: nn.Module, weights: dict, path: str | Path) -> LoadedModel:
     """`net` with `module`, which gets the weights, as its model."""
     try:
         module.load_state_dict(weights)

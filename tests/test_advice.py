@@ -257,7 +257,7 @@ def test_the_doctor_looks_at_the_schedule(choices, images, verdict):
     config = resolve(TrainConfig("imagenette", device="cpu", **choices), images)
     found = doctor.net.run_length(config, images)
     assert found.verdict == verdict
-    assert ("--epochs" in found.words) == (verdict == "look")
+    assert ("--epochs" in found.message) == (verdict == "look")
 
 
 # Class weights.

@@ -28,7 +28,7 @@ from alexnet_lib.models import AlexNet, CifarNet
 from alexnet_lib.optim import PaperSGD, schedule
 from alexnet_lib.parallel import Column, run_processes
 from alexnet_lib.training import train
-from alexnet_lib.weights import export, load_features, load_model, take_weights
+from alexnet_lib.weights import export, load_features, load_model, load_pretrained
 
 TINY = {"input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 1, "batch_size": 16,
         "device": "cpu", "precision": "fp32"}
@@ -426,7 +426,7 @@ BAD |= {
     "no such column": (lambda t, c, p: lambda: Column(tiny(), 2), "no column 2"),
     "a column of one": (lambda t, c, p: lambda: Column(tiny(columns=1), 0), "two columns"),
     "no processes": (lambda t, c, p: lambda: run_processes(0, print), "1 or more, not 0"),
-    "other weights": (lambda t, c, p: lambda: take_weights(
+    "other weights": (lambda t, c, p: lambda: load_pretrained(
         tiny(), resolve(TrainConfig(start=str(c), variant="2012")), ("a",)), "does not fit"),
     "a dashboard of nothing": (lambda t, c, p: lambda: Dashboard(TrainConfig(data="mnist")),
                                "unknown data"),

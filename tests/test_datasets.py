@@ -222,18 +222,18 @@ def test_some_of_a_split_that_lies_class_by_class(tmp_path):
     x = make(tmp_path / "x", {f"{s}/{c}": 20 for s in ("train", "val") for c in "abc"})
     train = load(x).splits["train"]
     place = {image.tobytes(): i for i, image in enumerate(train.images)}
-    drawn = [train.some(12, seed) for seed in (0, 0, 1)]
+    drawn = [train.subset(12, seed) for seed in (0, 0, 1)]
     index = [[place[image.tobytes()] for image in some.images] for some in drawn]
     assert index[0] == index[1] != index[2]
     for some, at in zip(drawn, index, strict=True):
         assert at == sorted(set(at)) and len(at) == 12
         assert np.array_equal(some.labels, train.labels[at]) and set(some.labels) == {0, 1, 2}
-    assert train.some(60) is train.some(None) is train
+    assert train.subset(60) is train.subset(None) is train
 
 
 def test_some_of_a_mixed_split_are_its_first_and_no_copy():
     train = datasets.load("shapes", 32, counts={"train": 30}).splits["train"]
-    some = train.some(12, seed=5)
+    some = train.subset(12, seed=5)
     assert np.array_equal(some.labels, train.labels[:12])
     assert some.images.shape[0] == 12 and np.shares_memory(some.images, train.images)
 
@@ -256,7 +256,7 @@ def test_a_limit_does_not_keep_the_doctor_from_bad_labels(spoil, told):
     data = datasets.load("shapes", 40, counts={"train": 60, "val": 30})
     split = datasets.Split(data.splits["train"].images, spoil(np.repeat(np.arange(10), 6)))
     bad = dataclasses.replace(data, splits=data.splits | {"train": split})
-    found = {f.name: f.words for f in examine(TrainConfig(limit=50, device="cpu"), bad)}
+    found = {f.name: f.message for f in examine(TrainConfig(limit=50, device="cpu"), bad)}
     assert told in found["labels"]
 
 

@@ -21,7 +21,7 @@ from alexnet_lib.evaluation import (
     top_predictions,
 )
 from alexnet_lib.training import Trainer
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 CLASSES = ("a", "b", "c", "d", "e", "f")
 
@@ -169,7 +169,7 @@ def test_what_cannot_be_evaluated_is_refused(net, data):
 
 
 def test_kept_predictions_give_the_same_figures(net, data, tmp_path):
-    loaded = Loaded(net.model, net.config, data.classes, net.augment, {"config": {"seed": 0}})
+    loaded = LoadedModel(net.model, net.config, data.classes, net.augment, {"config": {"seed": 0}})
     answers = predictions(loaded, data, "val")
     answers.save(tmp_path / "p.safetensors")
     again = read_predictions(tmp_path / "p.safetensors")

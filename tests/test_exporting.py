@@ -18,7 +18,7 @@ from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import probabilities
 from alexnet_lib.exporting import export_onnx
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporters' own
 CLASSES = ("tench", "Füßling", "gas pump", "chain saw")
@@ -54,7 +54,7 @@ def loaded(**choices):
                                  color="none", **choices))
     mean = np.random.default_rng(0).uniform(60, 200, (config.stored_size,) * 2 + (3,))
     augment = build_augment(config, mean.astype(np.float32), None, None)
-    net = Loaded(build_model(config), config, CLASSES, augment, {})
+    net = LoadedModel(build_model(config), config, CLASSES, augment, {})
     spread(net.model, augment.view(pictures(net)[0], range(5)))
     return net
 

@@ -52,9 +52,10 @@ def test_columns_that_share_the_colors_or_not():
 
 def test_how_often_a_random_deal_is_as_far_apart():
     apart = torch.cat([torch.zeros(4), torch.ones(4)])
-    assert measures.dealt_as_far(apart) == pytest.approx(2 / 70, abs=0.01)  # of 8 choose 4 deals
-    assert measures.dealt_as_far(torch.tensor([0.0, 1.0]).repeat(4)) == 1  # none is nearer
-    assert measures.dealt_as_far(apart) == measures.dealt_as_far(1 - apart.flip(0))
+    # Of 8 choose 4 deals, two.
+    assert measures.permutation_p_value(apart) == pytest.approx(2 / 70, abs=0.01)
+    assert measures.permutation_p_value(torch.tensor([0.0, 1.0]).repeat(4)) == 1  # none is nearer
+    assert measures.permutation_p_value(apart) == measures.permutation_p_value(1 - apart.flip(0))
 
 
 def test_no_recorded_run_parts_the_colors():
@@ -63,7 +64,7 @@ def test_no_recorded_run_parts_the_colors():
     assert len(runs) == 5
     for run in runs:
         index = torch.tensor(run["color"]["selectivity"])
-        assert measures.dealt_as_far(index) > 0.05
+        assert measures.permutation_p_value(index) > 0.05
         for half in index.chunk(2):  # gray and color in both columns
             assert half.min() < 0.2 and half.max() > 0.8
 
@@ -186,8 +187,8 @@ def test_top_patches_by_brute_force(net, data):
 
 def test_units_are_chosen_that_vary_and_answer(net, data):
     strongest = torch.tensor([[5.0, -1, 1, 0], [5, -3, 9, 0], [5, -2, 4, 2]])
-    assert features.liveliest(strongest, 4) == [2, 3, 0]
-    assert features.liveliest(strongest, 1) == [2]
+    assert features.most_variable_units(strongest, 4) == [2, 3, 0]
+    assert features.most_variable_units(strongest, 1) == [2]
     images = data.splits["val"].images
     answers = features.responses(net, images, "conv3").relu().amax((2, 3))
     assert list(features.top_patches(net, images, "conv3", 3, count=2)) == (

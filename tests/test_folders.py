@@ -41,7 +41,7 @@ def counts(listing) -> dict:
     return {name: len(labels) for name, (_, labels) in listing.splits.items()}
 
 
-def told(listing, word: str) -> bool:
+def mentions(listing, word: str) -> bool:
     return any(word in line for line in listing.notes)
 
 
@@ -78,8 +78,8 @@ SPLITS = {
 def test_splits_under_other_names(tmp_path, layout):
     places, expected, word = SPLITS[layout]
     found = folders.list_folder(make(tmp_path / "x", places))
-    assert tuple(counts(found).values()) == expected and told(found, word), found.notes
-    assert len(found.classes) == 2 and told(found, f"2 classes ({', '.join(found.classes)})")
+    assert tuple(counts(found).values()) == expected and mentions(found, word), found.notes
+    assert len(found.classes) == 2 and mentions(found, f"2 classes ({', '.join(found.classes)})")
     for paths, labels in found.splits.values():
         assert all(found.classes[k] in path.parts for path, k in zip(paths, labels, strict=True))
 
@@ -188,7 +188,7 @@ def lines(rows, between=",", head=""):
 ])
 def test_labels_in_a_list(tmp_path, places, files):
     found = folders.list_folder(make(tmp_path / "x", places, files))
-    assert found.classes == ("boxer", "pug") and told(found, "are read from")
+    assert found.classes == ("boxer", "pug") and mentions(found, "are read from")
     assert counts(found) == {"train": 6, "val": 2}
     label = dict(zip(LETTERS, PUGS, strict=True))
     for paths, labels in found.splits.values():
@@ -219,15 +219,15 @@ def test_lists_that_cannot_be_guessed_are_refused(tmp_path, files, word):
 
 def test_the_list_itself_is_not_skipped(tmp_path):
     x = make(tmp_path / "x", {".": LETTERS}, {"labels.csv": lines(zip(LETTERS, PUGS, strict=True))})
-    assert not told(folders.list_folder(x), "skipped")
+    assert not mentions(folders.list_folder(x), "skipped")
     (x / "more.csv").touch()
-    assert told(folders.list_folder(x), "1 of 10 files skipped: 1 .csv")
+    assert mentions(folders.list_folder(x), "1 of 10 files skipped: 1 .csv")
 
 
 def test_images_that_a_list_does_not_name_are_counted(tmp_path):
     rows = [*zip(LETTERS, PUGS, strict=True)][:6]
     found = folders.list_folder(make(tmp_path / "x", {".": LETTERS}, {"l.csv": lines(rows)}))
-    assert sum(counts(found).values()) == 6 and told(found, "2 without a label in l.csv")
+    assert sum(counts(found).values()) == 6 and mentions(found, "2 without a label in l.csv")
 
 
 # Files that are skipped.
@@ -275,7 +275,7 @@ def test_avif_is_read_where_pillow_can(tmp_path):
 def test_avif_is_counted_where_pillow_cannot(tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "suffixes", lambda: frozenset({".jpg"}))
     x = make(tmp_path / "x", {"a": 4, "b": 4}, {"a/z.avif": "", "b/z.webp": ""})
-    assert told(folders.list_folder(x), "2 of 10 files skipped: 1 .avif (Pillow")
+    assert mentions(folders.list_folder(x), "2 of 10 files skipped: 1 .avif (Pillow")
 
 
 @pytest.mark.parametrize("files, word", [
@@ -288,7 +288,7 @@ def test_an_empty_class_of_val_needs_no_cure(tmp_path):
     x = make(tmp_path / "x", of("train", "val") | {"train/kiwi": 2})
     without = folders.list_folder(x)
     (x / "val/kiwi").mkdir()
-    assert folders.list_folder(x).notes == without.notes and told(without, "no images of kiwi")
+    assert folders.list_folder(x).notes == without.notes and mentions(without, "no images of kiwi")
 
 
 # Images.
@@ -381,13 +381,13 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path):
         values = np.random.default_rng(i).integers(0, 4096, (70, 70)).astype(np.uint16)
         Image.fromarray(values).save(place / f"{i}.png")
     data = datasets.load(f"folder:{x}", 64, root=tmp_path / "root", progress=False)
-    assert told(data, "very dark")
+    assert mentions(data, "very dark")
     finding = checks.images(data)
-    assert finding.verdict == doctor.LOOK and "16 bits" in finding.words
+    assert finding.verdict == doctor.LOOK and "16 bits" in finding.message
     flat = np.random.default_rng(0).integers(120, 130, (60, 40, 40, 3)).astype(np.uint8)
     split = datasets.Split(flat, np.arange(60) % 2)
     finding = checks.images(dataclasses.replace(data, splits={"train": split}))
-    assert finding.verdict == doctor.LOOK and "contrast" in finding.words
+    assert finding.verdict == doctor.LOOK and "contrast" in finding.message
 
 
 # Measuring on any folder.
@@ -542,7 +542,7 @@ def test_the_doctor_sees_two_unequal_classes():
         return checks.class_sizes(datasets.Dataset("x", tuple("abc"[:len(sizes)]), {
             "train": split, "val": split}, None, None, None, ""))
 
-    assert of_sizes(323, 12).verdict == doctor.LOOK and "96%" in of_sizes(323, 12).words
+    assert of_sizes(323, 12).verdict == doctor.LOOK and "96%" in of_sizes(323, 12).message
     assert of_sizes(60, 40).verdict == of_sizes(70, 30).verdict == doctor.OK
     assert of_sizes(90, 40, 30).verdict == doctor.LOOK
 

@@ -25,7 +25,7 @@ from alexnet_lib.checkpoints import (
     write_atomically,
     write_checkpoint,
 )
-from alexnet_lib.config import TrainConfig, as_begun, check_choices, resolve
+from alexnet_lib.config import TrainConfig, check_choices, resolve, resume_config
 from alexnet_lib.datasets import shapes
 from alexnet_lib.errors import UserError
 from alexnet_lib.evaluation import Predictions, read_predictions
@@ -332,7 +332,7 @@ def test_every_output_has_its_class(run, tmp_path):
 
 
 def resumed(out, data):
-    config = as_begun(str(out), device="cpu")
+    config = resume_config(str(out), device="cpu")
     return train(config, data, resume=True, progress=False)
 
 

@@ -36,11 +36,11 @@ def test_kept_memory_is_not_asked_for_again():
     """Page faults of large tensors made again and again, within and without."""
     run("""
 who = resource.RUSAGE_SELF
-with memory.kept(), memory.kept():
+with memory.keep_freed_memory(), memory.keep_freed_memory():
     within = faults([40] * 5, who), faults([300, 150], who)
 assert max(within) * 50 < faults([40] * 5, who), within
 before = resident()
-with memory.kept():
+with memory.keep_freed_memory():
     torch.ones(100_000_000)
     assert resident() > before + 300e6
 assert resident() < before + 100e6
@@ -56,7 +56,7 @@ def test_kept_memory_in_a_thread(environment, sizes):
 def work():
     sizes, who = SIZES, resource.RUSAGE_THREAD
     without, before = faults(sizes, who), resident()
-    with memory.kept():
+    with memory.keep_freed_memory():
         within = faults(sizes, who)
         held = resident()
     assert within * 50 < without, (within, without)
@@ -101,7 +101,7 @@ def test_afterwards_settings_are_those_of_the_environment(malloc, monkeypatch, e
                                                           expected):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with memory.kept(), memory.kept():
+    with memory.keep_freed_memory(), memory.keep_freed_memory():
         pass
     usual = {-1: 64 * 2**20, -2: 128 * 2**10, -3: 32 * 2**20, -4: 65536}
     assert malloc.settings == usual | expected
@@ -111,14 +111,14 @@ def test_memory_is_kept_until_the_last_thread_leaves(malloc):
     within, leave = threading.Barrier(3), threading.Event()
 
     def work():
-        with memory.kept():
+        with memory.keep_freed_memory():
             within.wait(10)
             leave.wait(10)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
-    with memory.kept():
+    with memory.keep_freed_memory():
         within.wait(10)
     assert memory._depth == 2 and malloc.settings[-4] == 0
     leave.set()

@@ -127,8 +127,8 @@ def test_some_images_are_of_all_classes(number, cells, labels, monkeypatch):
 
 def test_of_each_gives_the_first_of_each_class_in_turn():
     split = datasets.Split(np.arange(7), np.array([3, 1, 1, 3, 0, 1, 3]))
-    assert split.of_each(2).images.tolist() == [4, 1, 0, 2, 3]  # of class 0 there is one
-    assert split.of_each(1, classes=2).labels.tolist() == [0, 1]
+    assert split.balanced_subset(2).images.tolist() == [4, 1, 0, 2, 3]  # of class 0 there is one
+    assert split.balanced_subset(1, classes=2).labels.tolist() == [0, 1]
 
 
 def test_held_out_is_the_test_split_or_else_val(own):

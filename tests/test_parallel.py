@@ -196,7 +196,7 @@ def test_columns_refuse_what_they_are_not_made_for():
 
 def add_up(group, value):
     print("chatter")
-    return group.sum(torch.tensor([value + group.rank])).item(), torch.get_num_threads()
+    return group.all_reduce(torch.tensor([value + group.rank])).item(), torch.get_num_threads()
 
 
 def device_of(group):
@@ -232,7 +232,7 @@ def misbehave(group, how):
             return lambda: None
         time.sleep(1000)
     for _ in range(2):
-        group.sum(torch.zeros(1))
+        group.all_reduce(torch.zeros(1))
 
 
 @pytest.mark.parametrize("how, words", [

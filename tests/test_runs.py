@@ -27,7 +27,7 @@ from alexnet_lib.models import CifarNet
 from alexnet_lib.parallel import Group, processes
 from alexnet_lib.resume import check_same_run, start_line
 from alexnet_lib.training import begin, go_on, train
-from alexnet_lib.weights import export, load_model, take_weights
+from alexnet_lib.weights import export, load_model, load_pretrained
 
 TINY = {"data": "shapes", "input_size": 36, "stored_size": 40, "width": 0.03, "epochs": 2,
         "batch_size": 16, "precision": "fp32", "device": "cpu"}
@@ -437,7 +437,7 @@ def test_what_a_resumed_run_may_change(base):
 def test_a_start_from_another_model_is_refused(base):
     small = resolve(TrainConfig(model="cifar", device="cpu", start=str(base.path)))
     with pytest.raises(UserError, match="its net has model alexnet, here cifar"):
-        take_weights(CifarNet(), small, base.classes)
+        load_pretrained(CifarNet(), small, base.classes)
 
 
 def test_all_that_differs_is_named_at_once(data, tmp_path):
@@ -549,7 +549,7 @@ def test_the_first_may_take_longer_than_an_exchange():
     store.set_timeout(processes.timedelta(milliseconds=50))
 
     def work(group):
-        with group.first():
+        with group.main_process_first():
             time.sleep(0.3)
             seen.append(("made", group.rank))
         seen.append(("on", group.rank))

@@ -11,7 +11,7 @@ import pytest
     ('AlexNet(varian="2012")', 'AlexNet(variant="2012")', '"varian" for "AlexNet"'),
     ("TrainConfig(modle='cifar')", "TrainConfig(model='cifar')", '"modle"'),
     ("PaperSGD([], lr='fast')", "PaperSGD([], lr=0.01)", '"float"'),
-    ("features.kernels('net')", "features.kernels(load_model('net'))", '"Loaded')])
+    ("features.kernels('net')", "features.kernels(load_model('net'))", '"LoadedModel')])
 def test_wrong_calls_are_refused_and_right_ones_are_not(wrong, right, said, tmp_path):
     names = "AlexNet, LocalResponseNorm, PaperSGD, TrainConfig, features, load_model"
     program = tmp_path / "program.py"

@@ -42,7 +42,7 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
     deliver({"findings": checks.as_json(found), "summary": checks.summary(found)}, json_file)
     if json_file == "-":
         return
-    told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.words)
+    told = [(f.verdict if f.verdict == "ok" else f.verdict.upper(), f.name, f.message)
             for f in found]
     click.echo(tabulate(told, tablefmt="plain", maxcolwidths=[None, None, 72]) + "\n")
     if rows := checks.by_layer(found):

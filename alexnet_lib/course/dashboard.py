@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from alexnet_lib import datasets
-from alexnet_lib.checkpoints import CHECKPOINT, kept_choices
+from alexnet_lib.checkpoints import CHECKPOINT, read_config
 from alexnet_lib.choices import VARIANTS, NetConfig, TrainConfig
 from alexnet_lib.config import resolve
 from alexnet_lib.course.plots import as_html
@@ -103,7 +103,7 @@ class Dashboard(Controls):
 
     def _make_fields(self) -> dict:
         usual = self._usual = resolve(self._with(
-            {name: value for name, value in kept_choices(self.config.out).items()
+            {name: value for name, value in read_config(self.config.out).items()
              if name in FIELDS}))  # what a run was begun with: it takes nothing else
 
         def field(kind, name: str, description: str, **more):

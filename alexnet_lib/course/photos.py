@@ -81,7 +81,7 @@ def fetched_photographs(name: str = "flowers", count: int = 10, size: int = 224,
         return [Photograph(image, place.replace("_", " "), SHIPPED[place])
                 for place, image in shipped.items()]
     paths, labels = listed.splits[split]
-    chosen = datasets.Split(np.arange(len(paths)), labels).of_each(count)
+    chosen = datasets.Split(np.arange(len(paths)), labels).balanced_subset(count)
     credits = datasets.credits(paths[0].parents[1]) if name == "flowers" else {}
     return [Photograph(datasets.prepare_image(paths[i], size), listed.classes[k],
                        credits.get(f"{paths[i].parent.name}/{paths[i].name}", "ImageNet"))

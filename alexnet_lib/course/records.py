@@ -122,7 +122,7 @@ def predictions(name: str):
 
 
 def trained(name: str = "imagenette"):
-    """A recorded net from data/weights, ready to be asked: `weights.Loaded`, CPU and fp32."""
+    """A recorded net from data/weights, ready to be asked: `weights.LoadedModel`, CPU and fp32."""
     from alexnet_lib.weights import load_model
     return load_model(course.ROOT / "data" / "weights" / f"{name}.safetensors", "cpu", "fp32")
 

@@ -45,7 +45,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def some(self, count: int | None, seed: int = 0) -> "Split":
+    def subset(self, count: int | None, seed: int = 0) -> "Split":
         """`count` images, in their order; all, where there are no more or `count` is None.
 
         Of a split that lies class by class, as photographs do, they are drawn by the seed: the
@@ -58,7 +58,7 @@ class Split:
         index = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
         return Split(self.images[index], self.labels[index])
 
-    def of_each(self, count: int, classes: int | None = None) -> "Split":
+    def balanced_subset(self, count: int, classes: int | None = None) -> "Split":
         """The first image of each class, then the second of each, up to `count`.
 
         A class that has fewer gives those it has; of the first `classes` classes alone, if given.

@@ -45,11 +45,11 @@ class Group:
     store: "dist.Store" = None  # type: ignore[assignment]  # a group of one needs none
     _calls: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
-    def share(self, count: int) -> slice:
+    def shard(self, count: int) -> slice:
         """Which of `count` images are this process's; shares differ by one image at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
-    def sum(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over the processes, in every process."""
         if self.size > 1:
             values = values.to(self.device)
@@ -57,7 +57,7 @@ class Group:
         return values
 
     @contextlib.contextmanager
-    def first(self) -> Iterator[None]:
+    def main_process_first(self) -> Iterator[None]:
         """Process 0 goes through the body first, the others after it: for files made once.
 
         It may take hours, also on other machines, which make files of their own.
@@ -84,7 +84,7 @@ class Group:
             self.store.set(name, value)
         return self.store.get(name).decode()
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes are here. (On a GPU a sum would only be put into a queue.)"""
         if self.size > 1:
             dist.barrier()
@@ -224,7 +224,7 @@ def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float,
         group = Group(rank, count, device, dist.PrefixStore("alexnet", store))
         torch.manual_seed(rank)
         result = pickle.dumps(("done", function(group, *args)))
-        group.wait()  # nobody leaves while another still talks to it
+        group.barrier()  # nobody leaves while another still talks to it
         dist.destroy_process_group()
     except BaseException as error:
         kind = "lost" if is_connection_error(error) else "raised"
@@ -286,7 +286,7 @@ def torchrun(device: str) -> Iterator[Group]:
         device = _take_gpu() if device.startswith("cuda") else "cpu"
         group = Group(rank, size, device, _meet(device, rank, size))
         yield group
-        group.wait()  # as above: one that leaves early has been seen to abort
+        group.barrier()  # as above: one that leaves early has been seen to abort
         dist.destroy_process_group()
     except (UserError, RuntimeError) as error:
         if isinstance(error, UserError):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from alexnet_lib.features import center, nearest, responses
 from alexnet_lib.training import Trainer
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 
 def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
@@ -18,7 +18,7 @@ def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[
     return float(_apart(index)), float(_apart(_dealt(index, draws, seed)).mean())
 
 
-def dealt_as_far(index: Tensor, draws: int = 4000, seed: int = 0) -> float:
+def permutation_p_value(index: Tensor, draws: int = 4000, seed: int = 0) -> float:
     """The share of random deals that put the two columns' means at least as far apart as they are.
 
     A permutation test: 0.05 or less is seldom chance. index: as of `column_difference`.
@@ -39,7 +39,7 @@ def _dealt(index: Tensor, draws: int, seed: int) -> Tensor:
                         for _ in range(draws)])
 
 
-def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 2000) -> dict:
+def retrieval(net: LoadedModel | Trainer, train, test, count: int = 5, most: int = 2000) -> dict:
     """precision@`count` of the last hidden layer and of raw pixels: for test images, the nearest
     training images (Fig. 4, right).
 
@@ -52,7 +52,7 @@ def retrieval(net: Loaded | Trainer, train, test, count: int = 5, most: int = 20
         small = F.adaptive_avg_pool2d(pixels.float(), min(64, pixels.shape[-1]))  # to save memory
         return responses(net, images, "act7"), small.flatten(1)
 
-    train, test = train.some(most), test.some(most)
+    train, test = train.subset(most), test.subset(most)
     known, asked = described(train), described(test)
     return {name: precision(train.labels, nearest(a, b, count), test.labels)
             for name, a, b in zip(("features", "pixels"), known, asked, strict=True)}

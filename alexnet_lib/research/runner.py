@@ -390,7 +390,7 @@ def _seen(run: Trainer, test: datasets.Split) -> dict:
 
 def _measured(run: Trainer, split: str, views: int, most: int | None = None) -> dict:
     """Its scores on a split; of a whole split also which images it got right (`right_images`)."""
-    part = run.dataset.splits[split].some(most)
+    part = run.dataset.splits[split].subset(most)
     probs = probabilities(run, part.images, views)
     labels = torch.as_tensor(np.array(part.labels))
     found = scores(probs, labels, run.classes)

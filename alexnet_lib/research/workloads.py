@@ -114,7 +114,7 @@ def step_ours(batch: int = 128, seconds: float = 6, lrn: int = 1, variant: str =
     device = run.config.device
     with ExitStack() as stack:
         if keep:
-            stack.enter_context(memory.kept())
+            stack.enter_context(memory.keep_freed_memory())
         if not fast:
             stack.enter_context(ops.plain())
         found = timed(run.train_step, seconds, device)
@@ -139,7 +139,7 @@ def small_step(seconds: float = 6, device: str = "auto", precision: str = "auto"
             run.train_step()
         run.collect()
 
-    with memory.kept():
+    with memory.keep_freed_memory():
         found = timed(epoch, seconds)
     images = run.steps_per_epoch * run.config.batch_size
     return found | {"images_per_s": images / found["median"], "precision": run.config.precision}
@@ -172,7 +172,7 @@ def step_rival(net: str = "plain", batch: int = 128, seconds: float = 6, bf16: i
         optimizer.step()
 
     from contextlib import nullcontext
-    with memory.kept() if keep else nullcontext():
+    with memory.keep_freed_memory() if keep else nullcontext():
         found = timed(step, seconds, device, warm=2 if net == "plain" and not bf16 else 6)
     return found | {"images_per_s": batch / found["median"], "peak_mb": peak_mb(device)}
 
@@ -189,7 +189,7 @@ def lrn(shape: str = "64x96x55x55", dtype: str = "float32", channels_last: int =
     layers = {"ours": LocalResponseNorm(size[1]), "torch": nn.LocalResponseNorm(5, 5e-4, 0.75, 2),
               "relu": nn.ReLU()}
     found = {}
-    with memory.kept() if keep else nullcontext():
+    with memory.keep_freed_memory() if keep else nullcontext():
         for name, layer in layers.items():
             kind = torch.float32 if name == "torch" else getattr(torch, dtype)
             x = torch.randn(size, dtype=kind, device=device).to(memory_format=layout)
@@ -244,7 +244,8 @@ def batches(way: str = "ours", images: int = 512, batch: int = 128, seconds: flo
     from alexnet_lib.datasets import shapes
     torch.set_num_threads(1)
     drawn, _ = shapes.render(0, min(images, 512), side)
-    with tempfile.TemporaryDirectory() as folder, memory.kept() if keep else nullcontext():
+    context = memory.keep_freed_memory() if keep else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, context:
         if way == "ours":
             epoch = _cutting(drawn, images, batch, folder)
         else:

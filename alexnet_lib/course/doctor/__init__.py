@@ -50,14 +50,14 @@ from alexnet_lib.course.doctor.net import (
 )
 from alexnet_lib.course.doctor.trained import class_order, permuted
 from alexnet_lib.course.environment_check import report
-from alexnet_lib.weights import Loaded, take_weights
+from alexnet_lib.weights import LoadedModel, load_pretrained
 
 __all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",
            "environment", "examine", "guessing", "layers", "outcome", "summary"]
 
 
 def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
-            net: nn.Module | Loaded | None = None,
+            net: nn.Module | LoadedModel | None = None,
             say: Callable[[str], None] = lambda line: None) -> list[Finding]:
     """All checks, in the order in which their causes should be mended.
 
@@ -70,7 +70,7 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
 
     Raises UserError for a configuration that cannot be.
     """
-    trained = isinstance(net, Loaded)
+    trained = isinstance(net, LoadedModel)
     given, config = config, net.config if trained else resolve(config)
     if config.start and not trained:
         read_checkpoint(config.start)  # what is damaged is told before the data are read
@@ -81,15 +81,15 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
                                 say=lambda line: None)
     for line in dataset.notes:
         say(line)
-    if config.limit is not None and not labels(dataset).ends:
-        some = dataset.splits["train"].some(config.limit, config.seed)
+    if config.limit is not None and not labels(dataset).fatal:
+        some = dataset.splits["train"].subset(config.limit, config.seed)
         dataset = dataclasses.replace(dataset, splits=dataset.splits | {"train": some})
     found += examine_data(dataset)
-    broken = [f.name for f in found if f.ends]
+    broken = [f.name for f in found if f.fatal]
     if broken:
         return [*found, Finding("net", LOOK, f"not looked at: mend the {broken[0]} first")]
     found += [] if config.num_classes is None else [class_count(config, dataset)]
-    if found[-1].ends and not trained:
+    if found[-1].fatal and not trained:
         return found
     say("looking into the net")
     if trained:
@@ -100,8 +100,8 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
 def examine_data(dataset: datasets.Dataset) -> list[Finding]:
     """The checks that need no net."""
     named, shown = labels(dataset), images(dataset)
-    found = [named] if named.ends else [named, class_sizes(dataset)]
-    if named.ends or shown.ends:
+    found = [named] if named.fatal else [named, class_sizes(dataset)]
+    if named.fatal or shown.fatal:
         return [*found, shown]
     return [*found, shown, duplicates(dataset), same_meaning(dataset)]
 
@@ -121,7 +121,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     with autocast(config):
         softmax = probabilities_out(model, x, len(dataset.classes))
         found += [softmax, evaluation_mode(model, x)]
-        if softmax.ends:
+        if softmax.fatal:
             return found
         rows = layers(model, x, y)
         found += [first_loss(model, x, y, len(dataset.classes), fresh), depends_on_image(rows)]
@@ -142,11 +142,11 @@ def begun(config: TrainConfig, dataset: datasets.Dataset) -> nn.Module:
     if config.frozen:
         model.features.requires_grad_(False)
     if config.start:
-        take_weights(model, config, dataset.classes)
+        load_pretrained(model, config, dataset.classes)
     return model
 
 
-def examine_trained(net: Loaded, dataset: datasets.Dataset) -> list[Finding]:
+def examine_trained(net: LoadedModel, dataset: datasets.Dataset) -> list[Finding]:
     """The checks of a trained net on data that it should know."""
     found = [class_order(net.classes, dataset)]
     train = dataset.splits["train"]

@@ -16,8 +16,8 @@ def labels(dataset: datasets.Dataset) -> Finding:
     """Are the labels whole numbers from 0 to one less than there are classes, one per image?"""
     classes, numbers = len(dataset.classes), {}
 
-    def wrong(words: str) -> Finding:
-        return Finding("labels", WRONG, words, numbers, ends=True)
+    def wrong(message: str) -> Finding:
+        return Finding("labels", WRONG, message, numbers, fatal=True)
 
     for split, part in dataset.splits.items():
         given = np.asarray(part.labels)
@@ -84,8 +84,8 @@ def images(dataset: datasets.Dataset, count: int = 256) -> Finding:
     """Do the images show something, and not all the same? Looks at `count` of each split."""
     blank, numbers = {}, {}
 
-    def wrong(words: str) -> Finding:
-        return Finding("images", WRONG, words, numbers, ends=True)
+    def wrong(message: str) -> Finding:
+        return Finding("images", WRONG, message, numbers, fatal=True)
 
     for split, part in dataset.splits.items():
         if not len(part.images):

@@ -9,13 +9,13 @@ OK, LOOK, WRONG = "ok", "look", "wrong"
 class Finding:
     """What one check found.
 
-    verdict: "ok", "look" (may be meant so) or "wrong". words: what was found and, unless all is
-    well, what to do. numbers: what it rests on, fit for JSON. ends: no further check makes sense
+    verdict: "ok", "look" (may be meant so) or "wrong". message: what was found and, unless all is
+    well, what to do. numbers: what it rests on, fit for JSON. fatal: no further check makes sense
     before this is mended.
     """
 
     name: str
     verdict: str
-    words: str
+    message: str
     numbers: dict = field(default_factory=dict)
-    ends: bool = False
+    fatal: bool = False

@@ -42,7 +42,7 @@ def class_count(config: TrainConfig, dataset: datasets.Dataset) -> Finding:
     asked, found = config.num_classes, len(dataset.classes)
     if asked != found:
         return Finding("class count", WRONG, f"the net has {asked} outputs, the data have {found} "
-                       "classes: leave out --num-classes, or choose other data", ends=True)
+                       "classes: leave out --num-classes, or choose other data", fatal=True)
     return Finding("class count", OK, f"{found} outputs, {found} classes")
 
 
@@ -128,10 +128,10 @@ def probabilities_out(model: nn.Module, x: Tensor, classes: int | None = None) -
     out = out.float()
     if out.dim() != 2 or (classes or out.shape[-1]) != out.shape[-1]:
         return Finding(name, WRONG, f"the net gives {tuple(out.shape)} for {len(x)} images: one "
-                       "row for each image, one number for each class is wanted", ends=True)
+                       "row for each image, one number for each class is wanted", fatal=True)
     if not out.isfinite().all():
         return Finding(name, WRONG, "the net gives numbers that are not finite: see the scales of "
-                       "its layers", ends=True)
+                       "its layers", fatal=True)
     if (out >= 0).all() and torch.allclose(out.sum(1), torch.ones(len(out), device=out.device),
                                            atol=near):
         k = out.shape[1]

@@ -10,7 +10,7 @@ from alexnet_lib.config import autocast
 from alexnet_lib.course.doctor.data import renamed
 from alexnet_lib.course.doctor.finding import OK, WRONG, Finding
 from alexnet_lib.course.doctor.net import in_mode
-from alexnet_lib.weights import Loaded
+from alexnet_lib.weights import LoadedModel
 
 
 def class_order(known: tuple[str, ...], dataset: datasets.Dataset) -> Finding:
@@ -28,7 +28,7 @@ def class_order(known: tuple[str, ...], dataset: datasets.Dataset) -> Finding:
 
 
 @torch.no_grad()
-def permuted(net: Loaded, dataset: datasets.Dataset, count: int = 512) -> Finding:
+def permuted(net: LoadedModel, dataset: datasets.Dataset, count: int = 512) -> Finding:
     """Is a trained net right, and if not: would it be, were the classes named otherwise?"""
     split = "val" if "val" in dataset.splits else "train"
     part, k = dataset.splits[split], len(dataset.classes)

@@ -25,7 +25,7 @@ def measure(seed: int) -> dict:
     run = Trainer(TrainConfig(**NET, seed=seed), data, progress=False)
     run.start_epoch()
     seconds = []
-    with memory.kept():  # as `train` does
+    with memory.keep_freed_memory():  # as `train` does
         for _ in range(WARM + STEPS):
             started = time.perf_counter()
             run.train_step()
