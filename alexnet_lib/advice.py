@@ -9,12 +9,13 @@ import torch
 from alexnet_lib import memory
 from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast, resolve
 from alexnet_lib.datasets import Dataset, Split
-from alexnet_lib.optim import Plateau, first_drop, schedule
+from alexnet_lib.optim import Plateau, first_drop, lr_scheduler
 
 if TYPE_CHECKING:
     from alexnet_lib.training import Trainer
 
-BY_SIZE = ("batch_size", "epochs", "schedule")  # what the number of images decides, if you do not
+# What the number of images decides, if you do not.
+BY_SIZE = ("batch_size", "epochs", "lr_scheduler")
 IMBALANCED = 3  # times as many images as the rarest class has
 LUCK = 0.05  # a net that guesses does as well as this with a probability below that
 
@@ -32,8 +33,8 @@ def before(given: TrainConfig, config: TrainConfig, dataset: Dataset) -> list[st
         lines.append(f"with {images:,} training images the run is short "
                      f"({config.epochs * per_epoch:,} steps), so it takes {chosen}; a long run "
                      f"takes {papers}")
-    rule = schedule(config.schedule, config.epochs, per_epoch)
-    if isinstance(rule, Plateau) and rule != schedule(config.schedule, config.epochs):
+    rule = lr_scheduler(config.lr_scheduler, config.epochs, per_epoch)
+    if isinstance(rule, Plateau) and rule != lr_scheduler(config.lr_scheduler, config.epochs):
         waits = ("keeps its learning rate to the end" if first_drop(rule, config.epochs) is None
                  else f"begins to wait after {rule.warm} epochs, and waits for {rule.patience}")
         lines.append(f"the run is short, so the plateau {waits}: a net learns by steps, not by "
@@ -66,13 +67,14 @@ def after(config: TrainConfig, dataset: Dataset, row: dict, seen: int) -> list[s
         enough = math.ceil(LEAST_STEPS / max(1, seen // config.batch_size))
         told = (f"this net has not learned to tell the classes apart: {told}. Train it longer "
                 f"(--epochs {max(2 * config.epochs, enough)})")
-        told += ", keep its learning rate (--schedule constant)" * (config.schedule != "constant")
+        told += (", keep its learning rate (--lr-scheduler constant)"
+                 * (config.lr_scheduler != "constant"))
     else:
         told = (f"this net has learned its training images, but does no better than guessing on "
                 f"others: {told}. Give it more images")
     told += ", let each class count alike (--class-weights balanced)" * (
         not balanced and share(train) > IMBALANCED / (IMBALANCED + 1))
-    told += ", begin with the weights of a trained net (--start)" * (not config.start)
+    told += ", begin with the weights of a trained net (--init-from)" * (not config.init_from)
     return [f"{told}, or ask alexnet doctor, with the same options, for the cause"]
 
 

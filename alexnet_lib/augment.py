@@ -81,24 +81,27 @@ class Augment:
         mean_at: "pixel" subtracts from each pixel the mean at its own place, as the paper says;
             "center" subtracts the center of the mean from every crop, as the source did
             (convdata_jpeg.py:95,209-211).
-        per: draw crop and flip once for so many consecutive images: 1, or 32 as in the source
-            (convdata_jpeg.py:77,238-246).
+        crop_group_size: draw crop and flip once for so many consecutive images: 1, or 32 as in
+            the source (convdata_jpeg.py:77,238-246).
         gray: give one channel, the mean of the three.
-        divide: divides all batches; 1 as in the paper and the source, 58 for about unit variance.
+        input_divisor: divides all batches; 1 as in the paper and the source, 58 for about unit
+            variance.
         dtype: of the batches, float32 or bfloat16.
     """
 
     def __init__(self, size: int, mean, color_values=None, color_vectors=None, *,
                  crop: bool = True, flip: bool = True, color: str = "none",
-                 mean_at: str = "pixel", per: int = 1,
-                 gray: bool = False, divide: float = 1.0, device="cpu",
+                 mean_at: str = "pixel", crop_group_size: int = 1,
+                 gray: bool = False, input_divisor: float = 1.0, device="cpu",
                  dtype: torch.dtype = torch.float32):
-        check_values({"color": color, "mean_at": mean_at, "per": per, "divide": divide},
-                     {"color": str, "mean_at": str, "per": int, "divide": float})
+        check_values({"color": color, "mean_at": mean_at, "crop_group_size": crop_group_size,
+                      "input_divisor": input_divisor},
+                     {"color": str, "mean_at": str, "crop_group_size": int, "input_divisor": float})
         check_crop(size, len(mean))
         self.size, self.stored = size, len(mean)
-        self.crop, self.flip, self.color, self.mean_at, self.per = crop, flip, color, mean_at, per
-        self.gray, self.divide, self.dtype = gray, divide, dtype
+        self.crop, self.flip, self.crop_group_size = crop, flip, crop_group_size
+        self.color, self.mean_at = color, mean_at
+        self.gray, self.input_divisor, self.dtype = gray, input_divisor, dtype
         self.values, self.vectors = color_values, color_vectors
         self.device = torch.device(device)
         self.mean = torch.as_tensor(np.asarray(mean), dtype=torch.float32).contiguous()
@@ -145,10 +148,10 @@ class Augment:
 
     def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random (top, left, flip) for `count` images."""
-        free, draws = self.stored - self.size, -(-count // self.per)  # rounded up
+        free, draws = self.stored - self.size, -(-count // self.crop_group_size)  # rounded up
 
         def spread(drawn: Tensor) -> Tensor:
-            return drawn.repeat_interleave(self.per)[:count]
+            return drawn.repeat_interleave(self.crop_group_size)[:count]
 
         places = torch.randint(free + 1, (2, draws), generator=generator)
         flips = torch.rand(draws, generator=generator) < 0.5
@@ -158,14 +161,14 @@ class Augment:
         return spread(places[0]), spread(places[1]), flips
 
     def _cut(self, images, index, top, left, flip, shift: Tensor | None, divisor: float) -> Tensor:
-        """(crop - mean + shift) / (divisor * divide), on the device."""
+        """(crop - mean + shift) / (divisor * input_divisor), on the device."""
         images, index = self.at_hand(images, index)
         there = images.device
         index, top, left, flip = (a.to(there) for a in (index, top, left, flip))
         shift = None if shift is None else shift.to(there, torch.float32)
         batch = ops.make_batch(images, index, top, left, flip, self.size,
                                self.mean if there.type == "cpu" else self._mean_there,
-                               self.mean_at == "pixel", shift, divisor * self.divide,
+                               self.mean_at == "pixel", shift, divisor * self.input_divisor,
                                torch.float32 if self.gray else self.dtype)
         batch = batch.to(self.device)
         return batch.mean(1, keepdim=True).to(self.dtype) if self.gray else batch

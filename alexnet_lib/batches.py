@@ -14,7 +14,7 @@ from torch import Tensor
 from alexnet_lib.augment import Augment
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.datasets import Split
-from alexnet_lib.optim import schedule
+from alexnet_lib.optim import lr_scheduler
 from alexnet_lib.parallel import Group
 
 
@@ -23,7 +23,7 @@ class Batches:
 
     In a `group` of processes, each makes its own share of every minibatch. `size` is the number
     of images in a minibatch of all processes together, `per_epoch` the number of minibatches in
-    an epoch, `total` that in the whole run. `rates` is the run's schedule, which may bring back the
+    an epoch, `total` that in the whole run. `lr_scheduler` is the run's, which may bring back the
     color noise.
     """
 
@@ -34,7 +34,7 @@ class Batches:
         self.size = min(config.batch_size, len(self.images))
         self.per_epoch = max(1, len(self.images) // config.batch_size)
         self.total = self.per_epoch * config.epochs
-        self.rates = schedule(config.schedule, config.epochs, self.per_epoch)
+        self.lr_scheduler = lr_scheduler(config.lr_scheduler, config.epochs, self.per_epoch)
         self._order: tuple[int, Tensor | None] = (-1, None)  # of the images, in one epoch
         # Images that do not fit on the GPU are brought there one batch ahead; not for MPS, which
         # may crash when a second thread uses it.
@@ -58,7 +58,7 @@ class Batches:
             self._order = epoch, shuffled
         index = self._order[1][at * config.batch_size:(at + 1) * config.batch_size]
         noisy = (epoch < round(config.color_until * config.epochs)
-                 or self.rates.noise_again(epoch))
+                 or self.lr_scheduler.noise_again(epoch))
         share = self.group.shard(len(index))  # of what all processes draw alike
         x = self.augment.train(self.images, index, seeded(config.seed, 1, step),
                                config.color if noisy else "none", share=share)

@@ -30,11 +30,11 @@ NET = {"format": int, "config": dict, "classes": list[str], "fingerprint": str, 
 EPOCH = {"epoch": int, "step": int, **dict.fromkeys((
     "lr", "train_loss", "train_error", "val_loss", "val_error", "val_top5_error", "seconds",
     "images_per_s"), float)}
-RATES = dataclasses.make_dataclass("RATES", {  # the fields of all schedules
+SCHEDULER = dataclasses.make_dataclass("SCHEDULER", {  # the fields of all schedules
     name: kind for each in Constant.__subclasses__()
     for name, kind in typing.get_type_hints(each).items()}.items())
 RUN = NET | {"seconds": float, "history": list[EPOCH],  # type: ignore[valid-type]
-             "rates": RATES, "lr": list[float], "commands?": list[dict]}
+             "lr_scheduler": SCHEDULER, "lr": list[float], "commands?": list[dict]}
 PREDICTIONS = {"predictions": dict, "classes": list[str]}
 
 

@@ -1,9 +1,9 @@
 """Every choice of a net and of a run, declared once.
 
 A field has a type, a default and, in its metadata, all that others need to know about it (see
-`choice`). The options of the command line, the checks of values, of `--start` and of `--resume`,
-the dashboard and the reference are made from these. To add a choice, add a field and use it: a
-choice of the net is an argument of `models.AlexNet`, too.
+`choice`). The options of the command line, the checks of values, of `--init-from` and of
+`--resume`, the dashboard and the reference are made from these. To add a choice, add a field and
+use it: a choice of the net is an argument of `models.AlexNet`, too.
 
 Nothing here needs torch, so `alexnet train --help` is quick.
 """
@@ -119,9 +119,9 @@ class NetConfig:
         changes=CONVOLUTIONS)
     dropout: float = choice(0.5, "probability of dropping a unit of fc6 and fc7 (section 4.2)",
                             PROPER, changes=CLASSIFIER)
-    maps: tuple[int, int, int, int, int] = choice(
-        (96, 256, 384, 384, 256), "kernels of conv1 to conv5",
-        Rule(lambda maps: all(1 <= n < 2**31 for n in maps), "five numbers of 1 or more"),
+    channels: tuple[int, int, int, int, int] = choice(
+        (96, 256, 384, 384, 256), "output channels of conv1 to conv5",
+        Rule(lambda channels: all(1 <= n < 2**31 for n in channels), "five numbers of 1 or more"),
         changes=SHAPES)
     width: float | None = choice(None, "factor on the numbers of kernels and hidden units; 1 is "
                                  "the paper's net", POSITIVE, changes=SHAPES)
@@ -131,12 +131,13 @@ class NetConfig:
         {"alexnet": ("paper", "2012", "he"), "cifar": ("cifar", "he")})
     hidden: int = choice(4096, "units of fc6 and of fc7, where most of the parameters are", COUNT,
                          changes=SHAPES)
-    talk: bool = choice(True, "the columns meet in conv3, fc6 and fc7; else they stay apart up to "
-                        "fc8, as in run #150", changes=CONVOLUTIONS)
+    connect_columns: bool = choice(
+        True, "the columns meet in conv3, fc6 and fc7; else they stay apart up to fc8, as in run "
+        "#150", changes=CONVOLUTIONS)
     hidden_bias: float = choice(
         1.0, "initial biases of conv2, conv4, conv5, fc6 and fc7 (section 5)",
         Rule(math.isfinite, "a finite number"))
-    without: str | None = choice(
+    omit_layer: str | None = choice(
         None, "leave out a layer, as in section 7 (without conv3 the columns meet in fc6 only; "
         "without conv1 its ReLU and norm are gone too, and conv2 takes its place), or what "
         "normalizes conv2, as run #167 did", ("conv1", "conv2", "conv3", "conv4", "conv5", "norm2"),
@@ -166,9 +167,9 @@ class TrainConfig(NetConfig):
     weight_decay: float | None = choice(None, "weight decay of the update rule", NOT_NEGATIVE)
     bias_lr_factor: float | None = choice(
         None, "learning rate of the biases over that of the weights", NOT_NEGATIVE)
-    schedule: str | None = choice(
-        None, "when the learning rate drops", ("plateau", "145", "restart", "steps", "cifar",
-                                               "constant"), needed=True)
+    lr_scheduler: str | None = choice(
+        None, "when the learning rate drops",
+        ("plateau", "145", "restart", "steps", "cifar", "constant"), needed=True)
     class_weights: str = choice("none", "balanced counts an image of a rare class for more in the "
                                 "loss", ("none", "balanced"))
     seed: int = choice(0, "seed of the initial weights and of all that is random in training",
@@ -182,15 +183,18 @@ class TrainConfig(NetConfig):
     mean_at: str | None = choice(
         None, "which mean is subtracted: each pixel's own, or that of the center from every crop",
         ("pixel", "center"))
-    per: int | None = choice(None, "consecutive images that share crop and mirroring", COUNT)
-    divide: float = choice(1.0, "divide the inputs by this; 58 gives about unit variance",
-                           POSITIVE, changes=CONVOLUTIONS)
+    crop_group_size: int | None = choice(
+        None, "consecutive images that share crop and mirroring", COUNT)
+    input_divisor: float = choice(
+        1.0, "divide the inputs by this; 58 gives about unit variance", POSITIVE,
+        changes=CONVOLUTIONS)
     color_until: float | None = choice(
         None, "fraction of the run after which the color noise ends, as in the source at epoch 67 "
-        "of 91; with the schedule restart it comes back with the learning rate", FRACTION)
-    start: str | None = choice(None, "file of a trained net, or of its convolutions, to begin with "
-                               "instead of fresh weights; or torchvision", NAME)
-    frozen: bool = choice(False, "keep the convolutions of --start; only the classifier learns")
+        "of 91; with --lr-scheduler restart it comes back with the learning rate", FRACTION)
+    init_from: str | None = choice(
+        None, "file of a trained net, or of its convolutions, to begin with instead of fresh "
+        "weights; or torchvision", NAME)
+    frozen: bool = choice(False, "keep the convolutions of --init-from; only the classifier learns")
     device: str = choice("auto", "where to compute: auto, cpu, cuda or mps", FREE, may_change=True,
                          option=False)
     precision: str = choice("auto", "precision of the arithmetic", ("auto", "fp32", "bf16"))

@@ -354,7 +354,7 @@ def train(out, resume, device, **choices):
     SIGHUP save first, and end with exit code 130, 143 or 129.
 
     In --out: last.safetensors, to resume and for --checkpoint; best.safetensors, the net of the
-    epoch with the lowest validation error, for --checkpoint and --start; history.json.
+    epoch with the lowest validation error, for --checkpoint and --init-from; history.json.
 
     Data parallel: torchrun --nproc-per-node=K -m alexnet_lib train ...; K processes share each
     minibatch, on a GPU each or, with --device cpu, on the CPU. With --max-restarts and --resume
@@ -473,8 +473,8 @@ def export(checkpoint, out, features, onnx, probabilities, uint8):
     """Write a checkpoint's net without what only training needs.
 
     --out: in half precision. The other commands take the file as --checkpoint, and `train` as
-    --start. Of the convolutions alone (--features), only `filters` and `train --start` can make
-    use.
+    --init-from. Of the convolutions alone (--features), only `filters` and `train --init-from` can
+    make use.
 
     --onnx: in the ONNX format, in single precision. The input is a batch of RGB crops, (batch, 3,
     size, size), with values from 0 to 255: the file itself subtracts the mean. The file's metadata

@@ -32,11 +32,11 @@ class FromPixels(nn.Module):
         start, size = (augment.stored - augment.size) // 2, augment.size
         mean = augment.mean[start:start + size, start:start + size].permute(2, 0, 1)
         self.register_buffer("mean_image", mean.contiguous())
-        self.net, self.divide, self.gray = net, augment.divide, augment.gray
+        self.net, self.input_divisor, self.gray = net, augment.input_divisor, augment.gray
         self.probabilities = probabilities
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = (pixels.float() - self.mean_image) / self.divide
+        x = (pixels.float() - self.mean_image) / self.input_divisor
         logits = self.net(x.mean(1, keepdim=True) if self.gray else x)
         return logits.softmax(1) if self.probabilities else logits
 

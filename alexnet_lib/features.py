@@ -198,7 +198,7 @@ def maximize(net: LoadedModel | Trainer, layer: str, unit: int, steps: int = 128
     with probe({layer: named(net, layer)}) as seen:
         for _ in range(steps):
             down, right = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
-            net.model(x.roll((down, right), (2, 3)) / net.augment.divide)
+            net.model(x.roll((down, right), (2, 3)) / net.augment.input_divisor)
             out = seen[layer][0, unit]
             middle = out if out.dim() == 0 else out[out.shape[0] // 2, out.shape[1] // 2]
             [gradient] = torch.autograd.grad(middle.float(), x)

@@ -50,7 +50,7 @@ def _unpooled(size: int, pool: tuple[int, int]) -> int:
 
 
 def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2),
-                  without: str | None = None) -> dict[str, int]:
+                  omit_layer: str | None = None) -> dict[str, int]:
     """Side of each layer's output for an input side, in pixels, before anything is built.
 
     227 and 224 give conv1 55, pool1 27, conv2 27, pool2 13, conv3-5 13, pool3 6. A layer that is
@@ -58,13 +58,13 @@ def alexnet_sizes(input_size: int, pool: tuple[int, int] = (3, 2),
     Sizes below 1 mean that the input is too small.
     """
     shrink = 2 if pool == (2, 2) else 0  # run #147 pads less (layers-147.cfg:69,195)
-    conv1 = input_size if without == "conv1" else 1 + math.ceil((input_size - 11) / 4)
+    conv1 = input_size if omit_layer == "conv1" else 1 + math.ceil((input_size - 11) / 4)
     pool1 = pooled(conv1, pool)
-    conv2 = pool1 if without == "conv2" else pool1 - shrink
-    if without == "conv1":
+    conv2 = pool1 if omit_layer == "conv2" else pool1 - shrink
+    if omit_layer == "conv1":
         conv2 = (pool1 - 5) // 4 + 1
     pool2 = pooled(conv2, pool)
-    conv5 = pool2 if without == "conv5" else pool2 - shrink
+    conv5 = pool2 if omit_layer == "conv5" else pool2 - shrink
     return {"conv1": conv1, "pool1": pool1, "conv2": conv2, "pool2": pool2, "conv3": pool2,
             "conv4": pool2, "conv5": conv5, "pool3": pooled(conv5, pool)}
 
@@ -100,9 +100,10 @@ class AlexNet(nn.Module):
     def __init__(self, num_classes: int = 1000, in_channels: int = 3, input_size: int = 227,
                  variant: str = "paper", columns: int = 2, activation: str = "relu",
                  lrn: bool = True, pool: tuple[int, int] = (3, 2), dropout: float = 0.5,
-                 maps: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256),
+                 channels: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256),
                  width: float = 1.0, init: str | None = None, hidden_bias: float = 1.0,
-                 without: str | None = None, hidden: int = 4096, talk: bool = True):
+                 omit_layer: str | None = None, hidden: int = 4096,
+                 connect_columns: bool = True):
         check_values(locals(), get_type_hints(AlexNet.__init__), "alexnet")
         super().__init__()
         pool = pool[0], pool[1]
@@ -111,56 +112,57 @@ class AlexNet(nn.Module):
                             f"use {smallest_input(pool)} or more")
         self.variant, self.columns, self.input_size = variant, columns, input_size
         self.in_channels, self.num_classes = in_channels, num_classes
-        maps = [_scaled(n, width, columns) for n in maps]
+        channels = [_scaled(n, width, columns) for n in channels]
         hidden, act = _scaled(hidden, width, columns), ACTIVATIONS[activation]
-        self.features: nn.Sequential = self._convolutions(maps, act, pool, lrn, without, talk)
-        last = alexnet_sizes(input_size, pool, without)["pool3"]
-        channels = maps[3] if without == "conv5" else maps[4]
-        self.classifier = self._full_layers(channels * last * last, hidden, act, dropout, talk)
+        self.features: nn.Sequential = self._convolutions(
+            channels, act, pool, lrn, omit_layer, connect_columns)
+        last = alexnet_sizes(input_size, pool, omit_layer)["pool3"]
+        inputs = channels[3 if omit_layer == "conv5" else 4] * last * last
+        self.classifier = self._full_layers(inputs, hidden, act, dropout, connect_columns)
         initialize(self, init or variant, hidden_bias)
 
-    def _convolutions(self, maps, act, pool, lrn, without, talk) -> nn.Sequential:
+    def _convolutions(self, channels, act, pool, lrn, omit_layer, connect_columns) -> nn.Sequential:
         """conv1 to pool3, with what stands between them."""
         less, columns = pool == (2, 2), self.columns
         pool1 = ("pool1", MaxPool(*pool))
-        if without == "conv1":  # and what belongs to it; conv2, now the first, takes its place
+        if omit_layer == "conv1":  # and what belongs to it; conv2, now the first, takes its place
             layers: list[tuple[str, nn.Module]] = [pool1]
-            channels, stride, padding, groups = self.in_channels, 4, 0, 1
+            inputs, stride, padding, groups = self.in_channels, 4, 0, 1
         else:
-            norm1 = self._norm(1, maps[0]) if lrn else []
+            norm1 = self._norm(1, channels[0]) if lrn else []
             # Where the ReLU stands matters only for lrn1: ReLU and max pooling commute.
             first = ([*norm1, pool1, ("act1", act())] if self.variant == "2012"
                      else [("act1", act()), *norm1, pool1])
             layers = [("pad", Pad(self.input_size, 11, 4)),
-                      ("conv1", nn.Conv2d(self.in_channels, maps[0], 11, 4)), *first]
-            channels, stride, padding, groups = maps[0], 1, 2 - less, columns
-        if without != "conv2":
-            layers += [("conv2", Conv2d(channels, maps[1], 5, stride, padding, groups=groups)),
+                      ("conv1", nn.Conv2d(self.in_channels, channels[0], 11, 4)), *first]
+            inputs, stride, padding, groups = channels[0], 1, 2 - less, columns
+        if omit_layer != "conv2":
+            layers += [("conv2", Conv2d(inputs, channels[1], 5, stride, padding, groups=groups)),
                        ("act2", act())]
-            channels = maps[1]
-        norm2 = self._norm(2, channels) if lrn and without != "norm2" else []
+            inputs = channels[1]
+        norm2 = self._norm(2, inputs) if lrn and omit_layer != "norm2" else []
         layers += [*norm2, ("pool2", MaxPool(*pool))]
-        for i, padding, groups in ((3, 1, 1 if talk else columns), (4, 1, columns),
+        for i, padding, groups in ((3, 1, 1 if connect_columns else columns), (4, 1, columns),
                                    (5, 1 - less, columns)):
-            if without != f"conv{i}":
-                layers += [(f"conv{i}", Conv2d(channels, maps[i - 1], 3, padding=padding,
+            if omit_layer != f"conv{i}":
+                layers += [(f"conv{i}", Conv2d(inputs, channels[i - 1], 3, padding=padding,
                                                groups=groups)),
                            (f"act{i}", act())]
-                channels = maps[i - 1]
+                inputs = channels[i - 1]
         return nn.Sequential(OrderedDict([*layers, ("pool3", MaxPool(*pool))]))
 
-    def _norm(self, place: int, maps: int) -> list[tuple[str, nn.Module]]:
+    def _norm(self, place: int, channels: int) -> list[tuple[str, nn.Module]]:
         """Across maps after conv1 and conv2; in 2012, after conv2 within each map as well."""
         alpha = 1e-4 if self.variant == "paper" else 1e-4 / 5
         layers: list[tuple[str, nn.Module]] = [
-            (f"lrn{place}", LocalResponseNorm(maps, 5, alpha, columns=self.columns))]
+            (f"lrn{place}", LocalResponseNorm(channels, 5, alpha, columns=self.columns))]
         if self.variant == "2012" and place == 2:
             layers.append(("spatial2", SpatialResponseNorm()))
         return layers
 
-    def _full_layers(self, inputs, hidden, act, dropout, talk) -> nn.Sequential:
+    def _full_layers(self, inputs, hidden, act, dropout, connect_columns) -> nn.Sequential:
         """fc6 to fc8; only fc8 sees both columns where they never talk."""
-        groups = 1 if talk else self.columns
+        groups = 1 if connect_columns else self.columns
         return nn.Sequential(OrderedDict([
             ("flatten", nn.Flatten()),
             ("fc6", _full(inputs, hidden, groups)),
@@ -312,9 +314,9 @@ def _full(inputs: int, outputs: int, groups: int) -> nn.Module:
     return nn.Linear(inputs, outputs) if groups == 1 else GroupedLinear(inputs, outputs, groups)
 
 
-def _scaled(maps: int, width: float, columns: int) -> int:
+def _scaled(channels: int, width: float, columns: int) -> int:
     """`maps` times `width`, rounded to a multiple of the columns, at least one map each."""
-    return max(1, round(maps * width / columns)) * columns
+    return max(1, round(channels * width / columns)) * columns
 
 
 def _checked_input(model: nn.Module, x: Tensor) -> Tensor:

@@ -239,7 +239,7 @@ class Restart(Constant):
 SHORT_RUN, PATIENCE, START = 5000, 130, 300
 
 
-def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Constant:
+def lr_scheduler(name: str, epochs: int, steps_per_epoch: int | None = None) -> Constant:
     """The schedule of that name for a run of `epochs`.
 
     "145", "restart", "constant"; "plateau" with a patience of 5 epochs in 90, and of 2 at least:
@@ -248,7 +248,7 @@ def schedule(name: str, epochs: int, steps_per_epoch: int | None = None) -> Cons
     weights'; "cifar" drops at 120/140 and 130/140 of the run (layer-params-18pct.cfg:3-4).
     Raises UserError.
     """
-    check_values({"schedule": name}, {"schedule": str})
+    check_values({"lr_scheduler": name}, {"lr_scheduler": str})
     if name == "cifar":
         return Steps(epochs, (120 / 140, 130 / 140))
     if name == "plateau":

@@ -53,7 +53,7 @@ def torchvision_alexnet(device: str = "auto") -> LoadedModel:
                          device=pick_device(device))
     config.precision = pick_precision("auto", config.device)
     mean = np.tile(255 * np.float32(told.mean), (STORED, STORED, 1))
-    augment = Augment(SIZE, mean, mean_at="center", divide=255.0, device=config.device)
+    augment = Augment(SIZE, mean, mean_at="center", input_divisor=255.0, device=config.device)
     model = Scaled(net, told.std, list(range(1000)))
     model = model.to(config.device).to(memory_format=torch.channels_last).eval()
     return LoadedModel(model, config, tuple(weights.meta["categories"]), augment,
@@ -79,13 +79,13 @@ def among(net: LoadedModel, classes: tuple[str, ...]) -> LoadedModel:
 
 
 # What an `AlexNet` of this library needs to hold torchvision's convolutions.
-ITS_NET = {"model": "alexnet", "columns": 1, "maps": (64, 192, 384, 256, 256), "width": 1.0,
-           "lrn": False, "activation": "relu", "pool": (3, 2), "without": None, "in_channels": 3}
+ITS_NET = {"model": "alexnet", "columns": 1, "channels": (64, 192, 384, 256, 256), "width": 1.0,
+           "lrn": False, "activation": "relu", "pool": (3, 2), "omit_layer": None, "in_channels": 3}
 ITS_LAYERS = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}  # by place in `features`
 
 
 def is_torchvisions(start: str) -> bool:
-    """Whether `--start` names torchvision's net, or a file of PyTorch's own kind."""
+    """Whether `--init-from` names torchvision's net, or a file of PyTorch's own kind."""
     return start == "torchvision" or Path(start).suffix in (".pth", ".pt")
 
 
@@ -93,29 +93,30 @@ def take_convolutions(model: nn.Module, config: TrainConfig) -> None:
     """Fill the convolutions of `model` with torchvision's: "torchvision", or a file with its names.
 
     The full layers keep their weights: there, dropout stands elsewhere and scales at training.
-    conv1 is scaled to inputs of 0-255 divided by `config.divide`. Raises UserError, which names
-    all that differs, if `config` describes another net.
+    conv1 is scaled to inputs of 0-255 divided by `config.input_divisor`. Raises UserError, which
+    names all that differs, if `config` describes another net.
     """
-    assert config.start is not None
+    assert config.init_from is not None
     differ = [f"{name} {its}, here {ours}" for name, its in ITS_NET.items()
               if (ours := getattr(config, name)) != its]
     if differ:
-        raise UserError(f"{config.start} does not fit: torchvision's net has {'; '.join(differ)}; "
-                        "measure it with alexnet evaluate --checkpoint torchvision, or choose "
-                        "these in a TrainConfig")
-    its = _downloaded() if config.start == "torchvision" else _read(config.start)
+        raise UserError(f"{config.init_from} does not fit: torchvision's net has "
+                        f"{'; '.join(differ)}; measure it with alexnet evaluate --checkpoint "
+                        "torchvision, or choose these in a TrainConfig")
+    its = _downloaded() if config.init_from == "torchvision" else _read(config.init_from)
     own, names = model.state_dict(), [f"{layer}.{kind}" for layer in ITS_LAYERS
                                       for kind in ("weight", "bias")]
     places = {name: f"features.{ITS_LAYERS[name[:5]]}{name[5:]}" for name in names}
     if missing := [place for place in places.values() if place not in its]:
-        raise UserError(f"{config.start} does not hold torchvision's AlexNet: {missing[0]} is "
+        raise UserError(f"{config.init_from} does not hold torchvision's AlexNet: {missing[0]} is "
                         "missing; give that net's state_dict, or the file that alexnet train wrote")
     given = {f"features.{name}": its[place] for name, place in places.items()}
     if differ := differing(own, given):
-        raise UserError(f"{config.start} does not hold torchvision's AlexNet: its "
+        raise UserError(f"{config.init_from} does not hold torchvision's AlexNet: its "
                         f"{'; '.join(differ)}; give that net's state_dict")
     std = torch.tensor(_preparation().std).reshape(3, 1, 1)
-    given["features.conv1.weight"] = given["features.conv1.weight"] * config.divide / (255 * std)
+    conv1 = "features.conv1.weight"
+    given[conv1] = given[conv1] * config.input_divisor / (255 * std)
     model.load_state_dict(own | given)
 
 

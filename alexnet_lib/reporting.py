@@ -17,7 +17,7 @@ def describe(run: "Trainer") -> str:
     params = sum(p.numel() for p in run.model.parameters())
     return (f"{type(run.model).__name__} {c.variant}, input {c.input_size}, {params:,} parameters; "
             f"{c.data}: {len(run.batches.images):,} training images, {c.num_classes} classes; "
-            f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.schedule}; "
+            f"batch {c.batch_size}, rate {c.lr:g}, {c.epochs} epochs, schedule {c.lr_scheduler}; "
             f"{c.device}, {c.precision}{_together(run)}")
 
 

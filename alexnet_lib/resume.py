@@ -35,7 +35,7 @@ def check_same_run(path: Path, before: TrainConfig, now: TrainConfig, done: int)
 def stretched(config: TrainConfig) -> bool:
     """Whether the learning rate, or the color noise, depends on how many epochs the run has."""
     noise_ends = config.color != "none" and config.color_until < 1
-    return noise_ends or config.schedule not in ("constant", "plateau")
+    return noise_ends or config.lr_scheduler not in ("constant", "plateau")
 
 
 def for_more(path: Path, config: TrainConfig) -> str:
@@ -51,16 +51,16 @@ def start_line(path: Path, config: TrainConfig) -> str:
     number, out = 2, path.parent
     while out.exists():
         out, number = out.with_name(f"{path.parent.name}-{number}"), number + 1
-    words = ["alexnet", "train", "--start", str(path), "--out", str(out)]
+    words = ["alexnet", "train", "--init-from", str(path), "--out", str(out)]
     given = {name: getattr(config, name) for name in (
-        "data", "epochs", "batch_size", "lr", "schedule")}
-    given["start"] = str(path)
+        "data", "epochs", "batch_size", "lr", "lr_scheduler")}
+    given["init_from"] = str(path)
     for field in dataclasses.fields(config):  # what is not chosen for the data anyway
         value, name = getattr(config, field.name), field.name
         if name not in (*having("may_change"), "num_classes") and value != getattr(
                 resolve(TrainConfig(**given)), name):
             given[name] = value
-    del given["start"]
+    del given["init_from"]
     for name, value in given.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):

@@ -34,10 +34,10 @@ def whole(run: "Trainer") -> tuple[dict[str, Tensor], dict]:
                 for name, t in run.optimizer.state.get(group["params"][0], {}).items()}
     # As tensors: a description of a million numbers would be too long for the format.
     tensors |= {"run.losses": torch.tensor(run.losses, dtype=torch.float64),
-                "run.mistakes": torch.tensor(run.mistakes, dtype=torch.int32)}
+                "run.num_errors": torch.tensor(run.num_errors, dtype=torch.int32)}
     return tensors, meta | {
         "seconds": run.seconds, "history": run.history, "commands": run.commands,
-        "rates": dataclasses.asdict(run.rates),
+        "lr_scheduler": dataclasses.asdict(run.lr_scheduler),
         "lr": [group["lr"] for group in run.optimizer.param_groups],
     }
 
@@ -61,11 +61,12 @@ def _restore(run: "Trainer") -> None:
     check_same_run(run.path, before, run.config, len(meta.get("history", ())))
     if "run.losses" not in tensors:
         raise UserError(f"{run.path} was written by an earlier version of this library, or is "
-                        "no checkpoint but an exported net: choose another --out, and --start "
+                        "no checkpoint but an exported net: choose another --out, and --init-from "
                         "to begin with its weights")
     run.model.load_state_dict(part(tensors, "model."))
-    run.rates = type(run.rates)(**meta["rates"])  # what is new had its default then
-    run.rates.update(run.optimizer, 1, None)  # what it cannot work with is refused here
+    # What is new had its default then.
+    run.lr_scheduler = type(run.lr_scheduler)(**meta["lr_scheduler"])
+    run.lr_scheduler.update(run.optimizer, 1, None)  # what it cannot work with is refused here
     for group, lr in zip(run.optimizer.param_groups, meta["lr"], strict=True):
         group["lr"], weight = lr, group["params"][0]
         for name, t in part(tensors, f"optimizer.{group['name']}.{group['kind']}.").items():
@@ -73,6 +74,7 @@ def _restore(run: "Trainer") -> None:
     run.step, run.seconds = meta["step"], meta["seconds"]
     run.history = meta["history"]
     run.commands = meta.get("commands", []) + run.commands
-    run.losses, run.mistakes = (tensors[f"run.{name}"].tolist() for name in ("losses", "mistakes"))
-    if not len(run.losses) == len(run.mistakes) == run.step:
+    run.losses, run.num_errors = (
+        tensors[f"run.{name}"].tolist() for name in ("losses", "num_errors"))
+    if not len(run.losses) == len(run.num_errors) == run.step:
         raise damaged(run.path, f"step must be {len(run.losses)}")

@@ -56,7 +56,7 @@ class Trainer:
 
     history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_rate`),
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
-    `seconds` of training and `images_per_s`. losses, mistakes: per step, the mean loss in nats
+    `seconds` of training and `images_per_s`. losses, num_errors: per step, the mean loss in nats
     and the number of wrong answers in the minibatch. commands: what started the run, and what
     resumed it, each with its date.
 
@@ -91,16 +91,16 @@ class Trainer:
                             "use fewer processes or a larger --batch-size")
         self.class_weights = (class_weights(self.batches.labels, len(self.classes))
                               if config.class_weights == "balanced" else None)
-        self.rates = self.batches.rates
+        self.lr_scheduler = self.batches.lr_scheduler
         self.replica = group.replicate(self.model)  # the same weights; averages gradients
         self.step, self.seconds = 0, 0.0
         self.history: list[dict] = []
         self.losses: list[float] = []
-        self.mistakes: list[int] = []
+        self.num_errors: list[int] = []
         self.commands = [{"command": command_line(sys.argv), "date": time.strftime("%Y-%m-%d")}]
         self.asked: list[int] = []  # signals that ask to stop
         self._group_asked = False
-        self._pending: list[Tensor] = []  # of each step: loss, mistakes, whether asked to stop
+        self._pending: list[Tensor] = []  # of each step: loss, errors, whether asked to stop
         self.path = Path(config.out) / CHECKPOINT if config.out else None
         self.lock = Lock()  # of the folder, see `begin`
         self._saved: tuple = (-1, None)  # the step of the checkpoint, and when it was written
@@ -118,8 +118,8 @@ class Trainer:
 
     def start_epoch(self) -> None:
         """Set the rates of the epoch that begins."""
-        self.rates.update(self.optimizer, self.epoch,
-                          self.history[-1]["val_error"] if self.history else None)
+        self.lr_scheduler.update(self.optimizer, self.epoch,
+                                 self.history[-1]["val_error"] if self.history else None)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The current step's minibatch, or this process's share of it; see `Batches.at`."""
@@ -134,9 +134,9 @@ class Trainer:
         loss, logits = update(self.replica, self.optimizer, x, labels, loss=self._loss,
                               scale=self.group.size, precision=autocast(self.config))
         # Read later, in bulk: asking a GPU for a number makes the program wait for it.
-        mistakes = (logits.argmax(1) != labels).sum()
+        num_errors = (logits.argmax(1) != labels).sum()
         asked = loss.new_full((), bool(self.asked))
-        self._pending.append(self.group.all_reduce(torch.stack([loss, mistakes.float(), asked])))
+        self._pending.append(self.group.all_reduce(torch.stack([loss, num_errors.float(), asked])))
         self.step += 1
         self.seconds += time.perf_counter() - begun
 
@@ -159,10 +159,10 @@ class Trainer:
         """
         begun = time.perf_counter()
         pending, self._pending = self._pending, []
-        for loss, mistakes, asked in pending:
+        for loss, num_errors, asked in pending:
             self._group_asked |= bool(asked)
             self.losses.append(loss.item())
-            self.mistakes.append(int(mistakes))
+            self.num_errors.append(int(num_errors))
             if not math.isfinite(self.losses[-1]):
                 raise self._diverged(f"the loss is {self.losses[-1]} at step {len(self.losses)}")
         self.seconds += time.perf_counter() - begun
@@ -171,7 +171,7 @@ class Trainer:
     def _diverged(self, what: str) -> Diverged:
         saved = self.path and self.path.exists()
         return Diverged(f"{what}, rate {current_rate(self.optimizer):g}: begin again with a lower "
-                        "--lr" + (" and another --out; last good checkpoint, for --start: "
+                        "--lr" + (" and another --out; last good checkpoint, for --init-from: "
                                   f"{self.path}" if saved else ""))
 
     @property
@@ -210,7 +210,7 @@ class Trainer:
             "epoch": len(self.history) + 1, "step": self.step,
             "lr": current_rate(self.optimizer),
             "train_loss": float(np.mean(self.losses[first:])),
-            "train_error": sum(self.mistakes[first:]) / seen,
+            "train_error": sum(self.num_errors[first:]) / seen,
             **{f"val_{name}": value for name, value in val.items()},
             "seconds": round(self.seconds, 2), "images_per_s": round(seen / self.seconds, 1),
         })
@@ -331,17 +331,17 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
         if resume:  # these went by the machine, maybe another one now, or by the number of images
             before = read_config(config.out)
             config = dataclasses.replace(config, **{
-                name: before[name] for name in ("precision", "batch_size", "epochs", "schedule")
+                name: before[name] for name in ("precision", "batch_size", "epochs", "lr_scheduler")
                 if getattr(config, name) in (None, "auto") and name in before})
-        torchvisions = config.start and pretrained.is_torchvisions(config.start)
-        if config.start and not (resume or torchvisions):
-            read_checkpoint(config.start)  # a damaged one is told before the data are read
+        torchvisions = config.init_from and pretrained.is_torchvisions(config.init_from)
+        if config.init_from and not (resume or torchvisions):
+            read_checkpoint(config.init_from)  # a damaged one is told before the data are read
         run = Trainer(config, dataset, progress, group)
         if resume:
             run.restore()
         elif torchvisions:
             pretrained.take_convolutions(run.model, run.config)
-        elif config.start:
+        elif config.init_from:
             load_pretrained(run.model, run.config, run.classes)
     except BaseException:
         lock.release()

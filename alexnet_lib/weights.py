@@ -75,28 +75,28 @@ def export(checkpoint: str | Path, path: str | Path, features: bool = False) -> 
 
 
 def load_pretrained(model: nn.Module, config: TrainConfig, classes: Sequence[str]) -> None:
-    """Fill the layers of `model` that the file `config.start` has, too; others keep their weights.
+    """Fill the layers of `model` that the file `config.init_from` has; others keep their weights.
 
     The file may hold the convolutions alone. The last layer is taken only if the file's net
     tells the same `classes` apart. Raises UserError, which names all that differs, if that net is
     of another kind than `config` describes, or if the sizes of a layer differ.
     """
-    assert config.start is not None
-    tensors, meta = read_checkpoint(config.start)
-    theirs, there = part(tensors, "model."), _config_of(meta, config.start)
+    assert config.init_from is not None
+    tensors, meta = read_checkpoint(config.init_from)
+    theirs, there = part(tensors, "model."), _config_of(meta, config.init_from)
     parts = [CONVOLUTIONS]
     if any(name.startswith("classifier.") for name in theirs):
         parts.append(CLASSIFIER)
     differ = [f"{name} {its}, here {ours}" for name in having("changes", *parts)
               if (ours := getattr(config, name)) != (its := getattr(there, name))]
     if differ:
-        raise UserError(f"{config.start} does not fit: its net has {'; '.join(differ)}; choose "
+        raise UserError(f"{config.init_from} does not fit: its net has {'; '.join(differ)}; choose "
                         "the same, or another file")
     own = model.state_dict()
     last = tuple(own)[-2:] if tuple(classes) != tuple(meta["classes"]) else ()
     given = {name: theirs[name] for name in own if name in theirs and name not in last}
     if differ := differing(own, given):
-        raise UserError(f"{config.start} does not fit: its {'; '.join(differ)}; choose "
+        raise UserError(f"{config.init_from} does not fit: its {'; '.join(differ)}; choose "
                         "--input-size, --width, --columns and --hidden as that net has them")
     model.load_state_dict(own | given)
 
@@ -144,7 +144,7 @@ def _filled(net: LoadedModel, module: nn.Module, weights: dict, path: str | Path
     except RuntimeError:
         alone = weights and all(name.startswith("features.") for name in weights)
         raise UserError(f"{path} holds the convolutions alone: give the whole net's file, or "
-                        "begin a run with these by --start" if alone else
+                        "begin a run with these by --init-from" if alone else
                         f"{path} does not hold the weights that it describes: give the file that "
                         "alexnet train wrote") from None
     net.model = module.to(net.config.device).to(memory_format=torch.channels_last).eval()

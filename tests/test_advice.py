@@ -17,14 +17,14 @@ from alexnet_lib.config import TrainConfig, fit_to_data, resolve
 from alexnet_lib.course import doctor
 from alexnet_lib.datasets import Dataset, Split
 from alexnet_lib.errors import UserError
-from alexnet_lib.optim import first_drop, schedule
+from alexnet_lib.optim import first_drop, lr_scheduler
 from alexnet_lib.research.claims import claims
 from alexnet_lib.research.runner import RESULTS, config_of
 from alexnet_lib.training import Trainer, class_weights, train
 
 TINY = {"data": "imagenette", "model": "alexnet", "input_size": 36, "stored_size": 40,
         "width": 0.05, "device": "cpu", "precision": "fp32"}
-BY_SIZE = ("batch_size", "epochs", "schedule")
+BY_SIZE = ("batch_size", "epochs", "lr_scheduler")
 
 
 def tinted(counts, seed=0, strength=60):
@@ -85,14 +85,14 @@ def test_few_images_get_steps_enough(variant, images):
     config = resolve(TrainConfig("imagenette", variant=variant, device="cpu"), images)
     per_epoch = max(1, images // config.batch_size)
     assert per_epoch * config.epochs >= 1000
-    drop = first_drop(schedule(config.schedule, config.epochs, per_epoch), config.epochs)
+    drop = first_drop(lr_scheduler(config.lr_scheduler, config.epochs, per_epoch), config.epochs)
     assert drop * per_epoch >= 430
     assert doctor.net.run_length(config, images).verdict == "ok"
 
 
 @pytest.mark.parametrize("model", ["alexnet", "cifar"])
 def test_what_was_chosen_stays(model):
-    chosen = {"batch_size": 128, "epochs": 3, "schedule": "plateau"}
+    chosen = {"batch_size": 128, "epochs": 3, "lr_scheduler": "plateau"}
     for name, value in chosen.items():
         config = resolve(TrainConfig("imagenette", model=model, device="cpu", **{name: value}), 300)
         assert getattr(config, name) == value
@@ -118,19 +118,19 @@ def test_a_limit_makes_images_few():
 def test_a_short_run_lowers_its_rate_when_the_error_asks_for_it(epochs, expected):
     given = TrainConfig("imagenette", variant="2012", epochs=epochs, device="cpu")
     config = resolve(given, 8448)  # 66 steps each
-    assert (config.batch_size, config.schedule) == (128, expected)
+    assert (config.batch_size, config.lr_scheduler) == (128, expected)
 
 
 def test_a_plateau_waits_for_steps():
     for per_epoch in (1, 2, 9, 23, 49):
-        rule = schedule("plateau", 100, per_epoch)
+        rule = lr_scheduler("plateau", 100, per_epoch)
         assert rule.patience >= 6 and rule.patience * per_epoch >= 130
         assert rule.warm * per_epoch >= 300
         errors = [0.5] * (rule.warm + rule.patience)  # a net that does not begin
         assert first_drop(rule, 10_000) == len(errors)
-    assert schedule("plateau", 20, 66).patience == schedule("plateau", 20).patience  # C13
+    assert lr_scheduler("plateau", 20, 66).patience == lr_scheduler("plateau", 20).patience  # C13
     for per_epoch in (66, 10_009):  # Imagenette and ImageNet, at full length
-        assert schedule("plateau", 90, per_epoch) == schedule("plateau", 90)
+        assert lr_scheduler("plateau", 90, per_epoch) == lr_scheduler("plateau", 90)
 
 
 def test_recorded_plateaus_drop_where_they_dropped():
@@ -138,7 +138,7 @@ def test_recorded_plateaus_drop_where_they_dropped():
     for file in files:
         errors = json.loads(file.read_text())["curves"]["val_error"]
         drops = []
-        for rule in (schedule("plateau", 20), schedule("plateau", 20, 66)):
+        for rule in (lr_scheduler("plateau", 20), lr_scheduler("plateau", 20, 66)):
             optimizer = SimpleNamespace(param_groups=[])
             for epoch, error in enumerate([None, *errors[:-1]]):
                 rule.update(optimizer, epoch, error)
@@ -151,9 +151,9 @@ def test_recorded_plateaus_drop_where_they_dropped():
     ("145", 91, 25), ("steps", 91, 25), ("restart", 135, 25), ("cifar", 140, 120),
     ("constant", 90, None), ("plateau", 90, 6), ("145", 1, None)])
 def test_the_first_drop(name, epochs, drop):
-    rule = schedule(name, epochs)
+    rule = lr_scheduler(name, epochs)
     assert first_drop(rule, epochs) == drop
-    assert rule == schedule(name, epochs)  # its own state is left alone
+    assert rule == lr_scheduler(name, epochs)  # its own state is left alone
 
 
 # What is said.
@@ -168,9 +168,10 @@ def test_few_images_learn_by_default_and_it_is_said(tmp_path):
     given = TrainConfig(**TINY, variant="2012", until_error=0.05, out=str(tmp_path))
     few = data()
     begun, lines = said(given, few, on_step=lambda run: run.step == 10)
-    [line] = [line for line in lines if "--schedule plateau" in line]
-    assert "--schedule 145" in line and all(f"{value}" in line for value in by_size(begun.config))
-    assert any(f"waits for {begun.rates.patience}" in line for line in lines)
+    [line] = [line for line in lines if "--lr-scheduler plateau" in line]
+    assert "--lr-scheduler 145" in line
+    assert all(f"{value}" in line for value in by_size(begun.config))
+    assert any(f"waits for {begun.lr_scheduler.patience}" in line for line in lines)
     run, more = said(given, few, resume=True)
     assert run.config == begun.config and "resumed" in more[0]
     assert not any("short" in line for line in more)  # it was said when the run began
@@ -180,22 +181,22 @@ def test_few_images_learn_by_default_and_it_is_said(tmp_path):
 
 def test_a_run_from_before_goes_on_as_it_was_begun(tmp_path):
     """An earlier version trained few images with batches of 128, by the usual schedule."""
-    few, before = data(), {"batch_size": 128, "epochs": 4, "schedule": "plateau"}
+    few, before = data(), {"batch_size": 128, "epochs": 4, "lr_scheduler": "plateau"}
     run = train(TrainConfig(**TINY, **before, out=str(tmp_path)), few, progress=False,
                 on_step=lambda run: run.step == 3)
     tensors, meta = read_checkpoint(run.path)
-    del meta["config"]["class_weights"], meta["rates"]["warm"]
-    meta["rates"]["patience"] = 2
+    del meta["config"]["class_weights"], meta["lr_scheduler"]["warm"]
+    meta["lr_scheduler"]["patience"] = 2
     write_checkpoint(run.path, tensors, meta)
     run, lines = said(TrainConfig(**TINY, out=str(tmp_path)), few, resume=True)
     assert by_size(run.config) == tuple(before.values()) and run.step == 8
-    assert (run.rates.patience, run.rates.warm) == (2, 0)
+    assert (run.lr_scheduler.patience, run.lr_scheduler.warm) == (2, 0)
     assert not any("short" in line for line in lines)
 
 
 def test_the_end_of_a_run_at_chance_is_named():
-    run, lines = said(TrainConfig(**TINY, epochs=2, schedule="145"), data(strength=0))
-    assert "has not learned" in lines[-1] and "--schedule constant" in lines[-1]
+    run, lines = said(TrainConfig(**TINY, epochs=2, lr_scheduler="145"), data(strength=0))
+    assert "has not learned" in lines[-1] and "--lr-scheduler constant" in lines[-1]
     assert "50.0%" in lines[-1] and "\n" not in lines[-1]
     assert "--class-weights" not in lines[-1]
 
@@ -238,7 +239,7 @@ def test_luck_of_a_million():
 
 
 def test_imbalance_is_said_at_the_start():
-    config = resolve(TrainConfig(**TINY, batch_size=32, epochs=9, schedule="constant"))
+    config = resolve(TrainConfig(**TINY, batch_size=32, epochs=9, lr_scheduler="constant"))
     (line,) = advice.before(config, config, data((323, 12)))
     assert "323" in line and "12" in line and "--class-weights balanced" in line
     assert advice.before(config, config, data((200, 100))) == []
@@ -247,12 +248,12 @@ def test_imbalance_is_said_at_the_start():
 
 
 @pytest.mark.parametrize("choices, images, verdict", [
-    ({"schedule": "plateau", "batch_size": 128, "epochs": 90}, 300, "look"),
-    ({"schedule": "plateau", "batch_size": 128, "epochs": 200}, 300, "ok"),
-    ({"schedule": "145", "epochs": 12, "batch_size": 128}, 3000, "look"),
-    ({"schedule": "constant", "epochs": 2}, 300, "look"),
-    ({}, 300, "ok"), ({}, 8500, "ok"), ({"schedule": "145"}, 8500, "ok"),
-    ({"schedule": "plateau", "epochs": 2, "start": "net"}, 300, "ok")])
+    ({"lr_scheduler": "plateau", "batch_size": 128, "epochs": 90}, 300, "look"),
+    ({"lr_scheduler": "plateau", "batch_size": 128, "epochs": 200}, 300, "ok"),
+    ({"lr_scheduler": "145", "epochs": 12, "batch_size": 128}, 3000, "look"),
+    ({"lr_scheduler": "constant", "epochs": 2}, 300, "look"),
+    ({}, 300, "ok"), ({}, 8500, "ok"), ({"lr_scheduler": "145"}, 8500, "ok"),
+    ({"lr_scheduler": "plateau", "epochs": 2, "init_from": "net"}, 300, "ok")])
 def test_the_doctor_looks_at_the_schedule(choices, images, verdict):
     config = resolve(TrainConfig("imagenette", device="cpu", **choices), images)
     found = doctor.net.run_length(config, images)

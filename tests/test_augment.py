@@ -88,7 +88,7 @@ def test_mean_is_subtracted_at_the_pixels_own_place_or_from_the_center(images):
 def test_one_crop_and_flip_for_32_images():
     grid = np.arange(40)
     image = np.stack(np.broadcast_arrays(grid[:, None], grid[None, :], 0 * grid), -1)
-    augment = Augment(8, np.zeros((40, 40, 3)), per=32)
+    augment = Augment(8, np.zeros((40, 40, 3)), crop_group_size=32)
     batch = augment.train(image[None].astype(np.uint8), [0] * 128,
                           torch.Generator().manual_seed(1))
     chunks = batch.split(32)
@@ -106,8 +106,8 @@ def test_without_crop_and_flip_it_is_the_center(images):
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])  # cut by the kernel, and without it
 @pytest.mark.parametrize("color", ["none", "2012"])
 def test_batches_can_be_divided(images, kind, color):
-    made = [Augment(12, np.full((20, 20, 3), 100.0), VALUES, VECTORS, color=color, divide=divide)
-            for divide in (1.0, 58.0)]
+    made = [Augment(12, np.full((20, 20, 3), 100.0), VALUES, VECTORS, color=color,
+                    input_divisor=divisor) for divisor in (1.0, 58.0)]
     for plain, divided in zip(*([augment.train(images.astype(kind), [0, 3],
                                                torch.Generator().manual_seed(0)),
                                  augment.view(images.astype(kind), [1])] for augment in made),
@@ -194,7 +194,8 @@ def test_only_the_share_is_cut(images, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-@pytest.mark.parametrize("options", [{}, {"color": "2012"}, {"mean_at": "center", "per": 3}])
+@pytest.mark.parametrize("options", [
+    {}, {"color": "2012"}, {"mean_at": "center", "crop_group_size": 3}])
 def test_a_share_is_that_part_of_the_whole_batch(images, kind, options):
     mean = np.random.default_rng(1).random((20, 20, 3), dtype=np.float32) * 255
     augment = Augment(12, mean, VALUES, VECTORS, **options)

@@ -63,14 +63,16 @@ def test_every_choice_is_on_the_command_line(command, more, lacks):
 
 
 def test_options_have_the_types_of_their_choices():
-    given = {"epochs": 3, "lr": 0.5, "pool": (2, 2), "maps": (1, 2, 3, 4, 5), "talk": False,
-             "frozen": True, "data": "cifar10", "lrn": True, "per": 32}
+    given = {"epochs": 3, "lr": 0.5, "pool": (2, 2), "channels": (1, 2, 3, 4, 5),
+             "connect_columns": False, "frozen": True, "data": "cifar10", "lrn": True,
+             "crop_group_size": 32}
     line = []
     for name, value in given.items():
+        word = words(CHOICES[name])
         if isinstance(value, bool):
-            line.append(f"--{name}" if value else f"--no-{name}")
+            line.append(f"--{word}" if value else f"--no-{word}")
         else:
-            line += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
+            line += [f"--{word}", *map(str, value if isinstance(value, tuple) else [value])]
     found = cli.train.make_context("train", [*line, "--out", "x"]).params
     assert {name: found[name] for name in given} == given
     assert {name for name in CHOICES if found[name] is not None} == {*given, "out", "device"}
@@ -92,22 +94,22 @@ def test_wrong_values_are_refused_in_one_line(one):
 
 @pytest.mark.parametrize("name, good, bad", [
     ("epochs", (1, 2**31 - 1), (0, 2**31)), ("batch_size", (1,), (0, -3)),
-    ("per", (1, 32), (0,)), ("limit", (1,), (0,)), ("early_stop", (1,), (0,)),
+    ("crop_group_size", (1, 32), (0,)), ("limit", (1,), (0,)), ("early_stop", (1,), (0,)),
     ("num_classes", (1,), (0, 2**31)), ("hidden", (1,), (0,)), ("input_size", (1,), (0,)),
-    ("lr", (1e-30, 5), (0, -1, math.inf, math.nan)), ("divide", (58,), (0, math.inf)),
+    ("lr", (1e-30, 5), (0, -1, math.inf, math.nan)), ("input_divisor", (58,), (0, math.inf)),
     ("width", (0.01,), (0, math.inf)), ("seed", (0, 2**63 - 1), (-1, 2**63)),
     ("weight_decay", (0,), (-1e-9, math.inf)), ("bias_lr_factor", (0,), (-1, math.nan)),
     ("save_minutes", (0,), (-1,)), ("color_until", (0, 1), (-0.1, 1.1)),
     ("until_error", (0, 1), (1.1,)), ("momentum", (0, 0.999), (1, -0.1)),
     ("dropout", (0, 0.999), (1, -0.1)), ("hidden_bias", (-3, 0), (math.nan, math.inf)),
     ("columns", (1, 2), (0, 3)), ("pool", ((3, 2), (2, 2), [3, 2]), ((2, 3), (2, 0), (0, 0), (3,))),
-    ("maps", ((1, 1, 1, 1, 1),), ((1, 1, 1, 1), (1, 1, 1, 1, 0))),
+    ("channels", ((1, 1, 1, 1, 1),), ((1, 1, 1, 1), (1, 1, 1, 1, 0))),
     ("variant", ("paper", "2012"), ("18pct", "2014")), ("init", ("he", "2012"), ("cifar", "x")),
-    ("without", ("conv1", "norm2"), ("conv6", "norm1")), ("activation", ("tanh",), ("gelu",)),
-    ("schedule", ("145", "steps"), ("cosine",)), ("class_weights", ("balanced",), ("some",)),
+    ("omit_layer", ("conv1", "norm2"), ("conv6", "norm1")), ("activation", ("tanh",), ("gelu",)),
+    ("lr_scheduler", ("145", "steps"), ("cosine",)), ("class_weights", ("balanced",), ("some",)),
     ("color", ("none",), ("pink",)), ("mean_at", ("center",), ("edge",)),
     ("precision", ("auto", "bf16"), ("fp8",)), ("model", ("alexnet",), ("vgg",)),
-    ("data", ("x",), (3,)), ("start", ("x", None), (3,)), ("frozen", (True,), (1, None))])
+    ("data", ("x",), (3,)), ("init_from", ("x", None), (3,)), ("frozen", (True,), (1, None))])
 def test_ranges_end_where_they_should(name, good, bad):
     for value in good:
         check_choices(TrainConfig(**{"model": "alexnet", name: value}))
@@ -145,16 +147,17 @@ def test_arguments_of_a_net_are_its_choices(net, model):
 
 
 @pytest.mark.parametrize("make, word", [
-    (lambda: AlexNet(maps="abc"), "maps"), (lambda: AlexNet(columns=2.5), "columns"),
+    (lambda: AlexNet(channels="abc"), "channels"), (lambda: AlexNet(columns=2.5), "columns"),
     (lambda: AlexNet(num_classes=None), "num-classes"), (lambda: AlexNet("10"), "num-classes"),
     (lambda: AlexNet(pool=3), "pool"), (lambda: AlexNet(hidden=10.0), "hidden"),
     (lambda: AlexNet(hidden_bias="one"), "hidden-bias"), (lambda: AlexNet(lrn="no"), "lrn"),
-    (lambda: AlexNet(width=None), "width"), (lambda: AlexNet(maps=(96, 256)), "maps"),
-    (lambda: AlexNet(maps=(1, 2, 3, 4, 0.5)), "maps"), (lambda: AlexNet(dropout=None), "dropout"),
+    (lambda: AlexNet(width=None), "width"), (lambda: AlexNet(channels=(96, 256)), "channels"),
+    (lambda: AlexNet(channels=(1, 2, 3, 4, 0.5)), "channels"),
+    (lambda: AlexNet(dropout=None), "dropout"),
     (lambda: CifarNet(num_classes=None), "num-classes"), (lambda: CifarNet(pool="32"), "pool"),
     (lambda: CifarNet(input_size=32.0), "input-size"), (lambda: CifarNet(variant=18), "variant"),
     (lambda: Augment(9, [[[0]] * 9] * 9, color=None), "color"),
-    (lambda: Augment(9, [[[0]] * 9] * 9, per=0), "per")])
+    (lambda: Augment(9, [[[0]] * 9] * 9, crop_group_size=0), "crop-group-size")])
 def test_a_wrong_type_is_told_in_one_line(make, word):
     with pytest.raises(UserError, match=word) as error:
         make()
@@ -174,7 +177,7 @@ def test_files_hold_all_choices_side_by_side():
     config = resolve(TrainConfig("imagenette", pool=(2, 2), device="cpu"))
     written = json.loads(json.dumps(asdict(config)))
     assert TrainConfig(**written) == config and written["pool"] == [2, 2]
-    before = {"data", "out", "model", "variant", "epochs", "batch_size", "lr", "maps", "width"}
+    before = {"data", "out", "model", "variant", "epochs", "batch_size", "lr", "channels", "width"}
     assert before < set(written) == set(CHOICES)
 
 
@@ -223,8 +226,8 @@ def test_a_new_choice_is_one_new_field():
 
 def test_free_choices_are_few_and_looked_at_elsewhere():
     assert [name for name, one in CHOICES.items() if one.metadata["allowed"] is FREE] == ["device"]
-    assert set(having("needed")) == {"model", "variant", "epochs", "batch_size", "lr", "schedule",
-                                     "num_classes", "input_size", "stored_size"}
+    assert set(having("needed")) == {"model", "variant", "epochs", "batch_size", "lr",
+                                     "lr_scheduler", "num_classes", "input_size", "stored_size"}
 
 
 def test_the_reference_shows_every_choice():
@@ -233,11 +236,11 @@ def test_the_reference_shows_every_choice():
             assert f"    {name}: {describe(CHOICES[name])}" in config.__doc__.splitlines()
 
 
-@pytest.mark.parametrize("name", ["data", "out", "start"])
+@pytest.mark.parametrize("name", ["data", "out", "init_from"])
 def test_an_empty_name_is_refused_before_the_work(name, tmp_path, monkeypatch):
     """An empty `out` would train to the end and save nothing, an empty `start` begin afresh."""
     monkeypatch.chdir(tmp_path)
     for resume in (False, True, "auto"):
-        with pytest.raises(UserError, match=f"{name} must be a name"):
+        with pytest.raises(UserError, match=f"{name.replace('_', '-')} must be a name"):
             train(TrainConfig(**{"data": "shapes", name: ""}), resume=resume)
     assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,7 @@ from alexnet_lib.evaluation import evaluate, probabilities, read_predictions, sc
 from alexnet_lib.features import responses
 from alexnet_lib.layers import Dropout, GroupedLinear, LocalResponseNorm, SpatialResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
-from alexnet_lib.optim import PaperSGD, schedule
+from alexnet_lib.optim import PaperSGD, lr_scheduler
 from alexnet_lib.parallel import Column, run_processes
 from alexnet_lib.training import train
 from alexnet_lib.weights import export, load_features, load_model, load_pretrained
@@ -306,12 +306,12 @@ BAD |= {
         ("--epochs", 0, "epochs must be"), ("--batch-size", 0, "batch-size must be"),
         ("--lr", -1, "lr must be"), ("--lr", "nan", "lr must be"),
         ("--width", 0, "width must be"), ("--precision", "fp8", "fp32 or bf16"),
-        ("--schedule", "cosine", "schedule must be"), ("--variant", 2014, "paper or 2012"),
+        ("--lr-scheduler", "cosine", "lr-scheduler must be"), ("--variant", 2014, "paper or 2012"),
         ("--init", "xavier", "init must be"), ("--pool", 2, 3, "window and a stride"),
-        ("--pool", 0, 2, "window and a stride"), ("--divide", 0, "divide must be above 0"),
-        ("--without", "conv6", "without must be"), ("--in-channels", 4, "in-channels"),
+        ("--pool", 0, 2, "window and a stride"), ("--input-divisor", 0, "input-divisor must be"),
+        ("--omit-layer", "conv6", "omit-layer must be"), ("--in-channels", 4, "in-channels"),
         ("--columns", 3, "columns"), ("--dropout", 1.5, "dropout"),
-        ("--activation", "gelu", "activation"), ("--per", 0, "per must be 1"),
+        ("--activation", "gelu", "activation"), ("--crop-group-size", 0, "size must be 1"),
         ("--limit", 0, "limit"), ("--seed", -1, "seed"),
         ("--stored-size", 0, "size must be 1 or more"),
         ("--color", "pink", "color must be none, paper or 2012"),
@@ -379,13 +379,13 @@ BAD |= {
     "ledger nowhere": (lambda t, c, p: ["ledger", "--results", t / "no"], "could not write"),
     "a list of what": (lambda t, c, p: ["data", "list", "mnist"], "unexpected extra argument"),
     "start of another kind": (lambda t, c, p: [
-        "train", "--data", "shapes", "--variant", 2012, "--start", c, "--out", t / "o"],
+        "train", "--data", "shapes", "--variant", 2012, "--init-from", c, "--out", t / "o"],
         "its net has variant"),
     "info of no checkpoint": (lambda t, c, p: ["info", "--checkpoint", t / "no"], "no checkpoint"),
     # Functions of the library: the same sentence, as a UserError.
     "AlexNet, 3 columns": (lambda t, c, p: lambda: AlexNet(columns=3), "columns"),
     "AlexNet, no classes": (lambda t, c, p: lambda: AlexNet(0), "num-classes"),
-    "AlexNet, 4 maps": (lambda t, c, p: lambda: AlexNet(maps=(1, 2, 3, 4)), "maps"),
+    "AlexNet, 4 maps": (lambda t, c, p: lambda: AlexNet(channels=(1, 2, 3, 4)), "channels"),
     "AlexNet, the small net's weights": (lambda t, c, p: lambda: AlexNet(init="cifar"), "2012 or"),
     "CifarNet, unknown": (lambda t, c, p: lambda: CifarNet(variant="5pct"), "5pct"),
     "norm over no maps": (lambda t, c, p: lambda: LocalResponseNorm(0), "channels"),
@@ -401,7 +401,7 @@ BAD |= {
                               "epochs must be"),
     "no data": (lambda t, c, p: lambda: datasets.load("mnist"), "unknown data"),
     "no image": (lambda t, c, p: lambda: datasets.prepare_image(t / "no.png", 32), "no image"),
-    "no schedule": (lambda t, c, p: lambda: schedule("cosine", 3), "schedule must be"),
+    "no schedule": (lambda t, c, p: lambda: lr_scheduler("cosine", 3), "lr-scheduler must be"),
     "train nothing": (lambda t, c, p: lambda: train(TrainConfig(epochs=0)), "epochs must be"),
     "record of nothing": (lambda t, c, p: lambda: course.recorded("no"), "no recorded result"),
     "a rate below 0": (lambda t, c, p: lambda: PaperSGD([torch.zeros(1)], -1.0),
@@ -427,7 +427,7 @@ BAD |= {
     "a column of one": (lambda t, c, p: lambda: Column(tiny(columns=1), 0), "two columns"),
     "no processes": (lambda t, c, p: lambda: run_processes(0, print), "1 or more, not 0"),
     "other weights": (lambda t, c, p: lambda: load_pretrained(
-        tiny(), resolve(TrainConfig(start=str(c), variant="2012")), ("a",)), "does not fit"),
+        tiny(), resolve(TrainConfig(init_from=str(c), variant="2012")), ("a",)), "does not fit"),
     "a dashboard of nothing": (lambda t, c, p: lambda: Dashboard(TrainConfig(data="mnist")),
                                "unknown data"),
 }

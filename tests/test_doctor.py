@@ -187,7 +187,7 @@ def test_nothing_is_wrong_with_a_healthy_set_up(shapes):
                                         "fc8"]
 
 
-@pytest.mark.parametrize("choices", [{"model": "cifar"}, {"init": "he", "divide": 58}])
+@pytest.mark.parametrize("choices", [{"model": "cifar"}, {"init": "he", "input_divisor": 58}])
 def test_other_healthy_nets(shapes, choices):
     small = datasets.load("shapes", 32, counts={"train": 100, "val": 30, "test": 10})
     plain = {"data": "shapes", "device": "cpu", "batch_size": 32}
@@ -197,8 +197,8 @@ def test_other_healthy_nets(shapes, choices):
 
 
 @pytest.mark.parametrize("choices, names", [
-    ({"divide": 58}, {"input scale", "by heart"}),
-    ({"init": "paper", "divide": 58}, {"input scale", "image in the output", "by heart"}),
+    ({"input_divisor": 58}, {"input scale", "by heart"}),
+    ({"init": "paper", "input_divisor": 58}, {"input scale", "image in the output", "by heart"}),
     ({"init": "he"}, {"input scale", "first loss"}),
 ])
 def test_the_scale_of_the_input(shapes, choices, names):
@@ -424,7 +424,7 @@ def checkpoint(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     data = packed({"train": colored(400, 0), "val": colored(80, 1)})
     run = train(TrainConfig(data="shapes", out=str(out), input_size=36, stored_size=40, width=0.1,
-                            batch_size=16, epochs=4, schedule="constant", device="cpu",
+                            batch_size=16, epochs=4, lr_scheduler="constant", device="cpu",
                             precision="fp32"), data, progress=False)
     assert run.history[-1]["val_error"] < 0.2
     return out / CHECKPOINT
@@ -452,7 +452,7 @@ def test_a_net_that_begins_with_a_trained_one(capsys, quick, checkpoint):
     """Its own weights are examined; that convolutions are kept is no fault."""
     code, out, _ = run(capsys, "doctor", "--data", "cifar10", "--model", "alexnet", "--variant",
                        "2012", "--input-size", 36, "--width", 0.1, "--batch-size", 16, "--device",
-                       "cpu", "--precision", "fp32", "--start", checkpoint, "--frozen",
+                       "cpu", "--precision", "fp32", "--init-from", checkpoint, "--frozen",
                        "--json", "-")
     found = {f["name"]: f for f in json.loads(out)["findings"]}
     assert code == 0 and [f for f in found.values() if f["verdict"] == "wrong"] == []
@@ -502,9 +502,9 @@ def test_the_command_on_a_checkpoint(capsys, quick, checkpoint):
 
 @pytest.mark.parametrize("args, word", [
     (("--data", "mnist"), "unknown data"), (("--model", "vgg"), "alexnet or cifar"),
-    (("--checkpoint", "nowhere.safetensors"), "no checkpoint"), (("--divide", 0), "above 0"),
+    (("--checkpoint", "nowhere.safetensors"), "no checkpoint"), (("--input-divisor", 0), "above 0"),
     (("--init", "xavier"), "init must be"), (("--lr", -1), "lr must be above 0"),
-    (("--frozen",), "name it with --start")])
+    (("--frozen",), "name it with --init-from")])
 def test_bad_input_is_one_line(capsys, args, word):
     small = () if "--checkpoint" in args else ("--input-size", 36, "--limit", 50)
     code, out, err = run(capsys, "doctor", *small, *args)

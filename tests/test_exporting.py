@@ -25,11 +25,12 @@ CLASSES = ("tench", "Füßling", "gas pump", "chain saw")
 SMALL = {"width": 0.06, "hidden": 512, "variant": "2012"}
 CIFAR = {"model": "cifar", "input_size": 32, "stored_size": 32}
 NETS = {  # each choice that changes the graph, in few files: each takes seconds
-    "2012, silent columns, gray": SMALL | {"talk": False, "in_channels": 1, "input_size": 59},
+    "2012, silent columns, gray": SMALL | {
+        "connect_columns": False, "in_channels": 1, "input_size": 59},
     "paper, tanh, divided": SMALL | {
-        "variant": "paper", "activation": "tanh", "divide": 58.0, "without": "conv3",
+        "variant": "paper", "activation": "tanh", "input_divisor": 58.0, "omit_layer": "conv3",
         "pool": (2, 2), "input_size": 67},
-    "one column": SMALL | {"columns": 1, "without": "norm2", "input_size": 227},
+    "one column": SMALL | {"columns": 1, "omit_layer": "norm2", "input_size": 227},
     "18pct": CIFAR | {"variant": "18pct"},
     "cross-map": CIFAR | {"variant": "cross-map"},
 }
@@ -162,7 +163,7 @@ def net(request):
     torch.manual_seed(0)
     kind = request.param
     net = (CifarNet(variant=kind) if kind in ("18pct", "cross-map") else
-           AlexNet(10, input_size=67, width=0.06, talk=kind != "silent",
+           AlexNet(10, input_size=67, width=0.06, connect_columns=kind != "silent",
                    variant="paper" if kind == "paper" else "2012"))
     return spread(net, made_for(net))
 
@@ -239,7 +240,7 @@ def test_built_without_memory_then_filled(net, x):
     kind = type(net)
     options = ({"variant": net.variant} if kind is CifarNet else
                {"num_classes": 10, "input_size": 67, "width": 0.06, "variant": net.variant,
-                "talk": isinstance(net.classifier.fc6, nn.Linear)})
+                "connect_columns": isinstance(net.classifier.fc6, nn.Linear)})
     with torch.device("meta"):
         other = kind(**options)
     other = other.to_empty(device="cpu").eval()

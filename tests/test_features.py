@@ -238,7 +238,7 @@ def test_a_picture_that_excites_a_unit(net, data):
 
 
 def test_a_net_is_asked_about_what_it_was_trained_on(net, data):
-    divided = Trainer(dataclasses.replace(net.config, divide=58.0), data, progress=False)
+    divided = Trainer(dataclasses.replace(net.config, input_divisor=58.0), data, progress=False)
     given = []
     divided.model.register_forward_pre_hook(lambda model, args: given.append(args[0].detach()))
     picture = features.maximize(divided, "conv2", 1, steps=20)

@@ -71,7 +71,7 @@ def test_the_same_steps(data, where, variant):
 
 
 def test_bf16_learns(data):
-    run = steps(trainer("cuda", data, precision="bf16", init="he", divide=58), 12)
+    run = steps(trainer("cuda", data, precision="bf16", init="he", input_divisor=58), 12)
     assert np.mean(run.losses[-4:]) < np.mean(run.losses[:4])
 
 

@@ -306,9 +306,11 @@ DAMAGE = [
     *({"config": value} for value in (None, [], "x", {"width": "1"}, {"model": None})),
     {"classes": 3}, {"classes": [1, 2]}, {"step": -1}, {"step": "x"}, {"step": None}, {"lr": 0.1},
     {"lr": ["x"]}, {"lr": [0.1]}, {"history": {}}, {"history": [{}]}, {"seconds": None},
-    {"rates": {"update": 3}}, {"rates": {"epochs": "x"}}, {"rates": []}, {"step": 10**6},
+    {"lr_scheduler": {"update": 3}}, {"lr_scheduler": {"epochs": "x"}}, {"lr_scheduler": []},
+    {"step": 10**6},
     {"fingerprint": 3}, {"format": "1"}, {"format": 2}, {"config.epochs": None},
-    {"config.schedule": 3}, {"rates": {}}, {"rates.at": [math.nan]}, {"rates.epochs": "2"}]
+    {"config.lr_scheduler": 3}, {"lr_scheduler": {}}, {"lr_scheduler.at": [math.nan]},
+    {"lr_scheduler.epochs": "2"}]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
@@ -350,7 +352,7 @@ def test_a_damaged_file_is_told_before_the_data_are_read(run, tmp_path, few, mon
     for name, *options in (("evaluate", "--data", "shapes"), ("filters", "--out", tmp_path / "f"),
                            ("doctor",), ("predict", tmp_path / "x.png")):
         refused("damaged", name, "--checkpoint", tmp_path / "net", *options)
-    code, _, err = command("doctor", "--start", tmp_path / "net")
+    code, _, err = command("doctor", "--init-from", tmp_path / "net")
     assert code == 2 and "damaged" in err
     (tmp_path / CHECKPOINT).write_bytes((tmp_path / "net").read_bytes())
     refused("damaged", "train", "--out", tmp_path, "--resume")

@@ -28,7 +28,7 @@ def small():
 
 def test_silent_columns_meet_in_fc8_alone(small):
     torch.manual_seed(0)
-    net = AlexNet(10, input_size=67, width=0.125, variant="2012", talk=False).eval()
+    net = AlexNet(10, input_size=67, width=0.125, variant="2012", connect_columns=False).eval()
     x, seen = torch.randn(2, 3, 67, 67) * 60, []
     net.classifier.fc7.register_forward_hook(lambda layer, given, out: seen.append(out))
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_silent_columns_meet_in_fc8_alone(small):
 
 def test_without_the_norms_over_conv2():
     names = [[name for name, _ in AlexNet(2, input_size=67, width=0.02, variant="2012",
-                                          without=without).features.named_children()]
+                                          omit_layer=without).features.named_children()]
              for without in (None, "norm2")]
     assert [name for name in names[0] if name not in names[1]] == ["lrn2", "spatial2"]
 
@@ -223,12 +223,12 @@ def test_every_innovation_can_be_switched_off():
     ("conv5", -256 * (192 * 9 + 1) + (384 - 256) * 36 * 4096)])
 def test_a_convolutional_layer_can_be_left_out(without, change):
     with torch.device("meta"):
-        net = AlexNet(without=without)
+        net = AlexNet(omit_layer=without)
     assert sum(p.numel() for p in net.parameters()) == 60_965_224 + change
     assert not hasattr(net.features, without) and not hasattr(net.features, f"act{without[-1]}")
     for pool in ((3, 2), (2, 2)):
         for size in (91, 227):
-            small = AlexNet(10, width=0.03, pool=pool, without=without, input_size=size,
+            small = AlexNet(10, width=0.03, pool=pool, omit_layer=without, input_size=size,
                             variant="2012")
             assert small(torch.zeros(2, 3, size, size)).shape == (2, 10)
             table = {row["name"]: row["output"] for row in layer_table(small)}
@@ -284,7 +284,7 @@ def test_the_table_of_a_net_without_memory(settings):
 
 
 @pytest.mark.parametrize("make, word", [
-    (lambda: AlexNet(without="conv6"), "conv6"),
+    (lambda: AlexNet(omit_layer="conv6"), "conv6"),
     (lambda: AlexNet(pool=(0, 2)), "window and a stride"),
     (lambda: AlexNet(pool=(2, 0)), "window and a stride"),
     (lambda: CifarNet(pool=(2, 3)), "window and a stride"),

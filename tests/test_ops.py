@@ -624,7 +624,7 @@ VECTORS = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
 
 @pytest.mark.parametrize("color", ["none", "paper", "2012"])
 @pytest.mark.parametrize("mean_at", ["pixel", "center"])
-@pytest.mark.parametrize("options", [{}, {"crop": False}, {"flip": False}, {"per": 32},
+@pytest.mark.parametrize("options", [{}, {"crop": False}, {"flip": False}, {"crop_group_size": 32},
                                      {"gray": True}, {"dtype": torch.bfloat16}])
 def test_batches_are_the_plain_ones(color, mean_at, options):
     augment = Augment(SIZE, IMAGES.mean(0), [4e3, 300, 50], VECTORS, color=color,

@@ -12,8 +12,8 @@ from alexnet_lib.optim import (
     Plateau,
     Restart,
     Run145,
+    lr_scheduler,
     parameter_groups,
-    schedule,
     update,
 )
 
@@ -107,12 +107,12 @@ def rates_over(rule, epochs, errors=None, lr=0.01):
 @pytest.mark.parametrize("name", ["cifar", "steps", "145", "restart", "constant", "plateau"])
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7])
 def test_a_short_run_begins_with_the_whole_rate(name, epochs):
-    assert rates_over(schedule(name, epochs), epochs)[0]["conv2", "weight"] == 0.01
+    assert rates_over(lr_scheduler(name, epochs), epochs)[0]["conv2", "weight"] == 0.01
 
 
 @pytest.mark.parametrize("epochs", range(3, 30))
 def test_drops_are_an_epoch_apart(epochs):
-    rates = [row["conv2", "weight"] for row in rates_over(schedule("cifar", epochs), epochs)]
+    rates = [row["conv2", "weight"] for row in rates_over(lr_scheduler("cifar", epochs), epochs)]
     assert [round(0.01 / rate) for rate in rates if rate < 0.01][:1] == [10]
     assert rates[-1] == pytest.approx(1e-4)
 
@@ -158,7 +158,7 @@ def test_restart_follows_its_log():
         assert rows[epoch]["conv1", "weight"] == rows[epoch]["conv1", "bias"] == 0
         assert rows[epoch]["conv3", "weight"] == pytest.approx(rate)
         assert rows[epoch]["conv3", "bias"] == pytest.approx(0.02)
-    short = rates_over(schedule("restart", 27), 27)  # a fifth of the length
+    short = rates_over(lr_scheduler("restart", 27), 27)  # a fifth of the length
     assert [row["conv2", "weight"] for row in short] == pytest.approx(
         [row["conv2", "weight"] for row in rows[::5]])
     assert [Restart(135).noise_again(epoch) for epoch in (0, 66, 90, 91, 123, 124)] == [
@@ -187,7 +187,7 @@ def test_plateau_drops_three_times_and_no_more():
 
 
 def test_plateau_is_less_patient_in_a_short_run():
-    assert [schedule("plateau", n).patience for n in (1, 20, 54, 90, 180)] == [2, 2, 3, 5, 10]
+    assert [lr_scheduler("plateau", n).patience for n in (1, 20, 54, 90, 180)] == [2, 2, 3, 5, 10]
 
 
 def test_plateau_waits_while_the_error_falls():
@@ -198,15 +198,15 @@ def test_plateau_waits_while_the_error_falls():
 @pytest.mark.parametrize("name, drops", [("constant", []), ("cifar", [120, 130]),
                                          ("steps", [38, 78, 121])])
 def test_other_schedules(name, drops):
-    found = [row["fc6", "weight"] for row in rates_over(schedule(name, 140), 140)]
+    found = [row["fc6", "weight"] for row in rates_over(lr_scheduler(name, 140), 140)]
     assert [i for i in range(1, 140) if found[i] < found[i - 1]] == drops
 
 
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError):
         PaperSGD([nn.Parameter(torch.ones(1))], lr=-1)
-    with pytest.raises(UserError, match="schedule"):
-        schedule("cosine", 10)
+    with pytest.raises(UserError, match="lr-scheduler"):
+        lr_scheduler("cosine", 10)
 
 
 def test_a_step_is_that_of_torch():

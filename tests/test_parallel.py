@@ -82,15 +82,15 @@ def test_the_layers_that_talk_are_the_papers():
     assert [row["name"] for row in found] == ["conv3", "fc6", "fc7", "fc8"]
     assert [row["shape"] for row in found] == [(256, 13, 13), (256, 6, 6), (4096,), (4096,)]
     assert [row["values"] for row in found] == [43264, 9216, 4096, 2048]
-    assert parallel.talks(AlexNet(columns=1, width=0.1)) == ["conv2", "conv3", "conv4", "conv5",
-                                                             "fc6", "fc7", "fc8"]
+    assert parallel.connected_layers(AlexNet(columns=1, width=0.1)) == [
+        "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
 
 
 # Columns equal the whole net.
 
 @pytest.mark.parametrize("changes", [
     {}, {"variant": "2012"}, {"activation": "tanh", "pool": (2, 2), "lrn": False},
-    {"in_channels": 1, "input_size": 67, "maps": (80, 120, 100, 80, 60)}],
+    {"in_channels": 1, "input_size": 67, "channels": (80, 120, 100, 80, 60)}],
     ids=["paper", "2012", "tanh", "gray"])
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-3), (torch.float64, 1e-9)])
 def test_columns_train_as_the_whole_net(changes, dtype, tolerance):
@@ -285,7 +285,7 @@ def test_shares_cover_everything_once():
 def train_in_a_group(group, config, data):
     warnings.simplefilter("error", FutureWarning)
     run = train(config, data, progress=False, group=group)
-    return run.model.state_dict(), run.losses, run.mistakes, run.history
+    return run.model.state_dict(), run.losses, run.num_errors, run.history
 
 
 def timeless(history):
@@ -294,7 +294,7 @@ def timeless(history):
 
 
 @pytest.mark.parametrize("processes, changes", [
-    (2, {}), (3, {"batch_size": 10, "variant": "2012", "schedule": "plateau"}),
+    (2, {}), (3, {"batch_size": 10, "variant": "2012", "lr_scheduler": "plateau"}),
     (2, {"class_weights": "balanced"}),
     (2, {"model": "cifar", "variant": "four-layer", "input_size": 32, "width": None,
          "dropout": 0.5})])
@@ -302,11 +302,11 @@ def test_processes_with_shares_train_as_one(data, tmp_path, processes, changes):
     config = TrainConfig(**SETTINGS | changes)
     alone = train(config, data, progress=False)
     out = dataclasses.replace(config, out=str(tmp_path / "run"))
-    for weights, losses, mistakes, history in run_processes(processes, train_in_a_group, out,
-                                                            data):
+    for weights, losses, num_errors, history in run_processes(processes, train_in_a_group, out,
+                                                              data):
         close(weights, dict(alone.model.state_dict()))
         np.testing.assert_allclose(losses, alone.losses, rtol=1e-4)
-        assert mistakes == alone.mistakes
+        assert num_errors == alone.num_errors
         for ours, theirs in zip(timeless(history), timeless(alone.history), strict=True):
             assert ours == pytest.approx(theirs, rel=1e-3)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".lock", BEST, HISTORY,

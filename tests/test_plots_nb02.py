@@ -43,7 +43,7 @@ def test_the_papers_net_in_the_picture():
 
 
 @pytest.mark.parametrize("settings, arrows", [
-    ({}, 8), ({"talk": False}, 2), ({"without": "conv3"}, 6), ({"columns": 1}, 0)])
+    ({}, 8), ({"connect_columns": False}, 2), ({"omit_layer": "conv3"}, 6), ({"columns": 1}, 0)])
 def test_arrows_cross_where_a_layer_reads_both_columns(settings, arrows):
     assert talks(drawn(**settings)) == arrows
 
@@ -55,4 +55,4 @@ def test_input_and_pooling_are_those_of_the_net():
 
 
 def test_a_layer_left_out_is_not_drawn():
-    assert "conv4" not in texts(drawn(without="conv4"))
+    assert "conv4" not in texts(drawn(omit_layer="conv4"))

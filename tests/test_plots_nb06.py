@@ -21,7 +21,7 @@ def words(figure):
 
 def drawn(images=1, **settings):
     net = AlexNet(**{"width": 0.1, "num_classes": 10, "input_size": 67} | settings)
-    return words(gpus.talk(layer_table(net), scaling.exchanges(net), images)), net
+    return words(gpus.communication(layer_table(net), scaling.exchanges(net), images)), net
 
 
 def test_the_picture_of_the_talk_is_drawn_from_the_net():
@@ -37,7 +37,7 @@ def test_the_picture_of_the_talk_is_drawn_from_the_net():
 
 def test_the_papers_net_in_the_picture():
     net = AlexNet()
-    told = words(gpus.talk(layer_table(net), scaling.exchanges(net), 128))
+    told = words(gpus.communication(layer_table(net), scaling.exchanges(net), 128))
     assert told[-1] == "128 images, one way: 7,503,872 numbers = 30 MB cross"
     assert {"22 MB", "4.7 MB", "2.1 MB", "1.0 MB", "48 maps\n55 x 55", "1000\nunits"} <= set(told)
 

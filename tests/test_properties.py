@@ -23,13 +23,13 @@ POOLS = st.sampled_from([(3, 2), (2, 2)])
 @settings(max_examples=30, deadline=None)
 @given(pool=POOLS, extra=st.integers(0, 90), columns=st.sampled_from([1, 2]), lrn=st.booleans(),
        variant=st.sampled_from(["paper", "2012"]),
-       without=st.sampled_from([None, "conv3", "conv4", "norm2"]), talk=st.booleans(),
+       omit_layer=st.sampled_from([None, "conv3", "conv4", "norm2"]), connect_columns=st.booleans(),
        channels=st.sampled_from([1, 3]), classes=st.integers(1, 12), images=st.integers(1, 3))
-def test_every_net_has_the_sizes_that_are_promised(pool, extra, columns, lrn, variant, without,
-                                                   talk, channels, classes, images):
+def test_every_net_has_the_sizes_that_are_promised(pool, extra, columns, lrn, variant, omit_layer,
+                                                   connect_columns, channels, classes, images):
     size = smallest_input(pool) + extra
     net = AlexNet(classes, channels, size, variant, columns, lrn=lrn, pool=pool, width=0.03,
-                  without=without, talk=talk).eval()
+                  omit_layer=omit_layer, connect_columns=connect_columns).eval()
     seen = {}
     for name, layer in net.features.named_children():
         layer.register_forward_hook(lambda m, x, y, name=name: seen.update({name: y.shape}))
@@ -37,7 +37,7 @@ def test_every_net_has_the_sizes_that_are_promised(pool, extra, columns, lrn, va
         out = net(torch.randn(images, channels, size, size))
     assert out.shape == (images, classes)
     for name, side in alexnet_sizes(size, pool).items():
-        if name != without:
+        if name != omit_layer:
             assert seen[name][0] == images and seen[name][2:] == (side, side), name
 
 
@@ -94,7 +94,7 @@ def few():
 
 @cache
 def undisturbed(schedule):
-    return train(TrainConfig(**TINY, schedule=schedule), few(), progress=False)
+    return train(TrainConfig(**TINY, lr_scheduler=schedule), few(), progress=False)
 
 
 @settings(max_examples=8, deadline=None)
@@ -102,7 +102,7 @@ def undisturbed(schedule):
        schedule=st.sampled_from(["plateau", "145", "restart", "steps", "cifar", "constant"]))
 def test_stopped_anywhere_a_run_ends_in_the_same_bits(stops, schedule):
     with tempfile.TemporaryDirectory() as out:
-        config = TrainConfig(**TINY, schedule=schedule, out=out)
+        config = TrainConfig(**TINY, lr_scheduler=schedule, out=out)
         for i, stop in enumerate(sorted(stops)):
             run = begin(config, few(), resume=i > 0, progress=False)
             go_on(run, progress=False, on_step=lambda run, stop=stop: run.step == stop)

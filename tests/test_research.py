@@ -29,7 +29,7 @@ from alexnet_lib.research import ledger, metrics, runner
 from alexnet_lib.research.claims import AGREES, DIFFERS, NOT_RUN, UNSURE, Arm, Claim
 
 QUICK = {"model": "alexnet", "variant": "2012", "width": 0.03, "input_size": 36, "stored_size": 40,
-         "epochs": 2, "limit": 64, "batch_size": 16, "schedule": "constant"}
+         "epochs": 2, "limit": 64, "batch_size": 16, "lr_scheduler": "constant"}
 CLAIM = Claim("C99", "0", "Dropout matters", "none", "points", ("cifar10",),
               (Arm("with"), Arm("without", {"dropout": 0.0})), "test_error", settings=QUICK)
 TRAINED = [name for name, claim in experiments.claims().items() if claim.arms]
@@ -400,7 +400,7 @@ def test_all_claims_of_the_design_are_there():
 
 
 def test_one_half_width_net_is_the_sources():
-    net = AlexNet(columns=1, maps=(48, 128, 192, 192, 256))
+    net = AlexNet(columns=1, channels=(48, 128, 192, 192, 256))
     assert [p.shape[0] for name, p in net.named_parameters() if name.endswith("weight")] == [
         48, 128, 192, 192, 256, 4096, 4096, 1000]
 

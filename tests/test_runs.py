@@ -105,7 +105,7 @@ def test_a_folder_that_the_machines_do_not_share(tmp_path, data):
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_more_epochs_are_the_longer_run(data, tmp_path, schedule):
-    config = TrainConfig(**TINY, schedule=schedule, color="none", out=str(tmp_path))
+    config = TrainConfig(**TINY, lr_scheduler=schedule, color="none", out=str(tmp_path))
     train(config, data, progress=False)
     lines = []
     train(config, data, resume=True, progress=False, say=lines.append)
@@ -117,8 +117,8 @@ def test_more_epochs_are_the_longer_run(data, tmp_path, schedule):
 
 
 @pytest.mark.parametrize("choices, change", [
-    ({"schedule": "145"}, {"epochs": 5}), ({"schedule": "cifar"}, {"epochs": 5}),
-    ({"schedule": "constant", "color": "2012", "color_until": 0.5}, {"epochs": 5}),
+    ({"lr_scheduler": "145"}, {"epochs": 5}), ({"lr_scheduler": "cifar"}, {"epochs": 5}),
+    ({"lr_scheduler": "constant", "color": "2012", "color_until": 0.5}, {"epochs": 5}),
     ({}, {"lr": 0.5}), ({}, {"batch_size": 8})])
 def test_another_run_is_refused_with_the_line_that_begins_it(data, tmp_path, choices, change):
     config = TrainConfig(**TINY | choices, out=str(tmp_path / "my run"))
@@ -130,12 +130,13 @@ def test_another_run_is_refused_with_the_line_that_begins_it(data, tmp_path, cho
     assert line == start_line(run.path, dataclasses.replace(run.config, **meant))
     with pytest.raises(UserError, match="width") as error:  # whose weights would not fit
         train(dataclasses.replace(config, width=0.1), data, resume=True, progress=False)
-    assert "--start" not in str(error.value)
+    assert "--init-from" not in str(error.value)
 
 
 @pytest.mark.parametrize("choices", [
-    {}, {"pool": (2, 2), "input_size": 59}, {"talk": False, "lrn": False, "seed": 3},
-    {"variant": "paper", "schedule": "plateau", "limit": 5}, {"frozen": True, "start": "it"},
+    {}, {"pool": (2, 2), "input_size": 59}, {"connect_columns": False, "lrn": False, "seed": 3},
+    {"variant": "paper", "lr_scheduler": "plateau", "limit": 5},
+    {"frozen": True, "init_from": "it"},
     {"model": "cifar", "input_size": 32, "crop": False}, {"data": "cifar10", "lr": 0.1}])
 def test_the_line_to_type_says_all_choices(tmp_path, choices):
     config = resolve(TrainConfig(**choices))
@@ -144,12 +145,12 @@ def test_the_line_to_type_says_all_choices(tmp_path, choices):
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     again = resolve(TrainConfig(**{name: value for name, value in given.items()
                                    if name in fields and value is not None}))
-    where = {"start": str(tmp_path / "my run" / CHECKPOINT), "out": str(tmp_path / "my run")}
+    where = {"init_from": str(tmp_path / "my run" / CHECKPOINT), "out": str(tmp_path / "my run")}
     assert again == dataclasses.replace(config, **where)
 
 
 def test_the_printed_line_runs(data, tmp_path, monkeypatch, capsys):
-    config = TrainConfig(**TINY, out=str(tmp_path / "run"), schedule="145")
+    config = TrainConfig(**TINY, out=str(tmp_path / "run"), lr_scheduler="145")
     train(config, data, progress=False)
     lines = []
     train(config, data, resume=True, progress=False, say=lines.append)
@@ -249,7 +250,7 @@ def test_a_lock_ends_with_its_process(data, tmp_path):
 
 def test_a_failed_begin_lets_others_in(data, tmp_path):
     with pytest.raises(UserError):
-        begin(TrainConfig(**TINY, out=str(tmp_path), start="nowhere"), data, progress=False)
+        begin(TrainConfig(**TINY, out=str(tmp_path), init_from="nowhere"), data, progress=False)
     begin(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False)
 
 
@@ -368,8 +369,8 @@ def test_writing_takes_a_small_part_of_the_time(data, tmp_path, monkeypatch):
 
 def test_frozen_layers_have_no_velocities_in_the_file(data, tmp_path):
     first = train(TrainConfig(**TINY, out=str(tmp_path / "a")), data, progress=False)
-    run = train(TrainConfig(**TINY, out=str(tmp_path / "b"), start=str(first.path), frozen=True),
-                data, progress=False)
+    run = train(TrainConfig(**TINY, out=str(tmp_path / "b"), init_from=str(first.path),
+                            frozen=True), data, progress=False)
     kept = {name.split(".")[1] for name in read_checkpoint(run.path)[0]
             if name.startswith("optimizer.")}
     assert kept == {"fc6", "fc7", "fc8"}
@@ -388,9 +389,10 @@ def test_training_leaves_the_callers_random_numbers_alone(data):
 # Where a run starts.
 
 # For each choice of a net, another value. All but these leave what the same weights compute alone.
-ANOTHER = {"variant": "paper", "activation": "tanh", "lrn": False, "pool": (2, 2), "divide": 58.0,
-           "without": "norm2", "dropout": 0.2, "columns": 1, "talk": False, "width": 0.06,
-           "hidden": 2048, "in_channels": 1, "maps": (80, 256, 384, 384, 256)}
+ANOTHER = {"variant": "paper", "activation": "tanh", "lrn": False, "pool": (2, 2),
+           "input_divisor": 58.0, "omit_layer": "norm2", "dropout": 0.2, "columns": 1,
+           "connect_columns": False, "width": 0.06, "hidden": 2048, "in_channels": 1,
+           "channels": (80, 256, 384, 384, 256)}
 SAME = {"init": "he", "hidden_bias": 0.5, "num_classes": 10}
 
 
@@ -404,7 +406,7 @@ def base(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ANOTHER)
 def test_a_start_that_would_compute_something_else_is_refused(base, name):
-    other = dataclasses.replace(base.config, out=None, start=str(base.path),
+    other = dataclasses.replace(base.config, out=None, init_from=str(base.path),
                                 **{name: ANOTHER[name]})
     with pytest.raises(UserError, match="does not fit"):
         begin(other, base.dataset, progress=False)
@@ -412,7 +414,7 @@ def test_a_start_that_would_compute_something_else_is_refused(base, name):
 
 def test_a_start_with_choices_that_do_not_matter(base):
     """Together with those above, they are all choices that make a net."""
-    other = dataclasses.replace(base.config, out=None, start=str(base.path), **SAME)
+    other = dataclasses.replace(base.config, out=None, init_from=str(base.path), **SAME)
     assert same(weights(begin(other, base.dataset, progress=False)), weights(base))
     declared = {one.name for one in dataclasses.fields(NetConfig)} | set(having("changes"))
     assert declared - {"model", "input_size"} == {*ANOTHER, *SAME}
@@ -424,7 +426,7 @@ def test_what_changes_the_function_cannot_be_resumed_either(base, name):
     now = dataclasses.replace(base.config, **{name: ANOTHER[name]})
     with pytest.raises(UserError, match=f"{name} .*, or choose another --out") as error:
         check_same_run(base.path, base.config, now, 1)
-    assert "--start" not in str(error.value)
+    assert "--init-from" not in str(error.value)
 
 
 def test_what_a_resumed_run_may_change(base):
@@ -435,27 +437,28 @@ def test_what_a_resumed_run_may_change(base):
 
 
 def test_a_start_from_another_model_is_refused(base):
-    small = resolve(TrainConfig(model="cifar", device="cpu", start=str(base.path)))
+    small = resolve(TrainConfig(model="cifar", device="cpu", init_from=str(base.path)))
     with pytest.raises(UserError, match="its net has model alexnet, here cifar"):
         load_pretrained(CifarNet(), small, base.classes)
 
 
 def test_all_that_differs_is_named_at_once(data, tmp_path):
     run = train(TrainConfig(**TINY, out=str(tmp_path)), data, progress=False, on_step=stop_at(1))
-    start = TINY | {"start": str(run.path)}
-    with pytest.raises(UserError, match=r"variant 2012, here paper.*divide 1.0, here 2.0"):
-        begin(TrainConfig(**start | {"variant": "paper", "divide": 2.0}), data, progress=False)
+    start = TINY | {"init_from": str(run.path)}
+    with pytest.raises(UserError, match=r"variant 2012, here paper.*input_divisor 1.0, here 2.0"):
+        begin(TrainConfig(**start | {"variant": "paper", "input_divisor": 2.0}), data,
+              progress=False)
     with pytest.raises(UserError, match=r"conv1\.weight.*conv5\.bias.*fc6\.weight") as error:
         begin(TrainConfig(**start | {"width": 0.1}), data, progress=False)
     assert "\n" not in str(error.value)
     # Convolutions alone do not care for the dropout of the full layers.
     export(run.path, tmp_path / "features", features=True)
-    begin(TrainConfig(**start | {"dropout": 0.2, "start": str(tmp_path / "features")}), data,
+    begin(TrainConfig(**start | {"dropout": 0.2, "init_from": str(tmp_path / "features")}), data,
           progress=False)
 
 
 ITS = {"data": "shapes", "input_size": 227, "stored_size": 256, "width": 1.0, "columns": 1,
-       "maps": (64, 192, 384, 256, 256), "lrn": False, "hidden": 8, "divide": 58.0,
+       "channels": (64, 192, 384, 256, 256), "lrn": False, "hidden": 8, "input_divisor": 58.0,
        "device": "cpu", "precision": "fp32"}
 
 
@@ -467,7 +470,7 @@ def large():
 def test_torchvisions_convolutions_as_a_start(large, tmp_path):
     theirs = alexnet(num_classes=7).eval()
     torch.save(theirs.state_dict(), tmp_path / "its.pth")
-    run = begin(TrainConfig(**ITS, start=str(tmp_path / "its.pth")), large, progress=False)
+    run = begin(TrainConfig(**ITS, init_from=str(tmp_path / "its.pth")), large, progress=False)
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (
         (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     image = 255 * torch.rand(1, 3, 224, 224)
@@ -479,10 +482,11 @@ def test_torchvisions_convolutions_as_a_start(large, tmp_path):
 
 @pytest.mark.parametrize("choices, words", [
     ({"columns": 2, "lrn": True}, r"columns 1, here 2.*lrn False, here True.*evaluate"),
-    ({"maps": (96, 256, 384, 384, 256)}, "maps .64, 192"), ({"start": "no.pth"}, "no file no.pth")])
+    ({"channels": (96, 256, 384, 384, 256)}, "channels .64, 192"),
+    ({"init_from": "no.pth"}, "no file no.pth")])
 def test_torchvisions_net_as_another_start(large, choices, words):
     with pytest.raises(UserError, match=words) as error:
-        begin(TrainConfig(**ITS | {"start": "torchvision"} | choices), large, progress=False)
+        begin(TrainConfig(**ITS | {"init_from": "torchvision"} | choices), large, progress=False)
     assert "\n" not in str(error.value)
 
 
@@ -502,10 +506,10 @@ def test_other_files_of_pytorchs_kind(large, tmp_path):
                         (torch.ones(3), "not a state_dict"), (Hostile(mark), "not a state_dict")):
         torch.save(wrong, file)
         with pytest.raises(UserError, match=word):
-            begin(TrainConfig(**ITS, start=str(file)), large, progress=False)
+            begin(TrainConfig(**ITS, init_from=str(file)), large, progress=False)
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="damaged"):
-        begin(TrainConfig(**ITS, start=str(file)), large, progress=False)
+        begin(TrainConfig(**ITS, init_from=str(file)), large, progress=False)
     assert not mark.exists()
 
 

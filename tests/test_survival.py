@@ -203,7 +203,7 @@ def test_nothing_in_a_file_of_weights_is_run(tmp_path, write, capsys):
         with pytest.raises(UserError, match="not a (checkpoint|file of predictions)"):
             read(path)
     for command in (["train", "--out", path.parent, "--resume"],
-                    ["train", "--out", tmp_path / "new", "--start", path],
+                    ["train", "--out", tmp_path / "new", "--init-from", path],
                     ["predict", "--checkpoint", path, path], ["doctor", "--checkpoint", path]):
         with pytest.raises(SystemExit) as stop:
             cli.main([str(word) for word in command])

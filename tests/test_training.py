@@ -66,7 +66,7 @@ def test_history_is_what_happened(data):
     assert seen == [1, 2] and run.step == len(run.losses) == 8
     row = run.history[-1]
     assert row["train_loss"] == pytest.approx(np.mean(run.losses[4:]))
-    assert row["train_error"] == pytest.approx(sum(run.mistakes[4:]) / 64)
+    assert row["train_error"] == pytest.approx(sum(run.num_errors[4:]) / 64)
     val = data.splits["val"]
     with torch.no_grad():
         logits = run.model.eval()(run.augment.view(val.images, range(32)))
@@ -85,7 +85,7 @@ def test_the_seed_decides_everything(data):
 @pytest.mark.parametrize("stop", [1, 4, 6])
 @pytest.mark.parametrize("schedule", ["plateau", "145"])
 def test_resuming_is_the_same_run_bit_for_bit(data, tmp_path, stop, schedule):
-    config = TrainConfig(**TINY, out=str(tmp_path), schedule=schedule)
+    config = TrainConfig(**TINY, out=str(tmp_path), lr_scheduler=schedule)
     whole = train(dataclasses.replace(config, out=None), data, progress=False)
     half = Trainer(config, data)
     for _ in range(stop):
@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
     for _ in range(2):  # the second time, nothing is counted twice
         with contextlib.suppress(Diverged):
             run.collect()
-    assert len(run.losses) == len(run.mistakes) == 1
+    assert len(run.losses) == len(run.num_errors) == 1
 
 
 def test_an_interrupted_run_without_a_folder_says_so(data, capsys):
@@ -179,13 +179,13 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
     good = run.path.read_bytes()
     with torch.no_grad():
         run.model.classifier.fc8.bias.fill_(bad)
-    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint, for --start: "
+    with pytest.raises(Diverged, match="after step 2, .*last good checkpoint, for --init-from: "
                                        ".*last.safetensors"):
         run.save()
     run.train_step()
     with pytest.raises(Diverged, match="loss is (nan|inf) at step 3, rate 0.01: begin again "
                                        "with a lower --lr and another --out; "
-                                       "last good checkpoint, for --start: "):
+                                       "last good checkpoint, for --init-from: "):
         run.save()
     assert run.path.read_bytes() == good
 
@@ -194,7 +194,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
     ("145", [*range(20)]), ("restart", [*range(13), *range(19, 27)])])
 def test_when_there_is_color_noise(data, schedule, noisy):
     """Off from epoch 67 of 91 on; with a restart, of 67 of 135, and back with the rate at 91."""
-    run = Trainer(TrainConfig(**TINY | {"schedule": schedule, "epochs": 27, "color": "2012"}),
+    run = Trainer(TrainConfig(**TINY | {"lr_scheduler": schedule, "epochs": 27, "color": "2012"}),
                   data)
     asked = []
     run.augment.train = lambda images, index, generator, color, share: asked.append(color)
@@ -231,9 +231,10 @@ def test_gray_images_train(data):
 def test_presets():
     paper = resolve(TrainConfig(data="imagenette"))
     assert (paper.variant, paper.input_size, paper.stored_size) == ("paper", 227, 256)
-    assert (paper.schedule, paper.lr, paper.bias_lr_factor, paper.per) == ("plateau", 0.01, 1.0, 1)
+    assert (paper.lr_scheduler, paper.lr) == ("plateau", 0.01)
+    assert (paper.bias_lr_factor, paper.crop_group_size) == (1.0, 1)
     source = resolve(TrainConfig(data="imagenette", variant="2012"))
-    assert (source.schedule, source.bias_lr_factor, source.per) == ("145", 2.0, 32)
+    assert (source.lr_scheduler, source.bias_lr_factor, source.crop_group_size) == ("145", 2.0, 32)
     assert (source.mean_at, source.color, source.epochs) == ("center", "2012", 91)
     cifar = resolve(TrainConfig(data="cifar10"))
     assert (cifar.model, cifar.input_size, cifar.lr, cifar.crop) == ("cifar", 32, 0.002, False)
@@ -248,13 +249,14 @@ def test_presets():
     ({"batch_size": 0}, "batch-size must be"), ({"lr": -1.0}, "lr must be"),
     ({"lr": math.nan}, "lr must be"), ({"precision": "fp8"}, "fp32 or bf16"),
     ({"device": "tpu"}, "no device"), ({"in_channels": 4}, "in-channels"),
-    ({"num_classes": 7}, "10 classes"), ({"schedule": "cosine"}, "schedule"),
+    ({"num_classes": 7}, "10 classes"), ({"lr_scheduler": "cosine"}, "lr-scheduler"),
     ({"variant": "2014"}, "paper or 2012"), ({"input_size": 41}, "do not fit"),
     ({"input_size": 20}, "use 36 or more"), ({"color": "pink"}, "color"),
-    ({"per": 0}, "per must be 1"), ({"divide": 0.0}, "divide must be above 0"),
+    ({"crop_group_size": 0}, "crop-group-size must be 1"),
+    ({"input_divisor": 0.0}, "input-divisor must be above 0"),
     ({"width": math.inf}, "width must be"), ({"color_until": 7.0}, "from 0 to 1"),
     ({"until_error": -0.1}, "from 0 to 1"), ({"hidden_bias": math.nan}, "finite"),
-    ({"pool": (0, 2)}, "window and a stride"), ({"without": "conv1"}, "without"),
+    ({"pool": (0, 2)}, "window and a stride"), ({"omit_layer": "conv1"}, "omit-layer"),
 ])
 def test_bad_configuration_is_told_in_one_line(data, settings, word):
     with pytest.raises(UserError, match=word) as error:
@@ -282,7 +284,7 @@ def test_a_checkpoint_from_before_a_choice_was_there_goes_on(data, tmp_path):
     config = TrainConfig(**TINY, out=str(tmp_path))
     run = train(config, data, progress=False)
     tensors, meta = read_checkpoint(run.path)
-    for later in ("hidden", "talk"):
+    for later in ("hidden", "connect_columns"):
         del meta["config"][later]
     write_checkpoint(run.path, tensors, meta)
     assert train(config, data, resume=True, progress=False).step == run.step
@@ -297,7 +299,7 @@ def test_a_checkpoint_without_its_losses_cannot_be_resumed(data, tmp_path):
     tensors, meta = read_checkpoint(run.path)
     del tensors["run.losses"]
     write_checkpoint(run.path, tensors, meta)
-    with pytest.raises(UserError, match="earlier version.*--start"):
+    with pytest.raises(UserError, match="earlier version.*--init-from"):
         train(config, data, resume=True, progress=False)
 
 
@@ -354,8 +356,8 @@ def test_asking_for_a_net_leaves_the_callers_random_numbers_alone(data, tmp_path
 
 
 @pytest.mark.parametrize("choice", [{"columns": 1}, {"dropout": 0.0}, {"width": 0.5},
-                                    {"hidden": 10}, {"talk": False}, {"hidden_bias": 0.0},
-                                    {"without": "conv3"}])
+                                    {"hidden": 10}, {"connect_columns": False},
+                                    {"hidden_bias": 0.0}, {"omit_layer": "conv3"}])
 def test_the_small_net_refuses_what_only_alexnet_has(choice):
     with pytest.raises(UserError, match="the CIFAR net has no choice of"):
         resolve(TrainConfig(data="cifar10", **choice))

@@ -54,7 +54,7 @@ def test_the_convolutions_alone(run, x, tmp_path, capsys):
             maps = net.model(x)
             torch.testing.assert_close(maps, run.model.features.eval()(x), rtol=0.02, atol=0.05)
         assert maps.shape[2:] == (1, 1) and not net.model.training
-    with pytest.raises(UserError, match="convolutions alone: give the whole net's file.*--start"):
+    with pytest.raises(UserError, match="convolutions alone: give the whole net.*--init-from"):
         load_model(tmp_path / "f")
 
 
@@ -64,7 +64,7 @@ def weights(net):
 
 def test_a_run_begins_with_the_weights_of_another(run):
     learned = weights(run.model)
-    config = TrainConfig(**TINY, seed=7, start=str(run.path))
+    config = TrainConfig(**TINY, seed=7, init_from=str(run.path))
     assert all(map(torch.equal, weights(begin(config, run.dataset).model).values(),
                    learned.values()))
     others = dataclasses.replace(run.dataset, classes=tuple("abcdefghij"))
@@ -76,7 +76,8 @@ def test_a_run_begins_with_the_weights_of_another(run):
 
 def test_frozen_convolutions_stay_and_the_classifier_learns(run, tmp_path):
     export(run.path, tmp_path / "features", features=True)
-    options = TINY | {"epochs": 2, "seed": 7, "start": str(tmp_path / "features"), "frozen": True}
+    options = TINY | {"epochs": 2, "seed": 7, "init_from": str(tmp_path / "features"),
+                      "frozen": True}
     whole = train(TrainConfig(**options), run.dataset, progress=False)
     kept, fresh = weights(run.model), weights(begin(TrainConfig(**TINY, seed=7), run.dataset).model)
     for name, t in whole.model.state_dict().items():
@@ -94,7 +95,7 @@ def test_the_small_net_can_be_frozen_too(tmp_path):
     small = TINY | {"model": "cifar", "width": None, "input_size": 32, "stored_size": 32}
     data = datasets.load("shapes", 32, counts={"train": 64, "val": 32})
     first = train(TrainConfig(**small, out=str(tmp_path)), data, progress=False)
-    options = small | {"start": str(first.path), "frozen": True}
+    options = small | {"init_from": str(first.path), "frozen": True}
     second = train(TrainConfig(**options), data, progress=False)
     assert len(second.history) == second.config.epochs
     assert torch.equal(second.model.features.conv1.weight, first.model.features.conv1.weight)
@@ -103,12 +104,13 @@ def test_the_small_net_can_be_frozen_too(tmp_path):
 @pytest.mark.parametrize("choices, words", [
     ({"width": 0.2}, r"does not fit: its features.conv1.weight is \[10, 3, 11, 11\]"),
     ({"variant": "paper"}, "its net has variant 2012, here paper"),
-    ({"divide": 58.0}, "its net has divide 1.0, here 58.0"),
-    ({"frozen": True, "start": None}, "frozen convolutions must come from a trained net"),
-    ({"start": __file__}, "not a checkpoint"), ({"start": "nowhere"}, "no checkpoint nowhere")])
+    ({"input_divisor": 58.0}, "its net has input_divisor 1.0, here 58.0"),
+    ({"frozen": True, "init_from": None}, "frozen convolutions must come from a trained net"),
+    ({"init_from": __file__}, "not a checkpoint"),
+    ({"init_from": "nowhere"}, "no checkpoint nowhere")])
 def test_a_start_that_cannot_be_is_told(run, choices, words):
     with pytest.raises(UserError, match=words):
-        begin(TrainConfig(**TINY | {"start": str(run.path)} | choices), run.dataset)
+        begin(TrainConfig(**TINY | {"init_from": str(run.path)} | choices), run.dataset)
 
 
 def test_other_files_are_told(tmp_path):

@@ -8,7 +8,7 @@ import torch
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, layer_table
-from alexnet_lib.parallel import Group, swap, talks
+from alexnet_lib.parallel import Group, connected_layers, swap
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def exchanges(net: AlexNet) -> list[dict]:
     both columns together) and `values`: how many numbers cross from one column to the other. Into
     fc8 only half of them do: all of fc8 is in the first column (layers-145.cfg:294-308).
     """
-    names = talks(net)
+    names = connected_layers(net)
     rows = [row for row in layer_table(net) if row["name"] != "flatten"]
     return [{"name": row["name"], "reads": before["name"], "shape": before["output"],
              "values": before["units"] // (2 if row is rows[-1] else 1)}

@@ -11,19 +11,19 @@ Everything goes by torch.distributed: gloo between CPUs, nccl between GPUs.
 
 from .columns import (
     Column,
+    connected_layers,
     gather_columns,
     join_columns,
     layers,
     run_columns,
     swap,
-    talks,
     train_columns,
     train_whole,
 )
 from .processes import ALONE, Group, is_connection_error, run_processes, torchrun
 
 __all__ = [
-    "ALONE", "Column", "Group", "gather_columns", "is_connection_error",
-    "join_columns", "layers", "run_columns", "run_processes",
-    "swap", "talks", "torchrun", "train_columns", "train_whole",
+    "ALONE", "Column", "Group", "connected_layers", "gather_columns", "is_connection_error",
+    "join_columns", "layers", "run_columns", "run_processes", "swap", "torchrun", "train_columns",
+    "train_whole",
 ]

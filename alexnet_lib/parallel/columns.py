@@ -27,7 +27,7 @@ def layers(net: AlexNet) -> dict[str, nn.Module]:
     return dict(net.features.named_children()) | dict(net.classifier.named_children())
 
 
-def talks(net: AlexNet) -> list[str]:
+def connected_layers(net: AlexNet) -> list[str]:
     """The layers that read the maps of both columns: conv3, fc6, fc7, fc8.
 
     conv1 does not count: it reads the image, which both columns have.
@@ -124,7 +124,7 @@ class Column(nn.Module):
                             "columns=2")
         if rank not in (0, 1):
             raise UserError(f"there are columns 0 and 1, no column {rank}")
-        self.rank, self.talks = rank, talks(net)
+        self.rank, self.connected = rank, connected_layers(net)
         self.sent: Counter = Counter()
         self.order = list(layers(net))
         self.last = self.order[-1]
@@ -142,7 +142,7 @@ class Column(nn.Module):
         """
         mine: dict[str, nn.Module] = {**self.features, **self.classifier}
         for name in self.order:
-            if name in self.talks:
+            if name in self.connected:
                 x = gather_columns(x, 0 if name == self.last else None, self.sent, name)
             if name in mine:
                 x = mine[name](x)

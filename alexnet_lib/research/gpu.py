@@ -35,7 +35,7 @@ LIMITS = {"about": 60, "tests": 240, "rates": 150, "runs": 600, "claims": 600}  
 RUNS = [{"variant": "paper", "seed": 0}, {"variant": "2012", "seed": 0},
         *({"variant": variant, "seed": seed} for variant in ("2012", "paper")
           for seed in range(1, 5)),
-        *({"variant": "2012", "seed": seed, "schedule": "constant"} for seed in range(5))]
+        *({"variant": "2012", "seed": seed, "lr_scheduler": "constant"} for seed in range(5))]
 # With how many seeds a claim is to be tested, those first that more seeds can decide.
 SEEDS = {"S03": 5, "S03b": 5, "C11d": 10, "C11e": 10, "C09": 12, "C13": 12, "S05": 12, "S04": 15,
          "S01": 15, "C11": 15, "C11b": 15, "C11c": 15, "C07": 12, "S08": 10, "C13b": 12, "C05": 12,

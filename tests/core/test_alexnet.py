@@ -61,7 +61,7 @@ def test_the_update_rule_is_that_of_section_5():
 def test_a_fresh_net_guesses_and_a_few_steps_teach_it():
     data = load("shapes", 32, counts={"train": 64, "val": 16, "test": 16}, progress=False)
     run = train(TrainConfig("shapes", model="cifar", input_size=32, stored_size=32, epochs=12,
-                            batch_size=32, lr=0.01, schedule="constant", divide=58, init="he",
-                            precision="fp32", device="cpu"), data, progress=False)
+                            batch_size=32, lr=0.01, lr_scheduler="constant", input_divisor=58,
+                            init="he", precision="fp32", device="cpu"), data, progress=False)
     assert run.losses[0] == pytest.approx(math.log(10), abs=0.5)
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]

@@ -72,8 +72,8 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     """
     trained = isinstance(net, LoadedModel)
     given, config = config, net.config if trained else resolve(config)
-    if config.start and not trained:
-        read_checkpoint(config.start)  # what is damaged is told before the data are read
+    if config.init_from and not trained:
+        read_checkpoint(config.init_from)  # what is damaged is told before the data are read
     found = [environment(config)]
     say("reading the data")
     if dataset is None:
@@ -114,7 +114,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     model = model.to(device)
     train = dataset.splits["train"]
     augment = build_augment(config, dataset.mean, dataset.color_values, dataset.color_vectors)
-    fresh = not config.start
+    fresh = not config.init_from
     found = [run_length(config, len(train)),
              input_scale(drawn_batch(augment, train), config if fresh and not own else None)]
     x, y = batch(augment, train, device, IMAGES // (4 if config.input_size > LARGE else 1))
@@ -137,11 +137,11 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
 
 
 def begun(config: TrainConfig, dataset: datasets.Dataset) -> nn.Module:
-    """The net that a run begins with: fresh, or with the weights that --start names."""
+    """The net that a run begins with: fresh, or with the weights that --init-from names."""
     model = build_model(config)
     if config.frozen:
         model.features.requires_grad_(False)
-    if config.start:
+    if config.init_from:
         load_pretrained(model, config, dataset.classes)
     return model
 

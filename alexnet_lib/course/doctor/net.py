@@ -19,7 +19,7 @@ from alexnet_lib.config import LEAST_STEPS, TrainConfig, autocast
 from alexnet_lib.course.doctor.finding import LOOK, OK, WRONG, Finding
 from alexnet_lib.errors import UserError
 from alexnet_lib.layers import Dropout
-from alexnet_lib.optim import START, PaperSGD, first_drop, parameter_groups, schedule, update
+from alexnet_lib.optim import START, PaperSGD, first_drop, lr_scheduler, parameter_groups, update
 from alexnet_lib.probe import probe
 
 HANDFUL = 16     # images to learn by heart
@@ -50,19 +50,19 @@ def run_length(config: TrainConfig, images: int) -> Finding:
     """Has the run enough steps for a net to learn, and enough of them at the first rate?"""
     name, each = "schedule", max(1, images // config.batch_size)
     total = each * config.epochs
-    drop = first_drop(schedule(config.schedule, config.epochs, each), config.epochs)
+    drop = first_drop(lr_scheduler(config.lr_scheduler, config.epochs, each), config.epochs)
     high = total if drop is None else each * drop
     numbers = {"steps in an epoch": each, "steps": total, "steps before a drop": high}
     told = f"{total:,} steps, {each:,} in an epoch"
     if drop is not None:
-        told += f"; {config.schedule!r} may lower the rate after {high:,}"
-    if config.start or high >= START:
+        told += f"; {config.lr_scheduler!r} may lower the rate after {high:,}"
+    if config.init_from or high >= START:
         return Finding(name, OK, told, numbers)
     told += f". A fresh net may show nothing for the first {START}: take "
     more = f"--epochs {math.ceil(LEAST_STEPS / each)}"
     if total < START:
         return Finding(name, LOOK, told + more, numbers)
-    return Finding(name, LOOK, f"{told}--schedule plateau, which waits, or {more}", numbers)
+    return Finding(name, LOOK, f"{told}--lr-scheduler plateau, which waits, or {more}", numbers)
 
 
 # What goes in.
@@ -104,13 +104,14 @@ def input_scale(x: Tensor, config: TrainConfig | None = None) -> Finding:
         init = config.init or config.variant
         if std < low:
             return Finding("input scale", WRONG, f"{told}: too small for the first weights of "
-                           f"{init!r}, which are made for std {low:g} to {high:g}: take --divide 1 "
-                           "(0-255 less the mean)" + ("" if init == "he" else ", or --init he"),
-                           numbers)
+                           f"{init!r}, which are made for std {low:g} to {high:g}: take "
+                           "--input-divisor 1 (0-255 less the mean)"
+                           + ("" if init == "he" else ", or --init he"), numbers)
         if std > high:
             return Finding("input scale", WRONG, f"{told}: too large for the first weights of "
                            f"{init!r}, which are made for std {low:g} to {high:g}: take "
-                           + ("--divide 58, or --init 2012" if init == "he" else "--divide 1"),
+                           + ("--input-divisor 58, or --init 2012" if init == "he" else
+                              "--input-divisor 1"),
                            numbers)
     if abs(mean) > 0.5 * std:
         return Finding("input scale", LOOK, f"{told}: is the mean taken off?", numbers)
@@ -252,7 +253,7 @@ def depends_on_image(rows: list[dict]) -> Finding:
     return Finding("image in the output", WRONG if share < 2e-3 else LOOK, f"{told}: the rest is "
                    "biases, the same for all images. The image fades from layer to layer, most in "
                    f"{where}. What helps: inputs that are not divided, and larger first weights "
-                   "(--init 2012); or --divide 58 with --init he",
+                   "(--init 2012); or --input-divisor 58 with --init he",
                    numbers)
 
 

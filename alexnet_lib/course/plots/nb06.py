@@ -45,7 +45,7 @@ def memory(bars: dict[str, dict[str, float]], limit: float) -> Figure:
     return figure
 
 
-def talk(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
+def communication(rows: list[dict], exchanges: list[dict], images: int = 1) -> Figure:
     """A net cut into two columns: who reads whose maps, and how many bytes cross.
 
     Args:

@@ -20,7 +20,7 @@ AGREES, DIFFERS, UNSURE, NOT_RUN = "agrees", "differs", "cannot tell", "not run"
 SETUPS = {
     "imagenette": {
         "settings": {"model": "alexnet", "variant": "2012", "input_size": 91, "stored_size": 103,
-                     "width": 0.25, "epochs": 20, "schedule": "cifar",
+                     "width": 0.25, "epochs": 20, "lr_scheduler": "cifar",
                      "precision": "fp32"},  # on every machine, so that all runs can be compared
         "rates": (0.0025, 0.005, 0.01)},
     "cifar10": {

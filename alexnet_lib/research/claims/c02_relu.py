@@ -18,7 +18,7 @@ def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (),
         id, "3.1", statement, "6 times (four layers, no regularization)", "times", ("cifar10",),
         (Arm("ReLU"), Arm("tanh", {"activation": "tanh"}, long=long or {})), "epochs_to_quarter",
         choose="way_to_quarter", rates=rates, settings=start | {
-            "variant": "four-layer", "epochs": 40, "until_error": 0.25, "schedule": "constant"},
+            "variant": "four-layer", "epochs": 40, "until_error": 0.25, "lr_scheduler": "constant"},
         effect=lambda relu, tanh: tanh / relu, verdict=six_times, note=note)
 
 
@@ -28,4 +28,4 @@ CLAIMS = (
          "the first weights of its files; each rate was tried for 40 epochs", long={"epochs": 64}),
     fig1("C02b", "The same from today's start",
          "first weights by He et al. (2015), inputs of about unit variance",
-         (0.005, 0.01, 0.02), init="he", divide=58.0))
+         (0.005, 0.01, 0.02), init="he", input_divisor=58.0))

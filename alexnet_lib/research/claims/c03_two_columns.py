@@ -6,4 +6,4 @@ CLAIMS = (Claim(
     "C03", "3.2", "Two columns err less than one of half as many maps", "1.7 points top-1",
     "points", ("imagenette",),
     # conv5 and the full layers keep their size, so that the numbers of parameters are alike.
-    (Arm("two columns"), Arm("one column", {"columns": 1, "maps": (48, 128, 192, 192, 256)}))),)
+    (Arm("two columns"), Arm("one column", {"columns": 1, "channels": (48, 128, 192, 192, 256)}))),)

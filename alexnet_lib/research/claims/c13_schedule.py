@@ -6,7 +6,8 @@ from alexnet_lib.research.claims import Arm, Claim
 def lowered(id: str, statement: str, schedule: str, note: str) -> Claim:
     """A rate that is lowered on the way against one that stays; each begins with its own best."""
     return Claim(id, "5", statement, "no figure", "points", ("imagenette",),
-                 (Arm("lowered", {"schedule": schedule}), Arm("kept", {"schedule": "constant"})),
+                 (Arm("lowered", {"lr_scheduler": schedule}),
+                  Arm("kept", {"lr_scheduler": "constant"})),
                  note=note)
 
 
