@@ -277,7 +277,7 @@ def test_what_cannot_be_sent_is_told(monkeypatch):
 def test_shares_cover_everything_once():
     for count in (1, 5, 16, 128):
         for size in (1, 2, 3, 7):
-            shares = [range(count)[Group(rank, size).share(count)] for rank in range(size)]
+            shares = [range(count)[Group(rank, size).shard(count)] for rank in range(size)]
             assert [i for share in shares for i in share] == list(range(count))
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

@@ -169,6 +169,18 @@ def test_the_interval_is_students(freedom, quantile):
     assert (high - low) / 2 == pytest.approx(quantile, abs=0.0006)
 
 
+def test_the_stored_ledger_follows_from_the_records():
+    """To the last digit, of each claim whose runs are there."""
+    again = {(row["claim"], *row["runs"]): row for claim in experiments.claims().values()
+             for setup in claim.setups
+             if (row := ledger.row(claim, setup))["verdict"] != NOT_RUN}
+    stored = json.loads((runner.RESULTS / "ledger.json").read_text())
+    rows = {(row["claim"], *row["runs"]): row for row in stored}
+    both = set(rows) & set(again)
+    assert len(both) > 20
+    assert {key: rows[key] for key in both} == {key: again[key] for key in both}
+
+
 def test_the_ledger_is_the_paired_difference(tmp_path):
     errors = {"reference": [10, 12, 11], "dropout=0.0": [13, 13, 15]}
     for slug, values in errors.items():
