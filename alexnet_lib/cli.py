@@ -153,8 +153,8 @@ def main(args: list[str] | None = None) -> None:
         complain("interrupted")
         sys.exit(130)
     except (MemoryError, RuntimeError) as error:
-        from alexnet_lib.memory import too_little
-        if debug or not too_little(error):
+        from alexnet_lib.memory import is_out_of_memory
+        if debug or not is_out_of_memory(error):
             raise
         complain(f"there is not enough memory for this ({' '.join(str(error).split())}): "
                  + _less_memory(args))
@@ -364,7 +364,7 @@ def train(out, resume, device, **choices):
     from alexnet_lib.checkpoints import BEST
     from alexnet_lib.config import resume_config
     from alexnet_lib.devices import pick_device
-    from alexnet_lib.reporting import tells_top5
+    from alexnet_lib.reporting import shows_top5
     from alexnet_lib.training import train as run_training
     chosen = given(choices) | {"device": device}
     config = resume_config(out, **chosen) if resume else TrainConfig(out=out, **chosen)
@@ -375,7 +375,7 @@ def train(out, resume, device, **choices):
     if group.rank:
         return
     last, best = run.history[-1], run.path.with_name(BEST)
-    top5 = f"top-5 {last['val_top5_error']:.2%}  " if tells_top5(len(run.classes)) else ""
+    top5 = f"top-5 {last['val_top5_error']:.2%}  " if shows_top5(len(run.classes)) else ""
     line = (f"{run.path}  val top-1 error {last['val_error']:.2%}  {top5}"
             f"epoch {last['epoch']}")
     if best.exists():  # an earlier version wrote none
@@ -415,7 +415,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     data with fewer classes, only those that ImageNet has under the same name.
     """
     from alexnet_lib import datasets, evaluation
-    from alexnet_lib.reporting import tells_top5
+    from alexnet_lib.reporting import shows_top5
     net = _loaded(checkpoint, device)
     bought = checkpoint == "torchvision"
     dataset, split = datasets.load_split(
@@ -431,7 +431,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     if predictions:
         answers.save(predictions)
     found = answers.scores()
-    if not tells_top5(len(net.classes)):
+    if not shows_top5(len(net.classes)):
         del found["top5_error"]
     deliver(found, json_file)
     if json_file == "-":

@@ -66,13 +66,13 @@ def fits_in_memory(step: Callable[[], object]) -> bool:
     try:
         step()
     except (MemoryError, RuntimeError) as error:
-        if not too_little(error):
+        if not is_out_of_memory(error):
             raise
         return False
     return True
 
 
-def too_little(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether the error says that there was not enough memory."""
     # torch.OutOfMemoryError is a RuntimeError; the CPU's has no type of its own.
     return isinstance(error, MemoryError) or any(

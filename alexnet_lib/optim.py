@@ -281,7 +281,7 @@ def _scale(optimizer, factor) -> None:
         group["lr"] = group["base_lr"] * factor(group)
 
 
-def current_rate(optimizer) -> float:
+def current_lr(optimizer) -> float:
     """The rate of the weights of the second layer that learns; the source froze conv1 early."""
     weights = [group for group in optimizer.param_groups if group["kind"] == "weight"]
     return weights[min(1, len(weights) - 1)]["lr"]

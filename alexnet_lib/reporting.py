@@ -23,14 +23,14 @@ def describe(run: "Trainer") -> str:
 
 def epoch_line(row: dict, epochs: int, classes: int) -> str:
     """One line about a finished epoch."""
-    top5 = f"top-5 {row['val_top5_error']:.1%}  " if tells_top5(classes) else ""
+    top5 = f"top-5 {row['val_top5_error']:.1%}  " if shows_top5(classes) else ""
     return (f"epoch {row['epoch']}/{epochs}  rate {row['lr']:g}  "
             f"train loss {row['train_loss']:.3f} error {row['train_error']:.1%}  "
             f"val error {row['val_error']:.1%}  {top5}"
             f"{row['images_per_s']:.0f} images/s")
 
 
-def tells_top5(classes: int) -> bool:
+def shows_top5(classes: int) -> bool:
     """Whether the top-5 error says anything: of five classes or fewer no answer is wrong."""
     return classes > 5
 

@@ -42,7 +42,7 @@ from alexnet_lib.config import (
 )
 from alexnet_lib.errors import Diverged, UserError
 from alexnet_lib.locks import Lock
-from alexnet_lib.optim import PaperSGD, current_rate, parameter_groups, update
+from alexnet_lib.optim import PaperSGD, current_lr, parameter_groups, update
 from alexnet_lib.parallel import ALONE, Group
 from alexnet_lib.reporting import command_line, describe, epoch_line, provenance
 from alexnet_lib.resume import for_more
@@ -54,7 +54,7 @@ SAVING = 0.05  # at most this part of the time goes into the checkpoints at the 
 class Trainer:
     """One run: net, optimizer, data and all that a checkpoint must hold.
 
-    history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_rate`),
+    history: one dict per epoch with `epoch` (1-based), `step`, `lr` (`current_lr`),
     `train_loss` (nats), `train_error`, `val_loss`, `val_error`, `val_top5_error` (fractions),
     `seconds` of training and `images_per_s`. losses, num_errors: per step, the mean loss in nats
     and the number of wrong answers in the minibatch. commands: what started the run, and what
@@ -170,7 +170,7 @@ class Trainer:
 
     def _diverged(self, what: str) -> Diverged:
         saved = self.path and self.path.exists()
-        return Diverged(f"{what}, rate {current_rate(self.optimizer):g}: begin again with a lower "
+        return Diverged(f"{what}, rate {current_lr(self.optimizer):g}: begin again with a lower "
                         "--lr" + (" and another --out; last good checkpoint, for --init-from: "
                                   f"{self.path}" if saved else ""))
 
@@ -208,7 +208,7 @@ class Trainer:
                        self.group)
         self.history.append({
             "epoch": len(self.history) + 1, "step": self.step,
-            "lr": current_rate(self.optimizer),
+            "lr": current_lr(self.optimizer),
             "train_loss": float(np.mean(self.losses[first:])),
             "train_error": sum(self.num_errors[first:]) / seen,
             **{f"val_{name}": value for name, value in val.items()},
@@ -324,7 +324,7 @@ def begin(config: TrainConfig, dataset: datasets.Dataset | None = None, *,
     if not group.rank:
         resume, lock = run_folder.enter(config.out, resume, config.data)
     try:
-        resume = bool(group.from_first("resume" if resume else ""))
+        resume = bool(group.broadcast("resume" if resume else ""))
         if resume and not (Path(config.out) / CHECKPOINT).exists():
             raise UserError(f"process 0 has a {CHECKPOINT} in {config.out}, this one has not: "
                             "--out must be a folder that all machines share")

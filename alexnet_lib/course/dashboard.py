@@ -21,7 +21,7 @@ from alexnet_lib.config import resolve
 from alexnet_lib.course.plots import as_html
 from alexnet_lib.course.plots.nb09 import progress
 from alexnet_lib.errors import UserError
-from alexnet_lib.training import Trainer, begin, current_rate, go_on
+from alexnet_lib.training import Trainer, begin, current_lr, go_on
 
 try:
     import ipywidgets
@@ -264,7 +264,7 @@ class Dashboard(Controls):
         left = (run.total_steps - run.step) / pace if pace else 0
         parts = [what, f"epoch {min(run.epoch + 1, run.config.epochs)} of {run.config.epochs}",
                  f"step {run.step} of {run.total_steps}", f"loss {run.losses[-1]:.3f}",
-                 f"rate {current_rate(run.optimizer):.2g}",
+                 f"rate {current_lr(run.optimizer):.2g}",
                  f"{pace * run.in_batch:.0f} images/s"]
         if what == "training":
             parts.append(f"{left:.0f} s left" if left < 120 else f"{left / 60:.0f} min left")

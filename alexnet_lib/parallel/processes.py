@@ -75,7 +75,7 @@ class Group:
             self.store.set(ready[self.rank], "")
         self.store.wait(ready, PREPARE)
 
-    def from_first(self, value: str) -> str:
+    def broadcast(self, value: str) -> str:
         """What process 0 gives as `value`, in every process."""
         if self.size == 1:
             return value

@@ -110,7 +110,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
                   say: Callable[[str], None] = lambda line: None) -> list[Finding]:
     """The checks of a net before its first step, and of its first steps."""
     own, device = model is not None, config.device
-    model = copy.deepcopy(model) if own else begun(config, dataset)
+    model = copy.deepcopy(model) if own else initial_model(config, dataset)
     model = model.to(device)
     train = dataset.splits["train"]
     augment = build_augment(config, dataset.mean, dataset.color_values, dataset.color_vectors)
@@ -136,7 +136,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
     return [*found, first_steps(model, augment, train, config)]
 
 
-def begun(config: TrainConfig, dataset: datasets.Dataset) -> nn.Module:
+def initial_model(config: TrainConfig, dataset: datasets.Dataset) -> nn.Module:
     """The net that a run begins with: fresh, or with the weights that --init-from names."""
     model = build_model(config)
     if config.frozen:
