@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
+from torch.optim import lr_scheduler as schedulers
 
 from alexnet_lib.errors import UserError
 from alexnet_lib.models import AlexNet, CifarNet
@@ -126,7 +126,7 @@ def test_the_plateau_is_that_of_pytorch():
         ours = [row["conv2", "weight"] for row in
                 rates_over(Plateau(patience=3), 40, [None, *errors[:-1]])]
         theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.01)
-        rule = lr_scheduler.ReduceLROnPlateau(
+        rule = schedulers.ReduceLROnPlateau(
             theirs, patience=2, threshold=0.001, threshold_mode="abs", min_lr=1e-5)
         expected = []
         for error in errors:
@@ -136,9 +136,9 @@ def test_the_plateau_is_that_of_pytorch():
 
 
 @pytest.mark.parametrize("epochs, rule, theirs", [
-    (91, schedule("steps", 91), lambda o: lr_scheduler.MultiStepLR(o, [25, 51, 79])),
-    (140, schedule("cifar", 140), lambda o: lr_scheduler.MultiStepLR(o, [120, 130])),
-    (9, schedule("constant", 9), lambda o: lr_scheduler.ConstantLR(o, 1.0))])
+    (91, lr_scheduler("steps", 91), lambda o: schedulers.MultiStepLR(o, [25, 51, 79])),
+    (140, lr_scheduler("cifar", 140), lambda o: schedulers.MultiStepLR(o, [120, 130])),
+    (9, lr_scheduler("constant", 9), lambda o: schedulers.ConstantLR(o, 1.0))])
 def test_steps_and_constant_are_those_of_pytorch(epochs, rule, theirs):
     groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": lr} for lr in (0.01, 0.02)]
     optimizer = torch.optim.SGD(groups)

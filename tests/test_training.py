@@ -193,7 +193,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(data, tmp_path, bad)
 @pytest.mark.parametrize("schedule, noisy", [
     ("145", [*range(20)]), ("restart", [*range(13), *range(19, 25)])])
 def test_when_there_is_color_noise(data, schedule, noisy):
-    """Off from epoch 67 of 91 on; with a restart, of 67 of 135, and back with the rate from 91 to 124."""
+    """Off from epoch 67 of 91 on; with a restart, of 67 of 135, and back from 91 to 124."""
     run = Trainer(TrainConfig(**TINY | {"lr_scheduler": schedule, "epochs": 27, "color": "2012"}),
                   data)
     asked = []
