@@ -134,7 +134,7 @@ def test_a_plateau_waits_for_steps():
 
 
 def test_recorded_plateaus_drop_where_they_dropped():
-    files = list((Path(RESULTS) / "runs" / "imagenette" / "schedule=plateau").glob("*.json"))
+    files = list((Path(RESULTS) / "runs" / "imagenette" / "lr_scheduler=plateau").glob("*.json"))
     for file in files:
         errors = json.loads(file.read_text())["curves"]["val_error"]
         drops = []
