@@ -1,6 +1,7 @@
 """Damaged images and damaged packed stores: read, or refused in one line; never a traceback.
 
-A few seconds of what ran for longer: `python tests/test_damaged_images.py 600` fuzzes for 600 seconds.
+A few seconds of what ran for longer: `python tests/test_damaged_images.py 600` fuzzes for 600
+seconds.
 """
 
 import contextlib
