@@ -102,3 +102,26 @@ def test_errors_stand_beside_the_restart_where_there_are_runs():
     line, = axes.lines
     assert list(line.get_ydata()) == [50, 40, 30] and line.get_color() == BLUE
     assert line.get_label() == "restarted, 2 seeds"
+
+
+def test_the_notes_hold_every_result_and_their_rule_of_selection():
+    notes = json.loads((course.ROOT / "data" / "source" / "lab-notes.json").read_text())
+    results = [run for run in RUNS if "top1" in run]
+    assert len(results) == 59 and "63 lines" in notes["selection"]
+    assert all({"top1", "top5", "loss", "views", "data"} <= set(run) for run in results)
+    assert all(":" in run["where"] for run in results)
+    assert len({run["where"] for run in results}) == len(results)
+    assert len({run["run"] for run in RUNS}) == len(RUNS)
+
+
+def test_the_counts_that_the_notebooks_quote_follow_from_the_notes():
+    alone = [run for run in RUNS if run.get("data") == "2012 validation"
+             and run["kind"] != "depth, more data"]
+    ten = [run for run in alone if run["views"] == 10]
+    p = next(run["top1"] for run in ten if run["run"] == "145")
+    outside = [run["run"] for run in ten
+               if abs(run["top1"] - p) > 2 * (p * (1 - p) / 50_000) ** 0.5]
+    assert (len(ten), outside) == (24, ["148", "150", "157", "160"])
+    assert str(outside) in NOTEBOOK.read_text()
+    one = sorted(run["top1"] for run in alone if run["views"] == 1)
+    assert (round(100 * one[0], 1), round(100 * one[-1], 1)) == (42.3, 43.9)
