@@ -457,3 +457,13 @@ def test_shipped_photographs_stand_in_without_a_network(tmp_path, monkeypatch, c
     assert "alexnet data get flowers" in capsys.readouterr().out
     with pytest.raises(UserError, match="flowers or imagenette"):
         course.fetched_photographs("shapes")
+
+
+def test_by_seed_pairs_what_the_ledger_pairs():
+    from alexnet_lib.research import claims, ledger
+    for claim, setup in (("C06", "imagenette"), ("C10", "imagenette")):
+        first, second = course.by_seed(claim, setup).values()
+        effects = ledger.effects(claims.claim(claim), setup)
+        assert np.allclose(np.subtract(second, first), list(effects.values()))
+    arms = course.by_seed("C06", "imagenette", "train_error")
+    assert list(arms) == ["with", "without"] and min(arms["with"]) > max(arms["without"])

@@ -80,3 +80,16 @@ def test_the_palettes_colors_stay_apart_for_the_color_blind(sight, mixed_up):
     """Simulated as Machado, Oliveira and Fernandes (2009), severity 1. A distance of 2.3 can just
     be seen side by side; 15 is plain. Lines have marks or dashes besides."""
     assert nearest(PALETTE.values(), sight) > 15 > nearest(mixed_up, sight)
+
+
+@pytest.mark.parametrize("right, title, colors", [
+    ([1.0, 2.0, 3.5], "Error:\nnew won in 2 of 3 seeds", [plots.BLUE, plots.BLUE, plots.ORANGE]),
+    ([3.0, 4.0, 2.0], "Error:\nold won in 2 of 3 seeds", [plots.BLUE, plots.BLUE, plots.ORANGE]),
+])
+def test_slopes_say_who_won(right, title, colors):
+    figure = plots.slopes({"Error": {"old": [2.0, 3.0, 3.0], "new": right}})
+    (axes,) = figure.axes
+    assert axes.get_title() == title
+    assert [line.get_color() for line in axes.lines] == colors
+    assert [line.get_ydata()[1] for line in axes.lines] == right
+    plt.close(figure)

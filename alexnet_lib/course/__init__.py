@@ -162,6 +162,7 @@ from alexnet_lib.course.environment_check import environment_rows as environment
 from alexnet_lib.course.figures import show as show  # noqa: E402
 from alexnet_lib.course.photos import fetched_photographs as fetched_photographs  # noqa: E402
 from alexnet_lib.course.photos import photographs as photographs  # noqa: E402
+from alexnet_lib.course.records import by_seed as by_seed  # noqa: E402
 from alexnet_lib.course.records import ledger as ledger  # noqa: E402
 from alexnet_lib.course.records import predictions as predictions  # noqa: E402
 from alexnet_lib.course.records import recorded as recorded  # noqa: E402

@@ -80,6 +80,22 @@ def runs(claim: str, setup: str) -> dict[str, list[dict]]:
             for arm in found.arms}
 
 
+def by_seed(claim: str, setup: str, metric: str = "") -> dict[str, list[float]]:
+    """What a claim measures, by arm: a number for each seed that all arms have, in their order.
+
+    metric: a name of `research.metrics.METRICS`, instead of the one that the ledger compares.
+    """
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import ledger as book
+    from alexnet_lib.research.metrics import measured
+    found = experiments.claim(claim)
+    arms = {arm.name: {seed: value for seed, run in book.runs_of(found, arm, setup).items() if
+                       (value := measured(metric or arm.metric or found.metric, run)) is not None}
+            for arm in found.arms}
+    shared = sorted(set.intersection(*map(set, arms.values())))
+    return {name: [values[seed] for seed in shared] for name, values in arms.items()}
+
+
 def searched(claim: str, setup: str) -> dict[str, dict[float, float]]:
     """What the search found for each arm: by rate, the quantity that chose it (one seed)."""
     from alexnet_lib.research import claims as experiments

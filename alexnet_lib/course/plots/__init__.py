@@ -141,6 +141,31 @@ def overfitting(runs: dict[str, list[dict]], keys=("loss", "error"),
     return figure
 
 
+def slopes(panels: dict[str, dict[str, list[float]]], label: str = "test error, %") -> Figure:
+    """Two arms seed by seed: a line from one to the other; each title says who was lower how often.
+
+    Args:
+        panels: by what was measured, two arms, each with a number for each seed, from
+            `course.by_seed`. label: of the y axis.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 3.7), squeeze=False)
+    for panel, (what, arms) in zip(axes[0], panels.items(), strict=True):
+        (first, second), pairs = arms, list(zip(*arms.values(), strict=True))
+        lower = sum(right < left for left, right in pairs)
+        winner, wins = max((first, len(pairs) - lower), (second, lower), key=lambda won: won[1])
+        for left, right in pairs:
+            color, dash = (BLUE, "-") if (right < left) == (winner == second) else (ORANGE, "--")
+            panel.plot((0, 1), (left, right), color=color, ls=dash, marker="o", ms=5, lw=1.6)
+        panel.set_title(f"{what}:\n{winner} won in {wins} of {len(pairs)} seeds", fontsize=11)
+        panel.set(xlim=(-0.3, 1.3), xticks=(0, 1), xticklabels=(first, second))
+        panel.grid(axis="x", visible=False)
+        panel.locator_params(axis="y", nbins=6)
+    axes[0, 0].set_ylabel(label)
+    figure.alt = "A line for each seed, from one arm on the left to the other on the right. " + \
+        " ".join(panel.get_title().replace("\n", " ") + "." for panel in axes[0])
+    return figure
+
+
 def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit: str,
            arms: tuple[str, str], paper: float | None = None) -> Figure:
     """The difference between two arms: a point for each seed, the 95 % interval of their mean.
