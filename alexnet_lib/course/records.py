@@ -38,7 +38,9 @@ def _digits(value: float, decimals: int) -> str:
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    if 0 < abs(value) < 1e-3:
+    if value == 0:
+        return f"{value:.{decimals}f}"
+    if abs(value) < 1e-3:
         return f"{value:.2e}"
     whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     return f"{value:.{max(decimals, 3 - whole)}f}"
