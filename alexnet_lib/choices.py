@@ -58,15 +58,23 @@ def choice(default, help: str, allowed=None, *, changes: str | None = None, need
         "may_change": may_change, "option": option})
 
 
-def describe(one: Field) -> str:
+def describe(one: Field, with_values: bool = True) -> str:
     """One line about a choice: what it is, which values it may have, and its default."""
-    values, usual = _words(one.metadata["allowed"]), one.default
+    values, usual = with_values and _words(one.metadata["allowed"]), one.default
     if isinstance(usual, bool):
         usual = "yes" if usual else "no"
     elif isinstance(usual, tuple):
         usual = " ".join(map(str, usual))
     return (one.metadata["help"] + (f" ({values})" if values else "")
             + ("" if usual is None else f" [{usual}]"))
+
+
+def named_values(one: Field) -> list[str]:
+    """The values of a choice among a few names, whatever the model; empty for other choices."""
+    allowed = one.metadata["allowed"]
+    tuples = allowed.values() if isinstance(allowed, dict) else [allowed]
+    names = [name for values in tuples if isinstance(values, tuple) for name in values]
+    return list(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else []
 
 
 def _words(allowed) -> str:

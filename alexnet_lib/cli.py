@@ -12,20 +12,24 @@ from typing import get_args
 
 import click
 
-from alexnet_lib.choices import NetConfig, TrainConfig, describe
+from alexnet_lib.choices import NetConfig, TrainConfig, describe, named_values
 from alexnet_lib.errors import UserError
 from alexnet_lib.old_names import renamed_option
-from alexnet_lib.text import Printable, printable, say
+from alexnet_lib.text import Printable, fitting, printable, say
 from alexnet_lib.text import table as tabulate
+
+SHORT = {"data": ["-d"], "epochs": ["-e"]}
 
 
 def option_for(one: Field, default=None):
     """The option of a choice, with the help that is declared there."""
     word = one.name.replace("_", "-")
     kinds = [kind for kind in get_args(one.type) if kind is not NoneType] or [one.type]
-    flag = f"--{word}/--no-{word}" if kinds == [bool] else f"--{word}"
-    return click.option(flag, type=tuple(kinds) if len(kinds) > 1 else kinds[0], default=default,
-                        help=describe(one))
+    flags = [f"--{word}/--no-{word}" if kinds == [bool] else f"--{word}", *SHORT.get(word, ())]
+    names = named_values(one)
+    kind = click.Choice(names) if names else tuple(kinds) if len(kinds) > 1 else kinds[0]
+    return click.option(*flags, type=kind, default=default,
+                        help=describe(one, with_values=one.metadata["allowed"] != tuple(names)))
 
 
 def options_for(config: type[NetConfig]):
@@ -50,6 +54,8 @@ def given(choices: dict, checkpoint: str | None = None) -> dict:
 CHOICES = {one.name: one for one in fields(TrainConfig)}
 DEVICE = option_for(CHOICES["device"], default="auto")
 SKIP = option_for(CHOICES["skip_broken"])
+# Choices that all who train make, or that commands share: they come first in the help.
+FIRST = ("data", "out", "epochs", "device", "skip_broken")
 # What each option writes, in the words of `checkpoints.kind_of`.
 WRITES = {"json_file": "JSON", "predictions": "predictions", "out": "a net", "onnx": "ONNX"}
 
@@ -72,6 +78,19 @@ class Careful(click.Command):
             if old != new:
                 say(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now")
         return super().parse_args(context, known)
+
+    def format_options(self, context, formatter):
+        """As click does; the choices of a net and of a run stand apart from what is used most."""
+        own = {one.name: "The net" for one in fields(NetConfig)}
+        groups: dict[str, list] = {"Options": [], "The run": [], "The net": []}
+        for option in self.get_params(context):
+            first = option.name not in CHOICES or option.name in FIRST
+            if record := option.get_help_record(context):
+                groups["Options" if first else own.get(option.name, "The run")].append(record)
+        for title, rows in groups.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def invoke(self, context):
         made = {option.name: context.params[option.name] for option in self.params
@@ -126,6 +145,10 @@ class Commands(click.Group):
 
 AS_JSON = click.option("--json", "json_file", metavar="FILE", callback=_writable,
                        help="write the result as JSON too; - is stdout")
+
+
+CHECKPOINT = click.option("-c", "--checkpoint", required=True, metavar="FILE",
+                          help="a trained net: its file, or the folder of its run")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -340,7 +363,8 @@ def data_clean(yes):
 
 
 @cli.command()
-@click.option("--out", required=True, metavar="DIR", help="folder for checkpoint and history")
+@click.option("-o", "--out", required=True, metavar="DIR",
+              help="folder for checkpoint and history")
 @click.option("--resume", is_flag=False, flag_value="yes", type=click.Choice(["yes", "auto"]),
               help="go on from the checkpoint in --out, as it was begun; auto: if there is one")
 @SKIP
@@ -393,8 +417,8 @@ def _loaded(checkpoint: str, device: str):
 
 
 @cli.command()
-@click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--data", required=True, metavar="NAME")
+@CHECKPOINT
+@click.option("-d", "--data", required=True, metavar="NAME", help="see `alexnet data list`")
 @click.option("--split", help="train, val, test or all [val, if there is one]")
 @click.option("--views", default=1, show_default=True, help="1 or 10")
 @click.option("--predictions", metavar="FILE", callback=_writable,
@@ -463,8 +487,8 @@ def abbreviated(names) -> list[str]:
 
 
 @cli.command()
-@click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--out", metavar="FILE", callback=_writable, help="the net for this library")
+@CHECKPOINT
+@click.option("-o", "--out", metavar="FILE", callback=_writable, help="the net for this library")
 @click.option("--features", is_flag=True, help="in --out: the convolutions alone")
 @click.option("--onnx", metavar="FILE", callback=_writable, help="the net for other programs")
 @click.option("--probabilities", is_flag=True, help="in --onnx: end in a softmax")
@@ -500,8 +524,18 @@ def export(checkpoint, out, features, onnx, probabilities, uint8):
         click.echo(f"{onnx}  {Path(onnx).stat().st_size / 1e6:.1f} MB  {checked}")
 
 
+# The net that `predict` asks by default.
+OURS = Path(__file__).parents[1] / "data" / "weights" / "imagenette.safetensors"
+
+
+def _bar() -> str:
+    """What bars are made of, in the letters that the terminal has."""
+    return "#" if "\\" in fitting("█", sys.stdout) else "█"
+
+
 @cli.command()
-@click.option("--checkpoint", required=True, metavar="FILE")
+@click.option("-c", "--checkpoint", metavar="FILE",
+              help="a trained net: its file, or the folder of its run [that of the course]")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True,
               help="how many classes")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
@@ -510,13 +544,19 @@ def export(checkpoint, out, features, onnx, probabilities, uint8):
 def predict(checkpoint, top, images, device, json_file):
     """Name the most probable classes of each IMAGE, or of the images in a folder.
 
+    Without --checkpoint you ask the net that comes with the course, which knows ten classes. A net
+    calls anything else one of its classes, too, and may be sure of it.
+
     An image that cannot be read costs its own answer alone; the exit code is then 1.
     """
     import numpy as np
 
     from alexnet_lib import datasets, evaluation
     paths, notes = datasets.images_named(images)
-    net = _loaded(checkpoint, device)
+    net = _loaded(checkpoint or str(OURS), device)
+    if checkpoint is None:
+        notes.append(f"this net knows {len(net.classes)} classes: {', '.join(net.classes)}; it "
+                     "calls anything else one of these")
     for line in notes:
         say(line)
     found: dict = {}
@@ -538,6 +578,7 @@ def predict(checkpoint, top, images, device, json_file):
     deliver(found, json_file)
     for path, best in found.items() if json_file != "-" else ():
         click.echo(printable(path))
-        click.echo(tabulate([(f"{p:.1%}", name) for name, p in best], tablefmt="plain"))
+        rows = [(f"{p:.1%}", name, round(40 * p) * _bar()) for name, p in best]
+        click.echo(tabulate(rows, tablefmt="plain", colalign=("right", "left", "left")))
     if broken:
         sys.exit(1)

@@ -58,8 +58,10 @@ def test_every_choice_is_on_the_command_line(command, more, lacks):
     assert set(options) == (set(CHOICES) - lacks) | more
     for name, one in CHOICES.items():
         if name not in lacks | {"out"}:
-            assert options[name].help == describe(one)
-            assert options[name].opts == [f"--{words(one)}"]
+            listed = type(one.metadata["allowed"]) is tuple and name != "columns"
+            assert options[name].help == describe(one, with_values=not listed)
+            assert not listed or tuple(options[name].type.choices) == one.metadata["allowed"]
+            assert options[name].opts[0] == f"--{words(one)}"
 
 
 def test_options_have_the_types_of_their_choices():

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,13 @@ from alexnet_lib.course.doctor import examine
 from alexnet_lib.datasets import shapes
 from alexnet_lib.devices import pick_precision
 from alexnet_lib.errors import UserError
-from alexnet_lib.evaluation import evaluate, probabilities, read_predictions, scores
+from alexnet_lib.evaluation import (
+    evaluate,
+    probabilities,
+    read_predictions,
+    scores,
+    top_predictions,
+)
 from alexnet_lib.features import responses
 from alexnet_lib.layers import Dropout, GroupedLinear, LocalResponseNorm, SpatialResponseNorm
 from alexnet_lib.models import AlexNet, CifarNet
@@ -109,6 +116,31 @@ def test_train_evaluate_predict(capsys, photos, tmp_path):
     assert "%" in said
     code, said, _ = run(capsys, "info", "--checkpoint", out)
     assert code == 0 and "conv5" in said
+
+
+def test_a_photograph_alone_is_shown_to_the_net_of_the_course(capsys, tmp_path):
+    """It says which classes it knows, and so that a cat is none of them."""
+    image = tmp_path / "cat.png"
+    Image.fromarray(course.photographs(256)["cat"]).save(image)
+    code, said, err = run(capsys, "predict", image, "--top", 2)
+    net = load_model(cli.OURS)
+    assert code == 0 and all(name in err for name in net.classes)
+    stored = datasets.prepare_image(image, net.config.stored_size)
+    best = next(iter(top_predictions(net, stored[None], 2)))
+    rows = said.splitlines()[1:]
+    for (name, p), row in zip(best, rows, strict=True):
+        assert f"{p:.1%}" in row and name in row and abs(row.count("█") - 40 * p) <= 0.5
+    assert "knows" not in run(capsys, "predict", "-c", cli.OURS, image)[2]
+
+
+def test_options_of_train_are_grouped_named_once_and_have_values(capsys):
+    _, said, _ = run(capsys, "train", "--help")
+    general, of_run, of_net = (part.split() for part in re.split(r"^The .*:$", said, flags=re.M))
+    assert {"--out", "--data", "-o,", "-d,", "--epochs"} <= {*general}
+    assert "--lr" in of_run and "--columns" in of_net and "[relu|tanh]" in of_net
+    assert all(said.count(f"\n  --{word} ") <= 1 for word in ("lr", "data", "width"))
+    code, _, err = run(capsys, "train", "-o", "x", "--precision", "fp64")
+    assert code == 2 and "fp32" in err and err.count("\n") == 1
 
 
 def test_resume_goes_on_as_the_run_was_begun(capsys, trained, photos, tmp_path):
@@ -267,7 +299,7 @@ BAD = {
                                                   "--stored-size", 64, "--out", t / "o"],
                                  "do not fit"),
     "info too small": (lambda t, c, p: ["info", "--input-size", 8], "too small"),
-    "info unknown model": (lambda t, c, p: ["info", "--model", "vgg"], "alexnet or cifar"),
+    "info unknown model": (lambda t, c, p: ["info", "--model", "vgg"], "'vgg' is not one of"),
     "unwritable output": (lambda t, c, p: ["train", "--data", "shapes", "--out",
                                            f"{__file__}/run"], "cannot write"),
     "unwritable json": (lambda t, c, p: ["info", "--json", t / "no" / "x.json"],
@@ -289,7 +321,7 @@ BAD = {
     "unknown option": (lambda t, c, p: ["train", "--learning-rate", 1], "No such option"),
     "not a number": (lambda t, c, p: ["train", "--out", t / "o", "--epochs", "many"],
                      "not a valid integer"),
-    "no output folder": (lambda t, c, p: ["train"], "Missing option '--out'"),
+    "no output folder": (lambda t, c, p: ["train"], "Missing option '-o' / '--out'"),
     "a net for no memory": (lambda t, c, p: ["train", "--out", t / "o", "--input-size", 200_000],
                             "not enough memory"),
     "a seed too large": (lambda t, c, p: ["train", "--out", t / "o", "--seed", 2**64], "2**63"),
@@ -305,19 +337,19 @@ BAD |= {
     **{" ".join(map(str, options)): (told_to_train(*options), word) for *options, word in (
         ("--epochs", 0, "epochs must be"), ("--batch-size", 0, "batch-size must be"),
         ("--lr", -1, "lr must be"), ("--lr", "nan", "lr must be"),
-        ("--width", 0, "width must be"), ("--precision", "fp8", "fp32 or bf16"),
-        ("--lr-scheduler", "cosine", "lr-scheduler must be"), ("--variant", 2014, "paper or 2012"),
-        ("--init", "xavier", "init must be"), ("--pool", 2, 3, "window and a stride"),
+        ("--width", 0, "width must be"), ("--precision", "fp8", "fp32"),
+        ("--lr-scheduler", "cosine", "plateau"), ("--variant", 2014, "2012"),
+        ("--init", "xavier", "he"), ("--pool", 2, 3, "window and a stride"),
         ("--pool", 0, 2, "window and a stride"), ("--input-divisor", 0, "input-divisor must be"),
-        ("--omit-layer", "conv6", "omit-layer must be"), ("--in-channels", 4, "in-channels"),
+        ("--omit-layer", "conv6", "conv5"), ("--in-channels", 4, "in-channels"),
         ("--columns", 3, "columns"), ("--dropout", 1.5, "dropout"),
         ("--activation", "gelu", "activation"), ("--crop-group-size", 0, "size must be 1"),
         ("--limit", 0, "limit"), ("--seed", -1, "seed"),
         ("--stored-size", 0, "size must be 1 or more"),
-        ("--color", "pink", "color must be none, paper or 2012"),
-        ("--mean-at", "edge", "mean-at must be pixel or center"),
+        ("--color", "pink", "paper"),
+        ("--mean-at", "edge", "center"),
         ("--until-error", 2, "from 0 to 1"), ("--save-minutes", -1, "save-minutes"),
-        ("--model", "vgg", "alexnet or cifar"), ("--weight-decay", "inf", "weight-decay"),
+        ("--model", "vgg", "cifar"), ("--weight-decay", "inf", "weight-decay"),
         ("--momentum", 2, "momentum"))},
     # The other commands.
     "predictions nowhere": (lambda t, c, p: [

@@ -5,14 +5,24 @@ from pathlib import Path
 import click
 
 from alexnet_lib.choices import TrainConfig
-from alexnet_lib.cli import AS_JSON, DEVICE, SKIP, Careful, deliver, given, options_for
+from alexnet_lib.cli import (
+    AS_JSON,
+    CHECKPOINT,
+    DEVICE,
+    SKIP,
+    Careful,
+    deliver,
+    given,
+    options_for,
+)
 from alexnet_lib.errors import UserError
 from alexnet_lib.text import say
 from alexnet_lib.text import table as tabulate
 
 
 @click.command(cls=Careful)
-@click.option("--checkpoint", metavar="FILE", help="examine this trained net, not a fresh one")
+@click.option("-c", "--checkpoint", metavar="FILE",
+              help="examine this trained net, not a fresh one")
 @SKIP
 @DEVICE
 @options_for(TrainConfig)
@@ -52,9 +62,10 @@ def doctor(data, checkpoint, skip_broken, device, json_file, **choices):
 
 
 @click.command(cls=Careful)
-@click.option("--checkpoint", required=True, metavar="FILE")
-@click.option("--out", required=True, metavar="DIR", help="folder for the pictures")
-@click.option("--data", metavar="NAME", help="images for maps and patches [those it learned from]")
+@CHECKPOINT
+@click.option("-o", "--out", required=True, metavar="DIR", help="folder for the pictures")
+@click.option("-d", "--data", metavar="NAME",
+              help="images for maps and patches [those it learned from]")
 @click.option("--split", default="val", show_default=True)
 @click.option("--layer", help="whose patches to look for [the last convolution]")
 @click.option("--units", type=click.IntRange(1), default=8, show_default=True,
