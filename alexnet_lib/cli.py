@@ -123,7 +123,7 @@ def _read(name: str, value) -> list[Path]:
 
 # Commands whose code stands outside the core; it is imported when they are called.
 ELSEWHERE = {"bench": "research", "doctor": "course", "experiment": "research",
-             "filters": "course", "ledger": "research"}
+             "filters": "course", "info": "research", "ledger": "research"}
 
 
 class Commands(click.Group):
@@ -226,71 +226,6 @@ def deliver(result: dict, json_file: str | None) -> None:
 @click.version_option(package_name="alexnet-course", prog_name="alexnet")
 def cli():
     """AlexNet, faithful to the paper of 2012 and to its original source."""
-
-
-@cli.command()
-@options_for(NetConfig)
-@click.option("--checkpoint", metavar="FILE", help="describe the net of a checkpoint instead")
-@AS_JSON
-def info(checkpoint, json_file, **choices):
-    """Show the layers: output shape, parameters, multiply-adds, memory."""
-    from alexnet_lib.config import build_net, on_meta
-    from alexnet_lib.models import layer_table
-    chosen = given(choices, checkpoint)
-    if checkpoint:
-        from alexnet_lib.weights import load_model
-        loaded = load_model(checkpoint, "cpu")
-        net = loaded.model.to("meta")
-    else:
-        net = on_meta(lambda: build_net(NetConfig(**chosen)))
-    rows = layer_table(net)
-    shown = [(r["name"], r["kind"], " x ".join(map(str, r["output"])), f"{r['params']:,}",
-              f"{r['macs']:,}", f"{r['bytes'] / 1024:,.0f}") for r in rows]
-    total = totals(rows)
-    about = {}
-    if checkpoint:
-        from alexnet_lib.datasets import title
-        about = {"trained_on": title(loaded.config.data, loaded.meta["fingerprint"])}
-    deliver({"layers": rows, **total, **about}, json_file)
-    if json_file == "-":
-        return
-    click.echo(tabulate(shown, ("layer", "kind", "output", "parameters", "multiply-adds",
-                                "KiB (fp32)"), colalign=("left", "left") + ("right",) * 4,
-                        disable_numparse=True))
-    click.echo()
-    from alexnet_lib import ops
-    click.echo(f"fast paths: {ops.describe()}")
-    if about:
-        click.echo(f"trained on: {about['trained_on']}")
-    click.echo(tabulate(beside_the_paper(total, rows, is_papers(net)), tablefmt="plain",
-                        disable_numparse=True))
-
-
-def totals(rows: list[dict]) -> dict:
-    """Sums over a layer table; `units` counts the outputs of convolutions and full layers."""
-    return {"parameters": sum(r["params"] for r in rows), "macs": sum(r["macs"] for r in rows),
-            "units": sum(r["units"] for r in rows if r["name"].startswith(("conv", "fc")))}
-
-
-def is_papers(net) -> bool:
-    """Whether this is the net whose sizes the paper prints."""
-    return (type(net).__name__ == "AlexNet" and net.num_classes == 1000 and net.columns == 2
-            and net.input_size in (224, 227) and net.features.conv1.out_channels == 96)
-
-
-def beside_the_paper(total: dict, rows: list[dict], papers: bool) -> list[tuple[str, str, str]]:
-    """The totals and, for the paper's own net, what the paper says of each."""
-    printed = 253_440  # units of conv1 in the paper's Fig. 2
-    conv1 = next(row["units"] for row in rows if row["name"] == "conv1")
-    said = {
-        "parameters": "paper: 60 million",
-        "units": (f"paper: 650,000; with the {printed:,} units that Fig. 2 prints for conv1 "
-                  f"instead of {conv1:,}: {total['units'] - conv1 + printed:,}"),
-        "multiply-adds": "for one image, one way",
-    } if papers else {}
-    values = {"parameters": total["parameters"], "units": total["units"],
-              "multiply-adds": total["macs"]}
-    return [(name, f"{value:,}", said.get(name, "")) for name, value in values.items()]
 
 
 @cli.group()
