@@ -494,8 +494,7 @@ def predict(checkpoint, top, images, device, json_file):
                      "calls anything else one of these")
     for line in notes:
         say(line)
-    found: dict = {}
-    broken = []
+    found, broken = dict[str, list](), []
     for at in range(0, len(paths), 128):  # all at once, a large folder would fill the memory
         stored = {}
         for path in paths[at:at + 128]:

@@ -150,8 +150,7 @@ class MaxPool(nn.MaxPool2d):
 def _pair(name: str, value) -> tuple[int, int]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     _check(tuple[int, int], **{name: pair})
-    first, second = pair
-    return first, second
+    return pair[0], pair[1]
 
 
 class Dropout(nn.Module):

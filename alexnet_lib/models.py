@@ -154,11 +154,9 @@ class AlexNet(nn.Module):
     def _norm(self, place: int, channels: int) -> list[tuple[str, nn.Module]]:
         """Across maps after conv1 and conv2; in 2012, after conv2 within each map as well."""
         alpha = 1e-4 if self.variant == "paper" else 1e-4 / 5
-        layers: list[tuple[str, nn.Module]] = [
-            (f"lrn{place}", LocalResponseNorm(channels, 5, alpha, columns=self.columns))]
-        if self.variant == "2012" and place == 2:
-            layers.append(("spatial2", SpatialResponseNorm()))
-        return layers
+        across = f"lrn{place}", LocalResponseNorm(channels, 5, alpha, columns=self.columns)
+        within = "spatial2", SpatialResponseNorm()
+        return [across, within] if self.variant == "2012" and place == 2 else [across]
 
     def _full_layers(self, inputs, hidden, act, dropout, connect_columns) -> nn.Sequential:
         """fc6 to fc8; only fc8 sees both columns where they never talk."""

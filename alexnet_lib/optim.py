@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -267,11 +265,11 @@ def first_drop(rule: Constant, epochs: int) -> int | None:
 
     A plateau may do so when the error has not improved since the first epoch.
     """
-    group: dict = {"name": "fc6", "kind": "weight", "base_lr": 1.0, "lr": 1.0}
-    rule, optimizer = copy.deepcopy(rule), SimpleNamespace(param_groups=[group])
+    group = {"params": [torch.zeros(1)], "name": "fc6", "kind": "weight", "base_lr": 1.0, "lr": 1.0}
+    rule, optimizer = copy.deepcopy(rule), torch.optim.SGD([group], 1.0)
     for epoch in range(epochs):
-        rule.update(cast(torch.optim.Optimizer, optimizer), epoch, 1.0 if epoch else None)
-        if group["lr"] < 1:
+        rule.update(optimizer, epoch, 1.0 if epoch else None)
+        if optimizer.param_groups[0]["lr"] < 1:
             return epoch
     return None
 

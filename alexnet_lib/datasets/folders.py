@@ -62,8 +62,7 @@ class Skipped:
     """Counts the files that were looked at, and those that were left out, by reason."""
 
     def __init__(self):
-        self.seen = 0
-        self.reasons: Counter[str] = Counter()
+        self.seen, self.reasons = 0, Counter[str]()
 
     def add(self, reason: str, count: int = 1) -> None:
         self.reasons[reason] += count
@@ -401,8 +400,7 @@ def _read_list(file: Path, images: list[Path]) -> tuple[dict[Path, str], int]:
     if len(others) != 1:
         raise UserError(f"{file} has several columns that may be the label: keep two, the file's "
                         "name and its label")
-    labels: dict[Path, str] = {}
-    absent = 0
+    labels, absent = dict[Path, str](), 0
     for row in rows[headed:]:
         path, label = image(row[files]), row[others[0]]
         absent += path is None

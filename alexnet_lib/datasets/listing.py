@@ -72,8 +72,7 @@ def split_by_name(found: Classes) -> dict:
     Of each class, sorted by the SHA-256 of "class/file name", the first tenth is "test", the
     second "val", and the rest "train".
     """
-    classes = tuple(found)
-    parts: dict = {"train": {}, "val": {}, "test": {}}
+    classes, parts = tuple(found), dict[str, dict](train={}, val={}, test={})
     for name, paths in found.items():
         mixed = sorted(paths, key=lambda path: hashlib.sha256(
             f"{name}/{path.name}".encode()).digest())
@@ -106,8 +105,7 @@ def list_imagenet(root: Path) -> Listing:
     if not home.is_dir():
         raise UserError(_by_hand(home))
     _check_meta(home)
-    splits: dict = {}
-    numbers: list[str] = []
+    splits, numbers = {}, list[str]()
     for name, count in IMAGENET_COUNTS.items():
         there = (home / name).is_dir()  # then torchvision does not unpack, whole or not
         try:

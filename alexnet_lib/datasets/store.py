@@ -45,8 +45,7 @@ def statistics(chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     (paper, 4.1). The largest part of each vector is positive. Exact sums: the order of the
     chunks does not matter.
     """
-    count, summed = 0, np.zeros((3, 3))
-    total: np.ndarray | int = 0
+    count, total, summed = 0, np.zeros((), np.uint64), np.zeros((3, 3))
     for chunk in chunks:
         total = total + chunk.sum(0, dtype=np.uint64)
         for image in chunk:  # one at a time: as float64, a chunk would take gigabytes
@@ -200,8 +199,7 @@ def leftovers(root: Path) -> list[tuple[Path, int, str]]:
     same 40 characters count as one; what is removed by mistake is packed again when it is needed.)
     A folder that holds anything else than a store's files is never among them.
     """
-    unfinished: list[Path] = []
-    finished: dict[str, list[Path]] = {}
+    unfinished, finished = list[Path](), dict[str, list[Path]]()
     for folder in sorted(path for path in (root / "packed").glob("*") if _is_ours(path)):
         if folder.suffix == ".part":
             unfinished += [folder] if _idle(folder.with_suffix(".lock")) else []

@@ -124,8 +124,7 @@ class Column(nn.Module):
                             "columns=2")
         if rank not in (0, 1):
             raise UserError(f"there are columns 0 and 1, no column {rank}")
-        self.rank, self.connected = rank, connected_layers(net)
-        self.sent: Counter = Counter()
+        self.rank, self.connected, self.sent = rank, connected_layers(net), Counter[tuple]()
         self.order = list(layers(net))
         self.last = self.order[-1]
         for part in ("features", "classifier"):
@@ -204,8 +203,7 @@ def _train(group: Group, net: nn.Module, loss: Callable, batches: list, lr: floa
         begun = time.perf_counter()
         value, _ = update(net, optimizer, x.to(group.device), labels.to(group.device), loss=loss)
         found["gradients"] = found["gradients"] or {
-            name: p.grad.cpu().clone() for name, p in net.named_parameters()
-            if p.grad is not None}
+            name: p.grad.cpu().clone() for name, p in net.named_parameters() if p.grad is not None}
         found["losses"].append(value.item())
         found["seconds"].append(time.perf_counter() - begun)
     return found | {"weights": {name: t.cpu() for name, t in net.state_dict().items()}}

@@ -234,8 +234,7 @@ def _work(pipe, rank: int, count: int, folder: str, device: str, timeout: float,
 
 
 def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+    parent: Any = multiprocessing.parent_process()
     wait([parent.sentinel])
     os._exit(1)
 
