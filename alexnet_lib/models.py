@@ -89,7 +89,9 @@ class AlexNet(nn.Module):
     The arguments are fields of `choices.NetConfig`, which describes them. The variant is "paper"
     (LRN after the ReLU, alpha as printed, initial weights of std 0.01 everywhere) or "2012" (LRN
     before the first ReLU, alpha divided by n, a spatial norm after the second LRN, std 0.03 in
-    conv3-5).
+    conv3-5). Both normalize over the channels of one column, as the program does; the text's N is
+    all of the layer's. Both take 227 pixels unless told otherwise; text and program have 224, which
+    the net pads to the same 55 positions. In a net of other widths `initialize` scales the std.
 
     The parts are `features` (the convolutions) and `classifier`; layers are named as in the
     paper: conv1 ... conv5, fc6, fc7, fc8. Raises UserError for an unknown or impossible choice.
@@ -214,7 +216,7 @@ class CifarNet(nn.Module):
         def norm(i: int) -> list[tuple[str, nn.Module]]:
             if not lrn:
                 return []
-            # Scale 5e-5 (layer-params-18pct.cfg) over 9 pixels, or 3 maps; k is the default 1.
+            # Scale 5e-5 (layers-18pct.cfg) over 9 pixels, or 3 maps; k is the default 1.
             return [(f"lrn{i}", SpatialResponseNorm(3, 5e-5 / 9) if variant == "18pct"
                      else LocalResponseNorm(32, 3, 5e-5 / 3, k=1.0))]
 

@@ -21,7 +21,8 @@ class PaperSGD(torch.optim.Optimizer):
         v <- momentum * v - weight_decay * lr * w - lr * gradient
         w <- w + v
 
-    The source does the same (src/layer.cu:659-672, src/weights.cu:151-153). `torch.optim.SGD`
+    The source does the same (src/layer.cu:659-672, src/weights.cu:151-153 and, for the decay,
+    192-195). `torch.optim.SGD`
     multiplies the velocity by the rate afterwards: equal while the rate is constant, but when
     the rate drops, here the larger old velocity lives on for some ten steps. A group whose rate
     is 0 is frozen: neither it nor its velocity changes (weights.cu:148).

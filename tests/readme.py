@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from tabulate import tabulate
 
 from alexnet_lib.course import plots
+from alexnet_lib.datasets import title_of
 from alexnet_lib.research import ledger
 from alexnet_lib.research.bench import EVERYWHERE, ROOT
 
@@ -144,7 +145,7 @@ def nets() -> str:
         for name in tests:
             found = json.loads((RESULTS / f"{name}.json").read_text())
             rows.append((f"{config['model']}, {config['variant']}, {config['input_size']} px",
-                         log.split("/")[-1].split("-")[0], config["epochs"],
+                         title_of(made["data"]), config["epochs"],
                          f"{lasted(made['seconds'])}, {made['device']}", found["views"],
                          *(f"{100 * found[key]:.2f} %" for key in
                            ("top1_error", "precision", "recall", "f1"))))
