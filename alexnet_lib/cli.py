@@ -247,15 +247,6 @@ def data_list(json_file):
         click.echo(tabulate(rows, headers="keys", disable_numparse=True))
 
 
-def describe_data(dataset) -> str:
-    """What was loaded: splits, classes, size, fingerprint."""
-    splits = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
-    from alexnet_lib.datasets import title
-    name, copy = dataset.name, title(dataset.name, dataset.fingerprint)
-    return (f"{name}{f' ({copy})' * (copy != name)}: {splits} images of {dataset.size} px, "
-            f"{len(dataset.classes)} classes, fingerprint {dataset.fingerprint}")
-
-
 def _load_command(name: str, text: str):
     @data.command(name, help=text)
     @click.argument("source")
@@ -263,7 +254,10 @@ def _load_command(name: str, text: str):
     @SKIP
     def command(source, size, skip_broken):
         from alexnet_lib import datasets
-        click.echo(describe_data(datasets.load(source, size, skip_broken=skip_broken)))
+        found = datasets.load(source, size, skip_broken=skip_broken)
+        splits = ", ".join(f"{name} {len(split):,}" for name, split in found.splits.items())
+        click.echo(f"{datasets.signature(found.name, found.fingerprint)}: {splits} images of "
+                   f"{found.size} px, {len(found.classes)} classes")
 
 
 _load_command("get", "Download SOURCE, check it, and pack it.")
@@ -383,8 +377,7 @@ def evaluate(checkpoint, data, split, views, predictions, skip_broken, device, j
     if bought:
         from alexnet_lib.pretrained import among
         net = among(net, dataset.classes)
-    if told := datasets.other_copy(dataset.name, dataset.fingerprint, net.config.data,
-                                   net.meta.get("fingerprint", "")):
+    if told := datasets.other_copy(dataset, net.config.data, net.meta.get("fingerprint")):
         say(told)
     answers = evaluation.predictions(net, dataset, split, views, progress=True)
     if predictions:

@@ -16,6 +16,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -787,7 +788,10 @@ def test_known_copies_are_called_by_their_names():
 
 def test_a_net_that_meets_another_copy_of_its_data_is_named():
     copy, jpeg, other = "bfef4ea99277dd98", "93b586ba8239ab9b", "0123456789abcdef"
-    met = datasets.other_copy
+
+    def met(name, mark, learned, learned_mark):
+        return datasets.other_copy(SimpleNamespace(name=name, fingerprint=mark), learned,
+                                   learned_mark)
     assert met("imagenette", copy, "imagenette", copy) is None
     assert "copies of 224 px" in met("imagenette", other, "imagenette", copy)
     assert "JPEG" in met("cifar10", other, "folder:data/cache/cifar10-jpeg", jpeg)
