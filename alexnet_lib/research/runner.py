@@ -267,6 +267,14 @@ def _keep(file: Path, record: dict) -> None:
     write_atomically(file, lambda p: p.write_text(json.dumps(record) + "\n"))
 
 
+def edit_record(file: Path, change: Callable[[dict], None], what: str) -> None:
+    """Change a record in place; its list `edits` gets a line that says what was done, and when."""
+    record = json.loads(file.read_text())
+    change(record)
+    record.setdefault("edits", []).append({"date": time.strftime("%Y-%m-%d"), "what": what})
+    _keep(file, record)
+
+
 def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]) -> bool:
     folder = folder_of(claim, None, ANYWHERE, results)
     for seed in range(1 if claim.exact else seeds):
