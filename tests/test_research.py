@@ -573,3 +573,24 @@ def test_workers_end_with_their_parent(number):
     while alive(pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not alive(pid)
+
+
+def test_every_record_says_which_code_and_which_data_made_it():
+    for file in (runner.RESULTS / "runs").rglob("*.json"):
+        record = json.loads(file.read_text())
+        made = record["provenance"]
+        added = made.get("added", {})
+        assert made.get("code") or added["code"], file
+        if "data" in made:
+            copy = datasets.title_of(made["data"])
+            assert copy in (added.get("data"), made["data"].split(", ", 2)[-1]), file
+        assert all({"date", "what"} <= set(edit) for edit in record.get("edits", []))
+
+
+def test_an_edit_leaves_a_line_in_the_record(tmp_path):
+    file = tmp_path / "seed-0.json"
+    file.write_text(json.dumps(GOOD))
+    runner.edit_record(file, lambda record: record.pop("test"), "test removed: another net's")
+    record = json.loads(file.read_text())
+    assert "test" not in record and record["provenance"] == GOOD["provenance"]
+    assert [edit["what"] for edit in record["edits"]] == ["test removed: another net's"]
