@@ -32,6 +32,8 @@ from alexnet_lib.course.exercises import (
     tensor,
 )
 
+GIVEN = {"torch": torch, "nn": nn, "F": functional, "np": np, "math": math, "course": course,
+         "scaling": scaling}
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 WRONG_ANSWERS = Path(__file__).parent / "wrong_answers"
 
@@ -46,8 +48,7 @@ def split_stub(source):
 
 def answer(code, expression):
     """What the learner's name holds after `code`."""
-    names = {"torch": torch, "nn": nn, "F": functional, "np": np, "math": math, "course": course,
-             "scaling": scaling}
+    names = dict(GIVEN)
     torch.manual_seed(0)
     exec(compile(code, "<answer>", "exec"), names)
     return eval(compile(ast.Expression(expression), "<answer>", "eval"), names)
@@ -73,6 +74,32 @@ def read_and_made(code):
         if isinstance(n, (ast.Import, ast.ImportFrom)):
             made |= {(alias.asname or alias.name).split(".")[0] for alias in n.names}
     return {n.id for n in names if isinstance(n.ctx, ast.Load)}, made
+
+
+def top_level(code):
+    """The names that a cell makes outside of its functions and loops."""
+    made = set()
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef):
+            made.add(node.name)
+        elif isinstance(node, ast.Assign):
+            made |= {name.id for target in node.targets for name in ast.walk(target)
+                     if isinstance(name, ast.Name)}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            made |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return made
+
+
+def cells_behind(read, above):
+    """The cells above that make a name in `read`, or one that those cells read, in their order."""
+    codes = [cell.source for cell in above
+             if cell.cell_type == "code" and "course.check(" not in cell.source]
+    wanted, needed = set(read), set()
+    while more := {i for i, code in enumerate(codes)
+                   if i not in needed and top_level(code) & (wanted - set(GIVEN))}:
+        needed |= more
+        wanted = wanted.union(*(set.difference(*read_and_made(codes[i])) for i in more))
+    return [codes[i] for i in sorted(needed)]
 
 
 def faults(notebook, number, wrong):
@@ -114,7 +141,8 @@ def faults(notebook, number, wrong):
                 made |= read_and_made(above.source)[1] if above.cell_type == "code" else set()
             if unknown := read - made - set(dir(builtins)):
                 yield f"{name}: the solution needs {unknown}, which no cell above has made"
-            needed = [above for above, makes in solved.items() if makes & read]
+            needed = cells_behind(read - made_here, cells[:i])
+            needed += [above for above, makes in solved.items() if makes & read]
             solved[code] = made_here
             right, words = course.verdict(name, answer("\n".join([*needed, code]), expression))
             if not right:

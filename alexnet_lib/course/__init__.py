@@ -168,5 +168,6 @@ from alexnet_lib.course.records import predictions as predictions  # noqa: E402
 from alexnet_lib.course.records import recorded as recorded  # noqa: E402
 from alexnet_lib.course.records import runs as runs  # noqa: E402
 from alexnet_lib.course.records import searched as searched  # noqa: E402
+from alexnet_lib.course.records import searches as searches  # noqa: E402
 from alexnet_lib.course.records import trained as trained  # noqa: E402
 from alexnet_lib.course.records import within as within  # noqa: E402

@@ -98,6 +98,16 @@ def by_seed(claim: str, setup: str, metric: str = "") -> dict[str, list[float]]:
     return {name: [values[seed] for seed in shared] for name, values in arms.items()}
 
 
+def searches(claim: str, setup: str) -> dict[str, dict[float, dict]]:
+    """The records of a claim's searches by arm and learning rate; empty where none was run."""
+    from alexnet_lib.research import claims as experiments
+    from alexnet_lib.research import runner
+    found = experiments.claim(claim)
+    return {arm.name: {run["config"]["lr"]: run for run in runner.records(
+                runner.folder_of(found, arm, setup, search=True), "rate", runner.SEARCH).values()}
+            for arm in found.arms}
+
+
 def searched(claim: str, setup: str) -> dict[str, dict[float, float]]:
     """What the search found for each arm: by rate, the quantity that chose it (one seed)."""
     from alexnet_lib.research import claims as experiments

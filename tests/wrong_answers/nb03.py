@@ -1,7 +1,5 @@
 """Common mistakes in the exercises of notebook 03."""
 
-import math
-
 import torch
 from torch import nn
 
@@ -18,30 +16,30 @@ def _net(first, hidden_bias, second, bias, activation=nn.ReLU):
 
 WRONG = {
     "03-1": [
-        lambda xs: math.prod(math.tanh(x) for x in xs),  # the value, not the slope
-        lambda xs: sum(1 - math.tanh(x) ** 2 for x in xs),  # added up
-        lambda xs: math.prod(1 - math.tanh(x) for x in xs),  # not squared
-        lambda xs: (1 - math.tanh(xs[0]) ** 2) ** len(xs),  # all like the first
-        lambda xs: min(1 - math.tanh(x) ** 2 for x in xs),  # the worst alone
+        0.881,  # half at a single unit
+        0.067,  # tanh squared, not x
+        0.3,  # not small enough
+        2.0,  # a guess
+        -0.265,  # the other side
     ],
     "03-2": [
-        lambda w1, b1, w2, b2: (w2 @ w1, b2),  # the first biases forgotten
-        lambda w1, b1, w2, b2: (w1.T @ w2.T, w2 @ b1 + b2),  # the other way round
-        lambda w1, b1, w2, b2: (w2 @ w1, b1.sum() + b2),  # biases not weighted
-        lambda w1, b1, w2, b2: w2 @ w1,  # the biases left out
+        {"A": "too small", "B": "too large", "C": "right"},  # taken for each other
+        {"A": "right", "B": "too small", "C": "too large"},  # the steepest is no fault
+        {"A": "too large", "B": "too large", "C": "right"},
     ],
     "03-3": [
-        lambda relu, tanh: tanh[min(relu, key=relu.get)] / min(relu.values()),  # at ReLU's rate
-        lambda relu, tanh: min(relu.values()) / min(tanh.values()),  # upside down
-        lambda relu, tanh: tanh[min(tanh)] / relu[min(relu)],  # at the lowest rate
-        lambda relu, tanh: max(tanh[r] / relu[r] for r in relu),  # the most flattering rate
+        lambda x: 2 * x,  # a straight line
+        torch.relu,  # dies
+        torch.tanh,  # saturates
+        nn.functional.gelu,  # flat far to the left
+        torch.exp,  # too large to the right
+        lambda x: x**2,  # flat in the middle
+        lambda x: torch.where(x > 0, x, -0.1 * x),  # turns round at zero
     ],
     "03-4": [
-        lambda maps: (maps == 0).sum(),  # zeros, not units
-        lambda maps: (maps.amax((0, 2, 3)) > 0).sum(),  # the living
-        lambda maps: (maps.amax((2, 3)) == 0).sum(),  # for each image anew
-        lambda maps: (maps.amin((0, 2, 3)) == 0).sum(),  # silent once is not dead
-        lambda maps: (maps[0].amax((1, 2)) == 0).sum(),  # the first image only
+        ({"pixels": 330, "initialization": 400}, "pixels"),  # one of them is not enough
+        ({"pixels": 330, "initialization": 400}, "initialization"),
+        ({"pixels": 76, "initialization": 400}, "both"),  # that is the run with both
     ],
     "03-5": [
         _net([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0], [1.0, -1.0], 0.0),  # a - b

@@ -4,64 +4,70 @@ import math
 
 import torch
 
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
+from alexnet_lib.course.exercises import exercise, expect, number
 
 
-@exercise("03-1", "Each unit multiplies by its slope, 1 - tanh(x)**2; begin with one unit.")
-def gradient_left(answer):
-    expect(abs(number(answer([0.0])) - 1) < 1e-6, "At x = 0 the slope of tanh is 1: all is left.")
-    expect(abs(number(answer([1.0])) - 0.419974) < 1e-4, "At x = 1 the slope is 0.42.")
-    expect(abs(number(answer([-1.0])) - 0.419974) < 1e-4,
-           "At x = -1 it is 0.42, too: the slope does not know the sign.")
-    expect(abs(number(answer([1.0, 1.0, 1.0])) - 0.074075) < 1e-4,
-           "Three units at x = 1 leave 0.42 x 0.42 x 0.42 = 0.074.")
-    expect(abs(number(answer([0.0, 2.0, -1.0])) - 0.029672) < 1e-4,
-           "The units may stand at different places: 1 x 0.0707 x 0.42 = 0.0297.")
-    return "It is a product: one unit on the flat part is enough to stop the gradient."
+@exercise("03-1", "Ten equal slopes multiply to one half: how large is each of them?")
+def largest_x(answer):
+    x = number(answer)
+    expect(x >= 0, "Ask for a positive x; the slope doesn't know the sign.")
+    left = (1 - math.tanh(x) ** 2) ** 10
+    expect(abs(x - 0.881) > 0.004, "That halves the gradient at a single unit; there are ten.")
+    expect(abs(x - 0.0671) > 0.001, "That is tanh(x) squared. Take the root, then undo the tanh.")
+    expect(abs(left - 0.5) < 0.02, f"At x = {x:.3g}, {left:.0%} of the gradient survives.")
+    return "About 0.265. A chain of tanh units works only while all of them stay near the center."
 
 
-@exercise("03-2", "Write out W2 (W1 x + b1) + b2: what stands before x, what stands alone?")
-def one_matrix(answer):
-    generator = torch.Generator().manual_seed(3)
-    w1, b1 = torch.randn(4, 3, generator=generator), torch.randn(4, generator=generator)
-    w2, b2 = torch.randn(2, 4, generator=generator), torch.randn(2, generator=generator)
-    given = answer(w1, b1, w2, b2)
-    expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two things: (W, b).")
-    w, b = tensor(given[0], (2, 3)), tensor(given[1], (2,))
-    expect(torch.allclose(w, w2 @ w1, atol=1e-4), "What stands before x is W2 W1, in this order.")
-    expect(not torch.allclose(b, b2, atol=1e-4),
-           "The first layer's biases go through the second layer, too.")
-    expect(torch.allclose(b, w2 @ b1 + b2, atol=1e-4), "What stands alone is W2 b1 + b2.")
-    return "Twenty such layers are still one matrix. The activation is what makes a net of them."
+@exercise("03-2", "Look at the first fifty steps of each run.")
+def diagnosis(answer):
+    expect(isinstance(answer, dict) and set(answer) == set("ABC"), "Fill in A, B and C.")
+    expect(... not in answer.values() and None not in answer.values(), "Fill in A, B and C.")
+    kinds = {"too small", "too large", "right"}
+    expect(set(answer.values()) <= kinds, 'Use "too small", "too large" and "right".')
+    expect(answer["C"] == "right", "Only one of the three gets to 50 %.")
+    expect(answer["A"] != "too small", "A doesn't move at all. A small step moves a little.")
+    expect((answer["A"], answer["B"]) == ("too large", "too small"),
+           "B moves in the right direction to the end; it only takes its time.")
+    return "A flat line from the very start is what a first step that was too large looks like."
 
 
-@exercise("03-3", "Each net may choose its own rate: the best of each, then divide.")
-def speedup(answer):
-    inf = math.inf
-    relu, tanh = {0.01: 40, 0.02: 25, 0.04: inf}, {0.01: 200, 0.02: 150, 0.04: 100}
-    got = number(answer(relu, tanh))
-    expect(got != 6, "That compares at one rate, the best of ReLU. tanh may choose another.")
-    expect(abs(got - 1 / 4) > 1e-9, "The other way round: how many times as long does tanh take?")
-    expect(abs(got - 4) < 1e-9, "ReLU's best is 25 steps, tanh's best is 100: four times.")
-    expect(abs(number(answer({1: 50, 2: inf}, {1: 100, 2: 90, 4: 120})) - 1.8) < 1e-9,
-           "The two may have been tried at different rates: 90 / 50 = 1.8.")
-    expect(number(answer({1: 50}, {1: inf})) == inf,
-           "If tanh never comes in, at any rate, the answer is infinite.")
-    return "The paper's words are that the rates were chosen independently."
+@exercise("03-3", "Start from max(0, x) and mend its left side.")
+def no_dead_end(answer):
+    x = torch.tensor([-1e4, -300.0, -20, -3, -1, -0.3, 0.3, 1, 3, 20, 300, 1e4],
+                     requires_grad=True)
+    out = answer(x)
+    expect(isinstance(out, torch.Tensor) and out.shape == x.shape,
+           "Return a tensor of the same shape as x.")
+    expect(out.requires_grad, "Compute with tensors all the way, so that there is a gradient.")
+    slope, = torch.autograd.grad(out.sum(), x)
+    expect(bool(torch.isfinite(out).all() and torch.isfinite(slope).all()),
+           "At ten thousand, or minus ten thousand, it gives infinity or NaN.")
+    expect(slope.max() - slope.min() > 1e-3, "That's a straight line: layers would collapse again.")
+    worst = int(slope.abs().argmin())
+    expect(slope.abs()[worst] >= 0.0099,
+           f"At x = {x[worst].item():g} the slope is only {slope[worst].item():.2g}.")
+    expect(bool((slope > 0).all() or (slope < 0).all()),
+           "The slope changes its sign, so somewhere in between it is zero.")
+    return "No dead ends. Yours has no name yet? The leaky ReLU (2013) was found the same way."
 
 
-@exercise("03-4", "A map is dead if it is zero for every image and everywhere; count those.")
-def dead(answer):
-    maps = torch.zeros(4, 7, 2, 2)
-    maps[0, 0, 1, 1], maps[3, 2, 0, 0], maps[1, 5, 0, 1], maps[:, 4] = 2.0, 0.1, 3.0, 1.0
-    got = number(answer(maps))
-    expect(got != 93, "That counts zeros. A unit that is silent for some images is not dead.")
-    expect(got != 4, "Those are the living ones.")
-    expect(got != 21, "That counts pairs of image and map; no image at all may wake a dead one.")
-    expect(got != 5, "That looks at the first image only.")
-    expect(got == 3, "Of these seven maps three are zero everywhere, for all four images.")
-    expect(number(answer(maps[:1])) == 5, "For the first image alone, five of seven are silent.")
-    return "A dead map gets no gradient: it cannot wake by itself."
+@exercise("03-4", "Run the two races and note how many steps each takes.")
+def what_rescued_it(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (steps, rescued_by).")
+    steps, by = answer
+    expect(isinstance(steps, dict) and {"pixels", "initialization"} <= set(steps)
+           and not {None, ...} & {steps["pixels"], steps["initialization"]},
+           "Run the two races and note how many steps each takes.")
+    found = {name: number(steps[name]) for name in ("pixels", "initialization")}
+    for name, value in found.items():
+        expect(value > 150, f"{value:g} steps with only the {name} changed is what both changes do "
+               "together: check `weights` and `divide`.")
+    expect(by in ("pixels", "initialization", "both"),
+           'Is it "pixels", "initialization" or "both"?')
+    expect(by == "both", f"With the {by} alone tanh took {found.get(by, 0):g} steps. How many with "
+           "both?")
+    return ("Both. Large pixels saturate the first layer, small weights starve every layer; "
+            "fix one, and the other still holds tanh back.")
 
 
 @exercise("03-5", "The first layer has two units: let one see a - b and the other b - a.")

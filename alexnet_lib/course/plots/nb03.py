@@ -5,6 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY
+from alexnet_lib.research.metrics import epochs_until
 
 # Color, line and marker of each activation, the same in all figures; the paper's Fig. 1 also
 # draws ReLU solid and tanh dashed.
@@ -29,13 +30,17 @@ def bends(x, outputs: dict) -> Figure:
     Args:
         x: (points,) inputs. outputs: by name, (points,) each in a panel of its own.
     """
+    says = {"tanh": "tanh: a smooth curve, flat at both ends", "ReLU": "ReLU: straight pieces"}
     figure, panels = plt.subplots(1, len(outputs), figsize=(3.7 * len(outputs), 2.9))
     for axes, (name, y) in zip(panels, outputs.items(), strict=True):
         look = style(name) if name in STYLES else {"color": GRAY}
         axes.plot(x, y, lw=2.5, **look)
-        axes.set_title(name, fontsize=11.5)
+        axes.set_title(says.get(name, f"{name}: a straight line"), fontsize=11)
         axes.set_xlabel("input")
     panels[0].set_ylabel("output")
+    figure.alt = ("The output of each net against its one input. Without a nonlinearity: a "
+                  "straight line. With tanh: a smooth curve that flattens at both ends. With "
+                  "ReLU: straight pieces joined at corners, which go on to the very ends.")
     return figure
 
 
@@ -61,15 +66,21 @@ def saturation(input_x: float, layers: int) -> Figure:
         axes.axvline(input_x, color=GRAY, lw=1)
     left.set(xlabel="input x of a unit", ylabel="its output f(x)", ylim=(-1.2, 3))
     left.legend(loc="upper left")
-    middle.set(xlabel="input x of a unit", ylabel="slope f'(x)", ylim=(-0.05, 1.1),
-               title=f"at x = {input_x:g}: tanh {FUNCTIONS['tanh'][1](input_x):.2g}, "
-                     f"ReLU {FUNCTIONS['ReLU'][1](input_x):g}")
-    right.set(xlabel="units passed on the way back", ylabel="share of the gradient left",
+    slopes = ", ".join(f"{name} {float(slope(input_x)):.3g}"
+                       for name, (_, slope) in FUNCTIONS.items())
+    left.set_title("Only the ReLU keeps rising", fontsize=11)
+    middle.set(xlabel="input x of a unit", ylabel="slope f'(x)", ylim=(-0.05, 1.1))
+    middle.set_title(f"Slopes at x = {input_x:g}: {slopes}", fontsize=10.5)
+    right.set(xlabel="units the gradient has passed", ylabel="share of the gradient left",
               ylim=(3e-13, 3), xticks=range(0, layers + 1, 1 if layers < 10 else 5))
+    right.set_title(f"What {layers} units leave of a gradient", fontsize=11)
     if input_x <= 0:
         right.text(0.97, 0.04, "on the lower edge: nothing is left", color=GRAY, ha="right",
                    transform=right.transAxes, fontsize=9)
-    middle.title.set_fontsize(10.5)
+    figure.alt = ("Left: the three functions; tanh and the logistic function are flat on both "
+                  "sides, ReLU only on the left. Middle: their slopes; the logistic function "
+                  "never exceeds a quarter. Right, on a log scale: the share of a gradient "
+                  "left after each unit.")
     return figure
 
 
@@ -105,40 +116,53 @@ def starts(outputs: dict[str, dict[str, np.ndarray]]) -> Figure:
                 axes.set_ylabel("units, %", fontsize=9)
         panels[0, column].annotate(net, (0.5, 1.3), xycoords="axes fraction", ha="center",
                                    fontsize=11, fontweight="bold")
+    figure.suptitle("Before any training, tanh's first layer is already stuck at its ends",
+                    fontsize=12.5)
+    figure.alt = ("Histograms of the outputs in layers 1, 3 and 7, a column for each "
+                  "untrained net. ReLU: about half of the first layer's outputs are zero, the "
+                  "rest positive. tanh: most of the first layer's outputs are at -1 or 1, in "
+                  "later layers hardly any.")
     return figure
 
 
-def way_back(gradients: dict[str, list[float]], layers: list[str]) -> Figure:
-    """The gradient that reaches each layer on its way back, one line for each net.
+def backward(gradients: dict[str, list[float]], layers: list[str]) -> Figure:
+    """The gradient that reaches each layer in the backward pass, one line for each net.
 
     Args:
-        gradients: by net, the root mean square at each of `layers`, in the order of the way back.
+        gradients: by net, the root mean square at each of `layers`, in the order of the pass.
             Two nets for each activation: filled marks, then hollow ones.
     """
     figure, axes = plt.subplots(figsize=(9, 3.8))
     for (net, values), fill in zip(gradients.items(), ("full", "none") * 4):  # noqa: B905
         axes.semilogy(layers, values, marker=STYLES[net.split(",")[0]][2], ms=9, lw=2, label=net,
                       fillstyle=fill, **style(net))
-    axes.set(xlabel="layer: on the way back, from left to right",
-             ylabel="gradient of the loss for what\nenters the activation (rms)")
+    axes.set(xlabel="layer (the backward pass runs from left to right)",
+             ylabel="gradient at the activation's\ninput (root mean square)")
+    axes.set_title("Small weights cost gradient at every layer; large pixels cost tanh its first",
+                   fontsize=11.5)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.alt = ("The gradient at each layer from fc7 on the left to conv1 on the right, on "
+                  "a log scale. With the paper's initialization both nets lose some at nearly "
+                  "every layer, tanh more. With He's they lose little until conv1, where tanh "
+                  "drops.")
     return figure
 
 
 def race(errors: dict[str, list[float]], needed: dict[str, dict[float, float]],
-         level: float) -> Figure:
+         level: float, title: str = "") -> Figure:
     """The paper's Fig. 1 for two nets: the training error by step, and what the rate does to it.
 
     Args:
         errors: by net, the fraction of wrong answers in the minibatches up to each step, at the
             best rate. needed: by net and rate, steps until `level`; infinite if it never came.
-        level: fraction of wrong answers at the finish.
+        level: fraction of wrong answers at the finish. title: of the left panel.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(1.25, 1))
     for net, curve in errors.items():
         left.plot(np.arange(1, len(curve) + 1), 100 * np.asarray(curve), lw=2.2, **style(net),
                   marker=STYLES[net][2], ms=10, mec="black", markevery=[-1],
-                  label=f"{net}, rate {min(needed[net], key=needed[net].get):g}")
+                  label=f"{net}, learning rate "
+                                                   f"{min(needed[net], key=needed[net].get):g}")
     left.axhline(100 * level, color=GRAY, lw=1)
     left.text(0, 100 * level - 2, f"finish: {level:.0%}", color=GRAY, va="top")
     left.set(xlabel="step (minibatch of 128)", ylabel="training error, %", ylim=(0, 100))
@@ -146,20 +170,27 @@ def race(errors: dict[str, list[float]], needed: dict[str, dict[float, float]],
     rates = sorted({rate for by_rate in needed.values() for rate in by_rate})
     slowest = max((steps for by_rate in needed.values() for steps in by_rate.values()
                    if np.isfinite(steps)), default=1)
-    for (net, by_rate), never in zip(needed.items(), (1.25, 1.37), strict=True):
-        steps = np.array([by_rate.get(rate, np.nan) for rate in rates])
+    # Runs that never finished stand in a band of their own, above the axis of steps.
+    right.axhspan(1.15 * slowest, 1.5 * slowest, color=GRAY, alpha=0.12, lw=0)
+    right.text(0.5, 1.47 * slowest, "did not finish", color=GRAY, ha="center", va="top",
+               transform=right.get_yaxis_transform())
+    for (net, by_rate), band in zip(needed.items(), (1.22, 1.31), strict=True):
         color, line, mark = STYLES[net]
-        shown = np.where(np.isinf(steps), never * slowest, steps)
-        right.plot(rates, shown, color=color, ls=line, lw=1)
-        for fill, chosen in (("full", np.isfinite(steps)), ("none", np.isinf(steps))):
-            right.plot(np.array(rates)[chosen], shown[chosen], mark, color=color, ms=9,
-                       fillstyle=fill)
+        done = [rate for rate in rates if np.isfinite(by_rate.get(rate, np.inf))]
+        failed = [rate for rate in by_rate if not np.isfinite(by_rate[rate])]
+        right.plot(done, [by_rate[rate] for rate in done], mark, color=color, ls=line, ms=9)
+        right.plot(failed, [band * slowest] * len(failed), mark, color=color, ms=9,
+                   fillstyle="none", ls="")
     right.set(xscale="log", xlabel="learning rate", ylabel=f"steps to {level:.0%}",
-              ylim=(0, 1.62 * slowest))
+              ylim=(0, 1.5 * slowest))
     right.set_xticks(rates, [f"{rate:g}" for rate in rates])
     right.minorticks_off()
-    right.text(0.98, 0.985, "hollow: did not get there", color=GRAY, ha="right", va="top",
-               transform=right.transAxes)
+    right.set_title("Each function has its own best learning rate", fontsize=11)
+    left.set_title(title, fontsize=11)
+    figure.alt = ("Left: training error by step, each function at its best learning rate, "
+                  "down to the finish. Right: steps to the finish by learning rate, ReLU as "
+                  "circles, tanh as squares; runs that did not finish stand hollow in a gray "
+                  "band at the top.")
     return figure
 
 
@@ -177,14 +208,18 @@ def busy(shares: dict[str, np.ndarray]) -> Figure:
         axes.plot(np.arange(1, len(share) + 1), 100 * share, ls=line, color=color, lw=2,
                   marker=mark, markevery=4,
                   label=f"{name}: {np.sum(share == 0)} of {len(share)} dead")
-    axes.set(xlabel="map, the least busy first", ylabel="images on which\nthe map is on, %",
+    axes.set(xlabel="feature map, least active first", ylabel="pictures on which\nit is on, %",
              ylim=(-4, 104))
+    axes.set_title("Too large a learning rate leaves dead feature maps behind", fontsize=11.5)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.alt = ("The feature maps of a layer, least active first, against the share of "
+                  "pictures on which each is on: a line for each net, with its number of dead "
+                  "maps in the legend.")
     return figure
 
 
 def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Figure:
-    """The paper's Fig. 1 from recorded runs: a panel for each kind of first weights.
+    """The paper's Fig. 1 from recorded runs: a panel for each initialization.
 
     Args:
         runs: by title, the records of the arms "ReLU" and "tanh", from `course.runs`. A run may
@@ -229,4 +264,43 @@ def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Fig
     for axes in panels[0]:
         axes.minorticks_off()
     panels[0, 0].set_ylabel("training error, %")
+    figure.alt = ("Training error by epoch on a log scale, ReLU solid, tanh dashed, a panel "
+                  "for each start: thin lines are seeds, thick ones their mean, marks the "
+                  "first epoch at or below 25 %.")
     return figure
+
+
+def lineup(curves: dict[str, list[float]]) -> Figure:
+    """Training errors by step, a panel for each run, whose name is its title.
+
+    Args:
+        curves: by name, the fraction of wrong answers in the minibatches up to each step.
+    """
+    figure, panels = plt.subplots(1, len(curves), figsize=(3.7 * len(curves), 3), sharey=True)
+    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
+        axes.plot(np.arange(1, len(curve) + 1), 100 * np.asarray(curve), color=BLUE, lw=2)
+        axes.set(xlabel="step", ylim=(0, 100))
+        axes.set_title(name, fontsize=11.5)
+    panels[0].set_ylabel("training error, %")
+    figure.alt = ("Three training curves. A stays at about 90 % throughout. B falls slowly "
+                  "and ends far above 50 %. C falls steadily to 50 % in under a hundred "
+                  "steps.")
+    return figure
+
+
+def tried(searches: dict[str, dict[float, dict]], level: float = 0.25) -> list[tuple]:
+    """Rows of a table: function, learning rate, and when its search run reached `level`.
+
+    Args:
+        searches: records by arm and rate, from `course.searches`.
+    """
+    rows = []
+    for name, by_rate in searches.items():
+        when = {rate: epochs_until(run["curves"]["train_error"], level)
+                for rate, run in by_rate.items()}
+        for rate, run in sorted(by_rate.items()):
+            errors = run["curves"]["train_error"]
+            told = (f"{when[rate]:.1f}" if np.isfinite(when[rate]) else
+                    f"not in {len(errors)} epochs (ended at {errors[-1]:.0%})")
+            rows.append((name, f"{rate:g}", told))
+    return rows
