@@ -144,6 +144,7 @@ def test_versions_are_compared_as_numbers(found, enough):
     (2.0004e-4, 1e-5, 4e-4, "", "x: 2.00e-04 (ours: 1e-05 to 0.0004). Good."),
     (0.0, 0, 1.5, "%", "x: 0.0 % (ours: 0.0 to 1.5 %). Good."),
     (0.2004, 0.01, 0.2, "", "x: 0.200 (ours: 0.01 to 0.20). Good."),  # judged as printed
+    (2.333, 2.202585, 2.452585, "", "x: 2.333 (ours: 2.203 to 2.453). Good."),
     (torch.tensor([2.5]), 0, 3, "s", "x: 2.50 s (ours: 0 to 3 s). Good."),
 ])
 def test_within_shows_the_value_beside_our_range(value, low, high, unit, line, capsys):

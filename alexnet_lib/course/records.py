@@ -30,7 +30,7 @@ def within(name: str, value: float, low: float, high: float, unit: str = "",
 
 
 def _decimals(bound: float) -> int:
-    return max(0, -Decimal(f"{bound:.6g}").normalize().as_tuple().exponent)
+    return max(0, -Decimal(f"{bound:.4g}").normalize().as_tuple().exponent)
 
 
 def _digits(value: float, decimals: int) -> str:
