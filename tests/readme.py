@@ -127,6 +127,8 @@ NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10
         "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
         "imagenette-paper": ("imagenette-paper-views-1", "imagenette-paper-views-10"),
         "gpu/imagenette-2012": ("gpu/imagenette-2012-views-1", "gpu/imagenette-2012-views-10"),
+        "gpu/imagenette-2012-1": ("gpu/imagenette-2012-1-views-1",
+                                  "gpu/imagenette-2012-1-views-10"),
         "gpu/imagenette-paper": ("gpu/imagenette-paper-views-1", "gpu/imagenette-paper-views-10"),
         "cifar10-cross-map-10-epochs": ("cifar10-cross-map-10-epochs-test",)}
 

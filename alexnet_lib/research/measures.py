@@ -1,13 +1,64 @@
-"""What the ledger measures in a trained net: how the columns differ, how alike its images are."""
+"""What the ledger measures in trained nets: their columns, their first layer, likeness."""
+
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
-from alexnet_lib.features import center, nearest, responses
+from alexnet_lib.config import build_model
+from alexnet_lib.errors import UserError
+from alexnet_lib.features import center, kernels, nearest, responses
 from alexnet_lib.training import Trainer
-from alexnet_lib.weights import LoadedModel
+from alexnet_lib.weights import LoadedModel, load_features
+
+
+class FullNet(NamedTuple):
+    """A recorded net of full size, and the file in data/weights that has its first layer."""
+
+    name: str
+    file: str
+
+    @property
+    def about(self) -> dict:
+        """What a record says of it."""
+        return {"net": self.name, "file": f"data/weights/{self.file}",
+                "data": "imagenette, fingerprint bfef4ea99277dd98"}
+
+
+# Those that begin with the same seed begin with the same kernels, whatever the variant.
+FULL_NETS = (
+    FullNet("2012, seed 0, 30 epochs, fp32", "imagenette-features.safetensors"),
+    FullNet("2012, seed 0, 60 epochs, bf16", "imagenette-2012-film.safetensors"),
+    FullNet("paper, seed 0, 90 epochs, bf16", "imagenette-paper-film.safetensors"),
+    FullNet("2012, seed 1, 91 epochs, bf16", "imagenette-2012-1-film.safetensors"))
+
+
+def learned(number: int) -> tuple[Tensor, Tensor]:
+    """(initial kernels of conv1, what training added to them) of a full net, (96, 3, 11, 11) each.
+
+    Of a net whose first layer was not filmed, the initial kernels are drawn again from its seed.
+    number: of `FULL_NETS`. Raises UserError.
+    """
+    path = in_data(f"weights/{FULL_NETS[number].file}")
+    if "film" in path.name:
+        film = load_file(path)
+        initial, trained = (film[step].float() for step in (min(film, key=int), max(film, key=int)))
+    else:
+        net = load_features(path, "cpu")
+        initial, trained = build_model(net.config).features.conv1.weight.detach(), kernels(net)
+    return initial, trained - initial
+
+
+def in_data(name: str) -> Path:
+    """A file of the checkout's data folder. Raises UserError."""
+    path = Path(__file__).parents[2] / "data" / name
+    if not path.is_file():
+        raise UserError(f"data/{name} is missing: clone the repository and run this there")
+    return path
 
 
 def column_difference(index: Tensor, draws: int = 2000, seed: int = 0) -> tuple[float, float]:

@@ -277,7 +277,7 @@ def edit_record(file: Path, change: Callable[[dict], None], what: str) -> None:
 
 def _measure(claim: Claim, seeds: int, results: Path, say: Callable[[str], None]) -> bool:
     folder = folder_of(claim, None, ANYWHERE, results)
-    for seed in range(1 if claim.exact else seeds):
+    for seed in range(1 if claim.exact else min(seeds, claim.most or seeds)):
         if not (file := folder / f"seed-{seed}.json").exists():
             say(f"{claim.id}: seed {seed}")
             where = machine(pick_device("auto")) | {

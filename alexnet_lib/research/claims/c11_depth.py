@@ -7,7 +7,8 @@ def removed(id: str, layer: str) -> Claim:
     """The whole net against the net without `layer`, whose pooling stays."""
     return Claim(
         id, "7", f"Removing {layer} costs about 2 points", "about 2 points top-1", "points",
-        ("imagenette",), (Arm("whole"), Arm(f"without {layer}", {"omit_layer": layer})))
+        ("imagenette",), (Arm("whole"), Arm(f"without {layer}", {"omit_layer": layer})),
+        figure=(1.5, 2.5))
 
 
 # "removing any convolutional layer": the 2 points are of the middle ones.

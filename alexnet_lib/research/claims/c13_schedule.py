@@ -1,6 +1,7 @@
 """The rate lowered by ten, three times (section 5)."""
 
 from alexnet_lib.research.claims import Arm, Claim
+from alexnet_lib.research.verdicts import OURS
 
 
 def lowered(id: str, statement: str, schedule: str, note: str) -> Claim:
@@ -8,7 +9,7 @@ def lowered(id: str, statement: str, schedule: str, note: str) -> Claim:
     return Claim(id, "5", statement, "no figure", "points", ("imagenette",),
                  (Arm("lowered", {"lr_scheduler": schedule}),
                   Arm("kept", {"lr_scheduler": "constant"})),
-                 note=note)
+                 asked=OURS, note=note)
 
 
 CLAIMS = (

@@ -6,7 +6,7 @@ from statistics import median
 from alexnet_lib import datasets, memory
 from alexnet_lib.config import TrainConfig
 from alexnet_lib.models import AlexNet, layer_table
-from alexnet_lib.research.claims import UNSURE, Claim
+from alexnet_lib.research.claims import Claim
 from alexnet_lib.training import Trainer
 
 IMAGES = 90 * 1_281_167  # cycles through ILSVRC-2012's training images
@@ -42,4 +42,4 @@ def measure(seed: int) -> dict:
 
 CLAIMS = (Claim(
     "C17", "5", "90 cycles took five to six days on two GTX 580", "5 to 6 days", "days here",
-    measure=measure, verdict=lambda interval: UNSURE),)
+    measure=measure, tested=False),)
