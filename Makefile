@@ -5,8 +5,9 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ARGS   ?=
-DIR    ?= $(CURDIR)
-START  := $(addprefix --LabApp.default_url=/lab/tree/,$(wildcard notebooks/00-start-here.ipynb))
+# Your copy of the notebooks; with DIR=FOLDER, Jupyter opens that folder as it is.
+MINE   := my-course
+START  = --LabApp.default_url=/lab/tree/$(if $(DIR),notebooks,$(MINE))/00-start-here.ipynb
 # Jupyter refuses to run as root unless told; containers and Codespaces run as root.
 ROOT   := $(if $(filter 0,$(shell id -u)),--allow-root,)
 # Two workers; threads that wait must not spin while the other worker computes (alexnet_lib sets
@@ -21,8 +22,9 @@ help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # With one arena, the memory of a run in a thread (the dashboard) is kept, as in the main thread.
-lab: $(STAMP)  ## open the course in JupyterLab; ARGS="--no-browser --port 9999", DIR=a copy
-	@MALLOC_ARENA_MAX=1 $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(DIR)" $(START) $(ROOT) $(ARGS)
+lab: $(STAMP)  ## open your copy of the course, in my-course; ARGS="--no-browser --port 9999"
+	@$(if $(DIR),,$(BIN)/python .ci/copy notebooks $(MINE))
+	@MALLOC_ARENA_MAX=1 $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(or $(DIR),$(CURDIR))" $(START) $(ROOT) $(ARGS)
 
 test: $(STAMP)  ## run every check: style, types, unit tests, all notebooks
 	$(BIN)/ruff check .

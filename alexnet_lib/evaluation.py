@@ -8,12 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from alexnet_lib import datasets, memory
 from alexnet_lib.checkpoints import damaged, read_checkpoint, write_checkpoint
 from alexnet_lib.config import autocast
 from alexnet_lib.errors import UserError
+from alexnet_lib.text import bar as progress_bar
 from alexnet_lib.training import Trainer
 from alexnet_lib.weights import LoadedModel
 
@@ -52,7 +52,7 @@ def probabilities(net: LoadedModel | Trainer, images, views: int = 1, batch_size
     batches = torch.arange(len(images)).split(batch_size)
     with memory.keep_freed_memory():
         return torch.cat([answered(index) for index in
-                          tqdm(batches, unit="batch", disable=not progress)])
+                          progress_bar(batches, unit="batch", disable=not progress)])
 
 
 def _mean_of_views(net: LoadedModel | Trainer, images, index: Tensor,

@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import html
 import os
 import re
 import sys
+from importlib import import_module
 
 from tabulate import tabulate
 
@@ -14,16 +16,44 @@ from alexnet_lib.errors import UserError
 # that stand for bytes that are no UTF-8.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-
 def printable(text: str) -> str:
     r"""`text` with control characters, and what is no Unicode, written as \x1b, \n or \udcff."""
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(line: str) -> None:
-    """A line of progress on stderr, above any progress bar."""
+    """A line of progress: on stderr, above any progress bar; in a notebook, which would show that
+    as an error, a widget."""
+    if widgets := notebook_widgets():
+        _show(widgets.HTML(f"<code>{html.escape(printable(line))}</code>"))
+        return
     from tqdm import tqdm
     tqdm.write(fitting(printable(line), sys.stderr), file=sys.stderr)
+
+
+def bar(*args, **options):
+    """A progress bar of tqdm: on stderr, or a widget where this runs in a notebook."""
+    from tqdm import tqdm
+    if options.get("disable") or not notebook_widgets():
+        return tqdm(*args, **options)
+    from tqdm.notebook import tqdm_notebook
+    made = tqdm_notebook(*args, display=False, **options)
+    _show(made.container)
+    return made
+
+
+def notebook_widgets():
+    """The module ipywidgets, where a notebook runs this and has it; else None."""
+    shell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()
+    with contextlib.suppress(ImportError):
+        return import_module("ipywidgets") if hasattr(shell, "kernel") else None
+
+
+def _show(widget) -> None:
+    """Display it without the plain text that usually comes along: no two runs agree in that."""
+    sys.modules["IPython"].get_ipython().display_pub.publish({
+        "application/vnd.jupyter.widget-view+json": {
+            "version_major": 2, "version_minor": 0, "model_id": widget.model_id}})
 
 
 def table(rows, headers=(), **options) -> str:

@@ -17,9 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from alexnet_lib import advice, datasets, memory, pretrained, run_folder, run_state, signals
+from alexnet_lib import advice, datasets, memory, pretrained, run_folder, run_state, signals, text
 from alexnet_lib.augment import Augment
 from alexnet_lib.batches import Batches, seed_for
 from alexnet_lib.checkpoints import (
@@ -354,7 +353,7 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
           on_epoch: Callable[[list[dict]], None] = lambda history: None,
           on_step: Callable[[Trainer], bool] = lambda run: False) -> None:
     """Train from where `run` stands to its end, or until `on_step` says True; see `train`."""
-    bar = tqdm(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
+    bar = text.bar(total=run.total_steps, initial=run.step, unit="step", disable=not progress)
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     run.lock.acquire()
     try:
@@ -373,7 +372,7 @@ def go_on(run: Trainer, *, progress: bool = True, say: Callable[[str], None] = l
         run.lock.release()
 
 
-def _steps(run: Trainer, bar: tqdm, say, on_epoch, on_step) -> None:
+def _steps(run: Trainer, bar, say, on_epoch, on_step) -> None:
     saved, cost = time.monotonic(), 0.0
     while not run.finished and not run.stopping:
         if run.step % run.steps_per_epoch == 0:

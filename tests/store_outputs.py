@@ -2,7 +2,8 @@
 
 Without a number: all. stderr is not stored, and of the metadata only what lasts. With --time, the
 seconds that they took go into their heads: for a machine of two cores that does nothing else.
-With --alt nothing is run: figures get their alternative text anew, for the site as well.
+With --alt nothing is run: figures get their alternative text anew, for the site as well, and the
+first cell becomes the set-up cell of today.
 """
 
 import math
@@ -15,6 +16,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from alexnet_lib import course
 from alexnet_lib.course import writing
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -55,6 +57,11 @@ def lasts(out, cell) -> bool:
     return set(out.get("data", {"error": ""})) != {WIDGET}
 
 
+def refresh(notebook) -> None:
+    """Put today's set-up cell in the place of the one that is there."""
+    next(cell for cell in notebook.cells if cell.cell_type == "code").source = course.SETUP_CELL
+
+
 def describe(notebook) -> None:
     """Give each figure its alternative text: from `course.show`, or from the words below it.
 
@@ -74,6 +81,7 @@ def describe(notebook) -> None:
 def store_descriptions(path: Path) -> None:
     """Write the notebook back with the alternative texts of its figures, and nothing else."""
     notebook = nbformat.read(path, as_version=4)
+    refresh(notebook)
     describe(notebook)
     nbformat.write(notebook, path)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -416,6 +417,43 @@ def test_a_fork_can_be_stamped(tmp_path):
     assert before == {name: (tmp_path / name).read_bytes() for name in names}
     for wrong in ((), ("fork",), ("a/b/c",)):
         assert "owner/name" in stamp(*wrong).stderr
+
+
+# Progress in a notebook.
+
+def test_progress_in_a_notebook_is_no_error_and_nothing_to_compare():
+    """Widgets alone: JupyterLab paints stderr red, and nbval compares what is printed."""
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+    code = ("from alexnet_lib import text\ntext.say('one <line>')\n"
+            "assert list(text.bar(range(3), 'three')) == [0, 1, 2]")
+    notebook = new_notebook(cells=[new_code_cell(code)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    shown = [out.get("data", out) for out in notebook.cells[0].outputs]
+    assert [list(data) for data in shown] == [["application/vnd.jupyter.widget-view+json"]] * 2
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    assert any("one &lt;line&gt;" in str(widget) for widget in state.values())
+
+
+def test_a_learners_copy_is_brought_up_to_date_until_it_is_changed(tmp_path):
+    (tmp_path / "notebooks" / "appendix").mkdir(parents=True)
+    files = [Path("00.ipynb"), Path("appendix/A1.ipynb")]
+
+    def copy(text):
+        for file in files:
+            (tmp_path / "notebooks" / file).write_text(text)
+        done = subprocess.run([sys.executable, course.ROOT / ".ci" / "copy", "notebooks", "mine"],
+                              cwd=tmp_path, text=True, capture_output=True, check=True)
+        return [(tmp_path / "mine" / file).read_text() for file in files], done.stderr
+
+    assert copy("1")[0] == ["1", "1"]
+    assert copy("2")[0] == ["2", "2"]
+    (tmp_path / "mine" / "00.ipynb").write_text("my own")
+    assert "00.ipynb" not in copy("2")[1]
+    found, said = copy("3")
+    assert found == ["my own", "3"] and "newer" in said and "00.ipynb" in said
+    (tmp_path / "mine" / "00.ipynb").rename(tmp_path / "mine" / "00-old.ipynb")
+    assert copy("3")[0] == ["3", "3"]
 
 
 # Photographs.

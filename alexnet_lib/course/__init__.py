@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from alexnet_lib.errors import UserError
+from alexnet_lib.text import say
 
 REPOSITORY = "https://github.com/alexnet-course/alexnet-course"  # pyproject.toml says the same
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,11 +25,16 @@ MISSING_MAY_BE = {"torchmetrics": "torchmetrics", "lightning_utilities": "lightn
 
 SETUP_CELL = f'''\
 # Fetch the course where it is not there yet (Colab, an empty folder), then set it up.
-import importlib.util, os, subprocess, sys
+import importlib.util, os, sys
 sys.path += ["..", "alexnet-course"]
 if importlib.util.find_spec("alexnet_lib") is None:
     repo = os.environ.get("ALEXNET_COURSE_REPO", "{REPOSITORY}")
-    subprocess.run(["git", "clone", "-q", "--depth", "1", repo, "alexnet-course"], check=True)
+    pin = os.environ.get("ALEXNET_COURSE_PIN", "HEAD")  # a commit, a tag or a branch
+    git = "git -C alexnet-course"
+    if os.system(f"git init -q alexnet-course && {{git}} fetch -q --depth 1 {{repo}} {{pin}}"
+                 f" && {{git}} checkout -q FETCH_HEAD"):
+        sys.exit(f"Cannot fetch the course: are git and a network there, and is this its address? "
+                 f"{{repo}} (for another one, set os.environ['ALEXNET_COURSE_REPO'])")
     importlib.invalidate_caches()
 from alexnet_lib import course
 course.setup()'''
@@ -57,7 +63,7 @@ def setup() -> None:
     size = "full" if full else "quick; ALEXNET_FULL=1 for full size"
     print(f"Ready. {_brought(installed)}Data: {data} ({source}). Live cells: {size}.")
     here = report()
-    print(f"torch {here['torch']}, {here['device']}, {here['threads']} threads", file=sys.stderr)
+    say(f"torch {here['torch']}, {here['device']}, {here['threads']} threads")
 
 
 def _brought(installed: list[str]) -> str:
@@ -65,8 +71,8 @@ def _brought(installed: list[str]) -> str:
     said = []
     if Path("alexnet-course").resolve() == ROOT:  # where the cell puts it
         seen = ROOT / ".git" / "seen-by-setup"
-        said.append("Course: found in alexnet-course. " if seen.exists()
-                    else "Course: fetched into alexnet-course. ")
+        said.append("Course: found in alexnet-course; delete that folder to fetch the newest. "
+                    if seen.exists() else "Course: fetched into alexnet-course. ")
         with contextlib.suppress(OSError):
             seen.touch()
     if installed:

@@ -17,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from alexnet_lib.errors import DISK_FULL, UserError
 from alexnet_lib.locks import Lock
 from alexnet_lib.schema import misfit, parse
+from alexnet_lib.text import bar
 
 from .folders import Listing
 from .images import BrokenImage, prepare_image
@@ -172,7 +172,7 @@ def check_store(folder: Path, progress: bool = True) -> int:
         if len(meta["chunks"][name]) != len(starts):
             raise UserError(f"checksums of the packed store {folder} are missing: delete it, and "
                             "it is made again")
-        for at, expected in zip(tqdm(starts, f"check {name}", disable=not progress),
+        for at, expected in zip(bar(starts, f"check {name}", disable=not progress),
                                 meta["chunks"][name], strict=True):
             if digest(images[at:at + CHUNK]) != expected:
                 raise UserError(f"{name} images {at}-{min(at + CHUNK, len(images)) - 1} of the "
@@ -277,10 +277,10 @@ def _pack(listing: Listing, size: int, folder: Path, skip_broken: bool, progress
     meta: dict = {"size": size, "classes": listing.classes, "images": {}, "chunks": {},
                   "broken": []}
     labels_of = {}
-    with (tqdm(total=total, desc="packing", unit="image", disable=not progress) as bar,
+    with (bar(total=total, desc="packing", unit="image", disable=not progress) as shown,
           ThreadPoolExecutor(os.cpu_count()) as pool):  # PIL decodes outside Python's lock
         for name, (paths, labels) in listing.splits.items():
-            broken, notes = _pack_split(part / f"{name}.npy", paths, size, pool, bar)
+            broken, notes = _pack_split(part / f"{name}.npy", paths, size, pool, shown)
             meta["broken"] += notes
             if broken and not skip_broken:
                 continue  # the other splits are still looked through, so that all is told at once
@@ -317,11 +317,12 @@ def _learned(splits: dict):
 
 def _statistics(train: np.ndarray, progress: bool) -> tuple:
     """`statistics` of the stored training images, chunk by chunk, under a bar."""
-    starts = tqdm(range(0, len(train), CHUNK), "statistics", disable=not progress)
+    starts = bar(range(0, len(train), CHUNK), "statistics", disable=not progress)
     return statistics(train[at:at + CHUNK] for at in starts)
 
 
-def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[list[int], list[str]]:
+def _pack_split(file: Path, paths: list[Path], size: int, pool,
+                shown) -> tuple[list[int], list[str]]:
     """Write the prepared images to `file`; which ones are broken, and why."""
     progress = file.with_suffix(".progress")
     shape = (len(paths), size, size, 3)
@@ -348,7 +349,7 @@ def _pack_split(file: Path, paths: list[Path], size: int, pool, bar) -> tuple[li
                 done[at] = {"at": at, "broken": {i: e for i, e in told.items() if e}}
                 log.write(json.dumps(done[at]) + "\n")
                 log.flush()
-            bar.update(stop - at)
+            shown.update(stop - at)
     broken = {int(i): e for row in done.values() for i, e in row["broken"].items()}
     return sorted(broken), [broken[i] for i in sorted(broken)]
 
