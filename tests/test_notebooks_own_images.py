@@ -25,8 +25,8 @@ CHAINS = {
     "04": "train terms maps",
     "05": "edges row-data over-a-map shift-measure shift-picture",
     "06": "data columns-run bytes",
-    "07": "live-config live-train live-error live-verdict colour-values strip clouds-draw "
-          "batch-draw views-net views-picture views-all",
+    "07": "live-config live-train live-error live-verdict live-moved views-net views-picture "
+          "views-torchvision views-all",
     "08": "live-config live-learn live-run committee-ask committee-draw committee-picture "
           "committee-widget",
     "09": "dashboard-make dashboard-show dashboard-run dashboard-picture dashboard-verdict "

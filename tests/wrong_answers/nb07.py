@@ -1,41 +1,63 @@
 """Common mistakes in the exercises of notebook 07."""
 
-import numpy as np
-import torch
+
+def _cutmix(order=-1, copy=True, clipped=True, labels_too=True, swapped=False):
+    def cutmix(images, labels, top, left, side):
+        mixed = images.clone() if copy else images
+        rows, columns = slice(top, top + side), slice(left, left + side)
+        if swapped:
+            rows, columns = columns, rows
+        mixed[..., rows, columns] = images.clone().roll(order, 0)[..., rows, columns]
+        area = mixed[0, 0, rows, columns].numel() if clipped else side**2
+        share = area / mixed[0, 0].numel() if labels_too else 0
+        return mixed, (1 - share) * labels + share * labels.roll(order, 0)
+    return cutmix
 
 
-def _strength(values, definition):
-    return values / 255 if definition == "paper" else np.sqrt(values)
+def _curves(**changed):
+    right = {"RandomCrop(224)": "D", "RandomCrop(96)": "A", "RandomCrop(256, padding=32)": "C",
+             "RandomResizedCrop(224)": "B", "worst at the edge": "A"}
+    return right | changed
 
 
+FORGOTTEN = [3, 5, 12, 19, 25]
 WRONG = {
     "07-1": [
-        lambda stored, size, mirror=True: (stored - size) ** 2 * (2 if mirror else 1),  # 32 x 32
-        lambda stored, size, mirror=True: (stored - size + 1) ** 2,  # no mirrors
-        lambda stored, size, mirror=True: 2 * (stored - size + 1) ** 2,  # always mirrors
-        lambda stored, size, mirror=True: (stored - size + 1) * (2 if mirror else 1),  # one side
+        (128, 4.05),  # fields, not posts
+        (81, 4.05),  # no mirrors
+        (2, 4.05),  # the padding forgotten
+        (162, 0.0405),  # a fraction
+        (162, 100),  # the factor of the paper
+        (162, 90),  # inputs, not percent
     ],
     "07-2": [
-        lambda im, t, le, flip, n: im[le:le + n, t:t + n][:, ::-1 if flip else 1].copy(),
-        lambda im, t, le, flip, n: im[t:t + n, le:le + n],  # never mirrored
-        lambda im, t, le, flip, n: im[t:t + n, le:le + n][::-1 if flip else 1].copy(),
-        lambda im, t, le, flip, n: im[:, ::-1 if flip else 1][t:t + n, le:le + n].copy(),
-        lambda im, t, le, flip, n: im[t:t + n, le:le + n, ::-1 if flip else 1].copy(),
+        _curves(**{"RandomCrop(224)": "C", "RandomCrop(256, padding=32)": "D"}),
+        _curves(**{"RandomCrop(96)": "B", "RandomResizedCrop(224)": "A"}),
+        _curves(**{"worst at the edge": "D"}),
+        _curves(**{"worst at the edge": "C"}),
+        _curves(**{"RandomCrop(224)": "B", "RandomResizedCrop(224)": "D"}),
     ],
     "07-3": [
-        lambda val, vec, a, d: vec @ (a * (val if d == "paper" else np.sqrt(val))),  # 0-255
-        lambda val, vec, a, d: vec.T @ (a * _strength(val, d)),  # rows
-        lambda val, vec, a, d: vec @ (a * np.sqrt(val)),  # one definition for both
-        lambda val, vec, a, d: vec @ (a * val / 255),  # the other for both
-        lambda val, vec, a, d: a * _strength(val, d),  # no vectors
+        ([3, 3, 3, 3, 3], "fully connected layers"),  # not moved
+        ([0.03, 0.05, 0.12, 0.19, 0.25], "fully connected layers"),  # fractions
+        (FORGOTTEN[::-1], "fully connected layers"),
+        (FORGOTTEN, "convolutions"),
+        (FORGOTTEN, "pooling"),
+        (FORGOTTEN[:4], "fully connected layers"),
     ],
     "07-4": [
-        lambda logits: logits.mean(0).softmax(1),
-        lambda logits: logits.softmax(0).mean(0),  # over the views
-        lambda logits: logits.softmax(2).sum(0),  # not divided
-        lambda logits: logits.softmax(2).max(0).values,
-        lambda logits: logits[4].softmax(1),  # one view
-        lambda logits: torch.nn.functional.one_hot(logits.argmax(2), 4).float().mean(0),  # a vote
+        lambda label, h, v: label,  # what the notebook did
+        lambda label, h, v: label ^ (2 * h + v),  # the mirrors exchanged
+        lambda label, h, v: label ^ 1 if h else label,  # one mirror alone
+        lambda label, h, v: label ^ 1 if h else label ^ 2 if v else label,  # not both at once
+        lambda label, h, v: (label + h + 2 * v) % 4,  # right for b only
+        lambda label, h, v: 3 - label if h or v else label,
     ],
-    "07-5": [1.1, 1.01, 1.0, 0.995],
+    "07-5": [
+        _cutmix(order=1),  # the one before
+        _cutmix(copy=False),  # in place
+        _cutmix(clipped=False),  # the area of the whole square
+        _cutmix(labels_too=False),  # as the fade of 2012
+        _cutmix(swapped=True),
+    ],
 }

@@ -1,86 +1,91 @@
 """Exercises of notebook 07, data augmentation."""
 
-import math
+import itertools
 
-import numpy as np
 import torch
 
 from alexnet_lib.course.exercises import exercise, expect, number, tensor
 
 
-@exercise("07-1", "Along one side: how many first pixels can a crop have? Two sides, then mirrors.")
-def inputs(answer):
-    expect(number(answer(4, 3)) == 8, "Crops of 3 in a picture of 4 begin at pixel 0 or 1, along "
-           "each side: 4 places, and each of them has its mirror.")
-    expect(number(answer(256, 224)) == 2178, "256 - 224 = 32 pixels are free, and that makes 33 "
-           "first pixels, from 0 to 32.")
-    expect(number(answer(224, 224)) == 2, "Without a free pixel there is one place and its mirror.")
-    expect(number(answer(40, 32, False)) == 81, "Without mirrors there is only one input a place.")
-    return "2178 in the source, 2048 in the paper."
+@exercise("07-1", "Pad first: 32 + 4 + 4 pixels. Then count positions as for 224 of 256.")
+def counts(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Give both numbers.")
+    inputs, percent = map(number, answer)
+    expect(inputs != 128, "8 pixels to spare make 9 positions, from 0 to 8.")
+    expect(inputs != 81, "Each position also has a mirror.")
+    expect(inputs == 162, f"(a) is not {inputs:g}. After padding the picture is 40 pixels wide.")
+    expect(not 0.03 < percent < 0.05, "(b) is asked in percent.")
+    expect(percent < 50, "In 90 epochs the network sees at most 90 of the 2178 inputs.")
+    expect(3.9 < percent < 4.2, f"(b) is not {percent:g} %. How many of 2178 are 90?")
+    return "The network never sees most of its 2178 inputs. It's the surprise that counts."
 
 
-@exercise("07-2", "Slice `size` rows from `top` and `size` columns from `left`; then mirror.")
-def cut(answer):
-    image = np.arange(6 * 6 * 3).reshape(6, 6, 3)
-    found = tensor(answer(image.copy(), 1, 2, False, 3), (3, 3, 3))
-    expect(torch.equal(found, tensor(image[1:4, 2:5])),
-           "`top` counts rows, which come first in the array; `left` counts columns.")
-    found = tensor(answer(image.copy(), 1, 0, True, 3), (3, 3, 3))
-    expect(not torch.equal(found, tensor(image[1:4, 0:3])), "The mirror is missing.")
-    expect(not torch.equal(found, tensor(image[1:4, 0:3][::-1].copy())),
-           "That is upside down: left and right are to be exchanged.")
-    expect(not torch.equal(found, tensor(image[1:4, 0:3, ::-1].copy())),
-           "That exchanges red and blue: mirror the second axis, not the last.")
-    expect(torch.equal(found, tensor(image[1:4, 0:3][:, ::-1].copy())),
-           "Cut first, then mirror: else `left` counts from the wrong edge.")
-    return "One slice and one mirror."
+@exercise("07-2", "Start at the left edge, and work out how many positions of a crop show pixel 0.")
+def curves(answer):
+    names = ("RandomCrop(224)", "RandomCrop(96)", "RandomCrop(256, padding=32)",
+             "RandomResizedCrop(224)", "worst at the edge")
+    expect(isinstance(answer, dict) and set(answer) == set(names), "Keep the five names.")
+    expect(all(value in tuple("ABCD") for value in answer.values()), "Answer with A, B, C or D.")
+    crop, small, padded, resized, edge = (answer[name] for name in names)
+    expect(resized == "B", "Parts of random size leave no corner in the curve. Which one is round?")
+    expect(small == "A", "A crop of 96 covers 96 of 256 rows, so no pixel is in most crops.")
+    expect((crop, padded) == ("D", "C"), "With 32 pixels of padding, half of the crops show pixel "
+           "0; without, 1 of 33 does.")
+    expect(edge == "A", "Read all four curves at pixel 10: which is lowest?")
+    return "A transform also says which part of a picture matters."
 
 
-@exercise("07-3", "Strengths times alphas, as a sum over the columns of `vectors`.")
-def shift(answer):
-    values = np.array([6502.5, 900.0, 100.0])
-    vectors = np.array([[0.6, 0.8, 0.0], [0.0, 0.0, 1.0], [0.8, -0.6, 0.0]])
-    alphas = np.array([0.1, -0.2, 0.05])
-    root = vectors @ (alphas * np.sqrt(values))
-    found = tensor(answer(values, vectors, alphas, "2012"), (3,))
-    expect(not torch.allclose(found, tensor(vectors.T @ (alphas * np.sqrt(values))), atol=1e-3),
-           "The components are the columns of `vectors`: `vectors[:, 0]` is the first.")
-    expect(torch.allclose(found, tensor(root), atol=1e-3),
-           "In the source, the strength of a component is the root of its eigenvalue.")
-    found = tensor(answer(values, vectors, alphas, "paper"), (3,))
-    expect(not torch.allclose(found, tensor(vectors @ (alphas * values)), atol=1e-3),
-           "That is 255 times too strong: with pixels from 0 to 1 the eigenvalue is divided by "
-           "255 twice, and the result comes back to gray levels by 255 once.")
-    expect(torch.allclose(found, tensor(vectors @ (alphas * values / 255)), atol=1e-3),
-           "In the paper, the strength is the eigenvalue itself, at pixels from 0 to 1; give the "
-           "result in gray levels.")
-    return "Two definitions, one line apart."
+@exercise("07-3", "Call error(center, moved(known.images, pixels), known.labels) five times.")
+def forgotten(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Give errors and layers.")
+    errors, layers = answer
+    expect(isinstance(errors, (tuple, list)) and len(errors) == 5 and ... not in errors,
+           "Five errors are asked for: 0, 1, 2, 3 and 4 pixels.")
+    errors = [number(value) for value in errors]
+    expect(max(errors) > 1, "Give the errors in percent.")
+    expect(errors[4] - errors[0] > 5, "At 4 pixels the error should be far above that at 0: pass "
+           "the moved images, and ask the network `center`.")
+    expect(errors[1] < errors[4], "The error grows with the distance; is your list in order?")
+    expect(layers in ("convolutions", "pooling", "fully connected layers"),
+           'Is it "convolutions", "pooling" or "fully connected layers"?')
+    expect(layers != "convolutions", "A kernel uses the same weights at every position.")
+    expect(layers != "pooling", "Pooling has no weights.")
+    return "Convolutions carry a shift along; fc6 meets it with weights made for other positions."
 
 
-@exercise("07-4", "A softmax for each view, then the mean over the views.")
-def combine(answer):
-    logits = np.random.default_rng(0).normal(size=(10, 3, 4)) * 3
-    exact = np.exp(logits)
-    exact /= exact.sum(2, keepdims=True)
-    found = tensor(answer(torch.tensor(logits)), (3, 4))
-    expect(torch.allclose(found.sum(1), torch.ones(3), atol=1e-4),
-           "Probabilities of an image sum to 1: softmax over the classes, mean over the views.")
-    pooled = np.exp(logits.mean(0))
-    expect(not torch.allclose(found, tensor(pooled / pooled.sum(1, keepdims=True)), atol=1e-4),
-           "That averages the logits, and takes the softmax of the mean. The other way round.")
-    expect(torch.allclose(found, tensor(exact.mean(0)), atol=1e-4),
-           "The mean over the first axis of each view's probabilities is asked for.")
-    return "As src/layer.cu:1810-1821 does."
+@exercise("07-4", "Write down what each mirror makes of b, d, p and q, as a list of four numbers.")
+def relabel(answer):
+    for label, h, v in itertools.product(range(4), (False, True), (False, True)):
+        how = " and ".join(["left-right"] * h + ["upside down"] * v) or "not at all"
+        found = number(answer(label, h, v))
+        expect(found == label ^ (h + 2 * v),
+               f"{'bdpq'[label]}, mirrored {how}, is not number {found:g}.")
+    return "Mirrors with the right labels are free data. Now run learn_from_b(relabel)."
 
 
-@exercise("07-5", "How long is the sum of two independent arrows at right angles, 1 and 0.1 long?")
-def divisor(answer):
-    value = number(answer)
-    expect(not math.isclose(value, 1.1, abs_tol=1e-3), "1.1 is the source's: it adds standard "
-           "deviations. Of independent things the variances add.")
-    expect(not math.isclose(value, 1.01, abs_tol=1e-3),
-           "1.01 is the variance; a division needs its root.")
-    expect(math.isclose(value, math.sqrt(1.01), abs_tol=1e-3),
-           "The variance along an axis is 1 before, in units of the eigenvalue; what is added "
-           "has a variance of 0.1 squared.")
-    return "So a division by 1.1 makes the training pictures about 9 % fainter."
+@exercise("07-5", "Paste first, then measure the part of the picture that was covered.")
+def cutmix(answer):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 3, 8, 8, generator=generator)
+    labels = torch.eye(3)
+    for top, left, side, share in ((0, 0, 4, 16 / 64), (2, 3, 2, 4 / 64), (6, 5, 4, 6 / 64)):
+        given, known = images.clone(), labels.clone()
+        found = answer(given, known, top, left, side)
+        expect(isinstance(found, (tuple, list)) and len(found) == 2, "Return images and labels.")
+        mixed, blended = tensor(found[0], (3, 3, 8, 8)), tensor(found[1], (3, 3))
+        expect(torch.equal(given, images) and torch.equal(known, labels),
+               "The pictures or labels that came in have changed: clone them first.")
+        inside = torch.zeros(8, 8, dtype=torch.bool)
+        inside[top:top + side, left:left + side] = True
+        expect(torch.equal(mixed[..., ~inside], images[..., ~inside]),
+               "Outside of the square, nothing should change. `top` counts rows.")
+        expect(torch.equal(mixed[..., inside], images.roll(-1, 0)[..., inside]),
+               "Inside the square each picture should show the next one, the last one the first.")
+        expect(torch.allclose(blended.sum(1), torch.ones(3), atol=1e-4),
+               "The labels of a picture should still sum to 1.")
+        expect(torch.allclose(blended[0], torch.tensor([1 - share, share, 0.0]), atol=1e-4),
+               f"{share:.1%} of the first picture come from the second, which isn't what its "
+               f"label says: {blended[0, 1]:.1%}. Only the part inside the picture counts.")
+        expect(torch.allclose(blended[2], torch.tensor([share, 0.0, 1 - share]), atol=1e-4),
+               "The labels should be mixed with those of the next picture, as the pixels are.")
+    return "That's CutMix. In 2012, the fade mixed the pixels and left the label alone."

@@ -148,7 +148,8 @@ def slopes(panels: dict[str, dict[str, list[float]]], label: str = "test error, 
         panels: by what was measured, two arms, each with a number for each seed, from
             `course.by_seed`. label: of the y axis.
     """
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 3.7), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 3.7), squeeze=False,
+                                sharey=True)
     for panel, (what, arms) in zip(axes[0], panels.items(), strict=True):
         (first, second), pairs = arms, list(zip(*arms.values(), strict=True))
         lower = sum(right < left for left, right in pairs)

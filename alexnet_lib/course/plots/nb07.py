@@ -1,7 +1,8 @@
-"""Figures of notebook 07: crops, color noise, ten views."""
+"""Figures of notebook 07, data augmentation."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
@@ -29,17 +30,21 @@ def crops(image, places, cut) -> Figure:
     for (top, at, _), (color, dash) in zip(places, FRAMES):  # noqa: B905
         _frame(axes, at, top, cut.shape[1], color, dash, 2.5)
     axes.set(xlabel="pixel", ylabel="pixel", xticks=(0, len(image) - 1), yticks=(0, len(image) - 1),
-             title=f"stored: {len(image)} x {len(image)}")
+             title=f"One stored photograph, {len(image)} x {len(image)}")
     axes.grid(False)
     panels = right.subplots(len(cut) // 6, 6)
     for k, (panel, picture, (_, _, flip)) in enumerate(zip(panels.flat, cut, places, strict=True)):
         panel.imshow(picture)
         panel.set(xticks=[], yticks=[])
-        panel.set_title("mirrored" if flip else "as it is", fontsize=8.5, pad=3)
+        panel.set_title("mirrored" if flip else "", fontsize=8.5, pad=3)
         for spine in panel.spines.values():
             spine.set_visible(k < len(FRAMES))
             spine.set(color=FRAMES[k % 4][0], linestyle=FRAMES[k % 4][1], linewidth=3)
-    right.suptitle(f"what the net sees: {cut.shape[1]} x {cut.shape[1]}", fontsize=11)
+    right.suptitle(f"{len(cut)} of its inputs, {cut.shape[1]} x {cut.shape[1]}", fontsize=12)
+    figure.alt = ("Left: a photograph with the frames of four crops, which nearly coincide. "
+                  f"Right: {len(cut)} crops, the first four with the border of their frame; about "
+                  "half are mirrored. All show the same thing, moved by up to an eighth of the "
+                  "picture.")
     return figure
 
 
@@ -55,72 +60,137 @@ def common(image, mean, share) -> Figure:
         image: (S, S, 3) uint8. mean: (C, C, 3) uint8. share: (S, S), 0-1.
     """
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.5), width_ratios=(1, 1, 1.2))
-    for axes, picture, title in zip(panels, (image, mean), ("one stored picture",
-                                    "the mean of all of its inputs"), strict=False):
+    for axes, picture, title in zip(panels, (image, mean), ("One stored photograph",
+                                    "The mean of all of its inputs"), strict=False):
         axes.imshow(picture)
         axes.set_title(title)
         axes.axis("off")
     shown = panels[2].imshow(100 * share, cmap="viridis", vmin=0, vmax=100)
     lines = panels[2].contour(100 * share, (25, 50, 75), colors="white", linewidths=1)
     panels[2].clabel(lines, fmt="%d %%", fontsize=8)
-    panels[2].set(title="crops that contain the pixel", xlabel="pixel", ylabel="pixel",
+    panels[2].set(title="Every crop shows the middle", xlabel="pixel", ylabel="pixel",
                   xticks=(0, len(image) - 1), yticks=(0, len(image) - 1))
     panels[2].grid(False)
-    figure.colorbar(shown, ax=panels[2], label="% of all crops")
+    figure.colorbar(shown, ax=panels[2], label="% of all crops that show the pixel")
+    figure.alt = ("Left: the photograph. Middle: the mean of its inputs, two soft ghosts of it, "
+                  "each the mirror of the other. Right: the share of crops that show each pixel, "
+                  "100 % in a central square, falling to almost nothing in the corners.")
     return figure
 
 
-def picture_table(pictures, rows, columns, title: str, heading: str) -> Figure:
-    """Pictures in a table with a name for each row and each column.
+def rows_of_pictures(rows: dict[str, list], titles=(), side: float = 1.8) -> Figure:
+    """Pictures in rows, the name of each row at its left.
 
     Args:
-        pictures: [row][column] of (S, S, 3) uint8. rows, columns: names. heading: of the columns.
+        rows: by name, as many (S, S, 3) uint8 pictures in each. titles: above the first row.
+        side: of a picture, inches.
     """
-    figure, panels = plt.subplots(len(rows), len(columns), squeeze=False,
-                                  figsize=(11, 0.6 + 1.35 * len(rows)))
-    for r, (line, name) in enumerate(zip(panels, rows, strict=True)):
-        for c, axes in enumerate(line):
-            axes.imshow(pictures[r][c])
+    columns = len(next(iter(rows.values())))
+    figure, panels = plt.subplots(len(rows), columns, squeeze=False,
+                                  figsize=(side * columns + 0.9, side * len(rows) + 0.4))
+    for line, (name, pictures) in zip(panels, rows.items(), strict=True):
+        for axes, picture in zip(line, pictures, strict=True):
+            axes.imshow(picture)
             axes.set(xticks=[], yticks=[])
             axes.grid(False)
-            for spine in axes.spines.values():  # a blank picture is one, too
+            for spine in axes.spines.values():  # a white picture is one, too
                 spine.set(visible=True, color=GRAY, linewidth=0.8)
-            if r == len(rows) - 1:
-                axes.set_xlabel(columns[c], fontsize=10)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, labelpad=8)
-    figure.suptitle(title, fontsize=11)
-    figure.supxlabel(heading, fontsize=10)
+        line[0].set_ylabel(plain(name), rotation=0, ha="right", va="center", fontsize=10.5)
+    for axes, title in zip(panels[0], titles):  # noqa: B905
+        axes.set_title(title, fontsize=10.5)
     return figure
 
 
-def noise_clouds(pixels, panels: dict[str, dict]) -> Figure:
-    """Pixels on their first two principal axes with the color noise on top, then only the noise.
+def readings(image, shifts: dict[str, np.ndarray]) -> Figure:
+    """A photograph, and the same with each of several shifts added to all of its pixels.
 
     Args:
-        pixels: (along, colors): (N, 2) gray levels along axes 1 and 2, less the mean, and the
-            pixels' own colors, (N, 3), 0-1.
-        panels: by title, for each a dict of clouds: name to (M, 2) shifts along axes 1 and 2. The
-            first panel's clouds are drawn on the pixels as well.
+        image: (S, S, 3) uint8. shifts: by reading, (3,) gray levels.
     """
-    looks = (("o", BLUE), ("^", RED))
-    figure, axes = plt.subplots(1, 1 + len(panels), figsize=(12, 4))
+    titles = ["as stored", *(f"{name}\nadds {', '.join(f'{part:+.0f}' for part in shift)}"
+                             for name, shift in shifts.items())]
+    pictures = [image, *(bytes_of(image + shift) for shift in shifts.values())]
+    figure = rows_of_pictures({"": pictures}, titles, 2.7)
+    figure.alt = ("One photograph four times. With the text's formula on pixels from 0 to 1 it "
+                  "looks the same as before, with the source's it is a little lighter and warmer, "
+                  "with the text's on pixels from 0 to 255 it is pure white.")
+    return figure
+
+
+def varied(shown, draws: list[list]) -> Figure:
+    """Photographs, each with several random versions of it, and the names of who took them.
+
+    Args:
+        shown: of `course.fetched_photographs`. draws: for each, (C, C, 3) uint8 versions.
+    """
+    figure = rows_of_pictures({one.label: [one.image, *versions] for one, versions in
+                               zip(shown, draws, strict=True)},
+                              ("as stored", *["as the net sees it"] * len(draws[0])), 1.6)
+    figure.supxlabel("Photographs: " + "; ".join(plain(one.credit) for one in shown), fontsize=6)
+    return figure
+
+
+def seen_profiles(side: int = 256) -> Figure:
+    """How often each pixel along the middle row is seen by four of torchvision's transforms.
+
+    For an exercise: the curves are called A to D, and the transforms that drew them are, in this
+    order, RandomCrop(96), RandomResizedCrop(224), RandomCrop(256, padding=32), RandomCrop(224).
+    """
+    from torchvision.transforms import RandomResizedCrop
+    x = np.arange(side)
+
+    def crop(size, padding=0):
+        first = np.arange(side + 2 * padding - size + 1)[:, None] - padding
+        share = ((x >= first) & (x < first + size)).mean(0)
+        return share * share[side // 2]
+
+    blank, draws = torch.zeros(3, side, side), 4000
+    resized = np.zeros(side)
+    for _ in range(draws):
+        top, left, height, width = RandomResizedCrop.get_params(blank, (0.08, 1.0), (3 / 4, 4 / 3))
+        resized[left:left + width] += (top <= side // 2 < top + height) / draws
+    figure, axes = plt.subplots(figsize=(9, 3.9))
+    for (name, share), color, dash in zip(
+            {"A": crop(96), "B": resized, "C": crop(256, 32), "D": crop(224)}.items(),
+            (BLUE, ORANGE, GREEN, PINK), ("-", "--", "-.", ":"), strict=True):
+        axes.plot(x, 100 * share, color=color, ls=dash, lw=2.5, label=name)
+    axes.set(xlabel=f"pixel along the middle row of a stored picture, {side} x {side}",
+             ylabel="crops that show it, %", ylim=(0, 105), xticks=(0, 64, 128, 192, side - 1))
+    axes.set_title("Which transform drew which curve?", fontsize=12)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=12)
+    figure.alt = ("Share of crops that show each pixel along the middle row. A: from nearly 0 at "
+                  "the edges to a plateau at about 36 % in the middle third. B: a smooth dome, "
+                  "about 30 % at the edges and 85 % in the middle. C: about 50 % at the edges, "
+                  "rising to a wide plateau at 100 %. D: 3 % at the edges, rising steeply to a "
+                  "wide plateau at 100 %.")
+    return figure
+
+
+def noise_clouds(pixels, clouds: dict[str, np.ndarray]) -> Figure:
+    """Pixels on their first two principal axes with the color noise on top, and the noise alone.
+
+    Args:
+        pixels: (along, colors): (N, 2) gray levels along axes 1 and 2, minus the mean, and the
+            pixels' own colors, (N, 3), 0-1. clouds: by name, (M, 2) shifts along the same axes.
+    """
     along, colors = pixels
-    axes[0].scatter(*along.T, c=colors, s=6, lw=0)
-    axes[0].set_title("the pixels, and the noise at the same scale", fontsize=10.5)
-    clouds = next(iter(panels.values()))
-    for panel, found in zip(axes, (clouds, *panels.values()), strict=True):
-        for (name, cloud), (mark, color) in zip(found.items(), looks):  # noqa: B905
-            panel.scatter(*cloud.T, marker=mark, s=7 if panel is not axes[0] else 3, lw=0,
-                          color=color, alpha=0.7, label=name)
-        panel.set(xlabel="along axis 1, gray levels", aspect="equal")
-    for panel, title in zip(axes[1:], panels, strict=True):
-        reach = 1.1 * max(np.abs(cloud).max() for cloud in panels[title].values())
-        panel.set(xlim=(-reach, reach), ylim=(-reach, reach))
-        panel.set_title(title, fontsize=10.5)
-    axes[0].set_ylabel("along axis 2, gray levels")
-    axes[1].legend(loc="upper left", markerscale=3, fontsize=9)
-    reach = np.abs(along).max()
-    axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4))
+    left.scatter(*along.T, c=colors, s=7, lw=0)
+    for (name, cloud), (mark, color) in zip(clouds.items(), (("o", BLUE), ("^", RED))):  # noqa: B905
+        for axes, size in ((left, 2), (right, 9)):
+            axes.scatter(*cloud.T, marker=mark, s=size, lw=0, color=color, alpha=0.7, label=name)
+    widest = max(np.abs(cloud).max() for cloud in clouds.values())
+    for axes, reach, title in (
+            (left, np.abs(along).max(), "The noise is a tenth as wide as the pixels"),
+            (right, 1.1 * widest, "The text's is nearly a line: light and dark")):
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal",
+                 xlabel="along axis 1 (light and dark), gray levels")
+        axes.set_title(title, fontsize=11.5)
+    left.set_ylabel("along axis 2, gray levels")
+    right.legend(loc="upper left", markerscale=3, fontsize=10)
+    figure.alt = ("Left: pixels in their own colors as points on the first two principal axes, a "
+                  "wide flat cloud, with the noise as a small spot in its middle. Right: the "
+                  "noise enlarged; the source's points form an ellipse, the text's a short line.")
     return figure
 
 
@@ -128,8 +198,8 @@ def color_shift(image, shift, divisor: float, mean) -> Figure:
     """A picture, what is added to all of its pixels, and the picture after it.
 
     Args:
-        image: (S, S, 3) uint8. shift: (3,) gray levels. divisor: of the sum, less the mean.
-        mean: (S, S, 3), the mean image.
+        image: (S, S, 3) uint8. shift: (3,) gray levels. divisor: of the sum, minus the mean.
+        mean: (S, S, 3), the mean image, or (3,), its color.
     """
     shift = np.asarray(shift)
     after = (image - mean + shift) / divisor + mean
@@ -142,16 +212,18 @@ def color_shift(image, shift, divisor: float, mean) -> Figure:
         axes.imshow(bytes_of(picture))
         axes.set_title(title, fontsize=10.5)
         axes.axis("off")
+    figure.alt = ("The photograph, a patch of the color that is added to each of its pixels, and "
+                  "the photograph after it: lighter, darker or tinted all over.")
     return figure
 
 
-def batches(sheets: dict[str, np.ndarray], columns: int = 16, block: int = 32) -> Figure:
+def batches(sheets: dict[str, np.ndarray], columns: int = 8, block: int = 32) -> Figure:
     """Minibatches as mosaics, with a line after every `block` pictures.
 
     Args:
         sheets: by title, (N, S, S, 3) uint8; N is a multiple of `columns`.
     """
-    figure, panels = plt.subplots(1, len(sheets), figsize=(12, 3.7), squeeze=False)
+    figure, panels = plt.subplots(1, len(sheets), figsize=(11, 5.7), squeeze=False)
     for axes, (title, pictures) in zip(panels[0], sheets.items(), strict=True):
         count, side = pictures.shape[:2]
         step = side + 4
@@ -170,6 +242,8 @@ def batches(sheets: dict[str, np.ndarray], columns: int = 16, block: int = 32) -
         for spine in axes.spines.values():
             spine.set_visible(False)
     panels[0][0].set_ylabel("image in the minibatch")
+    figure.alt = ("Two minibatches of copies of one photograph, as mosaics. Left: four blocks, "
+                  "within which all pictures are the same. Right: hardly two neighbors are alike.")
     return figure
 
 
@@ -188,7 +262,7 @@ def ten_views(image, places, views, probs, classes, truth: int) -> Figure:
     for k, (top, at, _) in enumerate(places[:5]):
         color, dash = (*FRAMES, ("white", "-"))[k]
         _frame(axes, at, top, side, color, dash, 2)
-    axes.set_title(f"a {classes[truth]}, {len(image)} x {len(image)},\nand five frames of {side}",
+    axes.set_title(f"{classes[truth]}, {len(image)} x {len(image)},\nand five frames of {side}",
                    fontsize=10.5)
     axes.axis("off")
     for k, (panel, view) in enumerate(zip(middle.subplots(5, 2).T.flat, views, strict=True)):
@@ -211,13 +285,21 @@ def ten_views(image, places, views, probs, classes, truth: int) -> Figure:
                           fontsize=9, color="white" if p > 0.5 else "black",
                           fontweight="bold" if p == row.max() else "normal")
     axes.add_patch(plt.Rectangle((truth - 0.03, -0.1), 1, 11.75, fill=False, ec=GREEN, lw=2.5))
-    axes.set(xlim=(-0.1, len(classes)), ylim=(11.7, -0.2), title="probability by view, %")
+    right_views = (probs.argmax(1) == truth).sum()
+    answer = "right" if table[-1].argmax() == truth else "wrong"
+    axes.set(xlim=(-0.1, len(classes)), ylim=(11.7, -0.2))
+    axes.set_title(f"Probability, %: {right_views} of 10 views are right, the mean is {answer}",
+                   fontsize=11)
     axes.set_xticks(np.arange(len(classes)) + 0.47, classes, rotation=45, ha="right")
     axes.set_yticks(heights + 0.47, [*(f"view {k}" for k in range(1, 11)), "mean"])
     axes.tick_params(length=0)
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    figure.alt = ("Left: a test picture with five frames, four in the corners and one in the "
+                  "middle. Middle: the ten views, five of them mirrored. Right: a table of "
+                  "probabilities, a row for each view and one for their mean; the right class has "
+                  "a green border.")
     return figure
 
 
@@ -240,7 +322,13 @@ def one_against_ten(one, ten, truth) -> Figure:
                      ec="white" if size > 20 else "none", label=f"{name}: {chosen.sum()}")
     axes.set(xlabel="probability of the right class, center view",
              ylabel="the same, mean of ten views", aspect="equal")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    axes.set_title(f"Ten views fix {(~before & after).sum()} errors and spoil "
+                   f"{(before & ~after).sum()} right answers", fontsize=11.5)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=10)
+    figure.alt = ("A point for each test picture: across, the probability of the right class by "
+                  "the center view; upward, the same by ten views. Most points are near the "
+                  "diagonal. Triangles are errors that ten views fix, crosses right answers that "
+                  "they spoil.")
     return figure
 
 
@@ -266,7 +354,7 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
             xycoords=panels.flat[b].transAxes, textcoords=panels.flat[a].transAxes,
             arrowprops={"arrowstyle": "<->", "lw": 2, "color": BLUE if across else ORANGE},
             annotation_clip=False)
-    left.suptitle("a mirror makes b a d, upside down makes it a p", fontsize=10.5)
+    left.suptitle("Mirrors turn one letter into another", fontsize=11.5)
     axes = right.subplots()
     names = list(errors)
     for offset, k, color, hatch, label in ((-0.2, 0, SKY, None, "on its training pictures"),
@@ -275,6 +363,11 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
                          color=color, hatch=hatch, ec="white", label=label)
         axes.bar_label(bars, fmt="%.0f %%", padding=3)
     axes.set(xlabel="error, %", xlim=(0, 100), yticks=range(len(names)), yticklabels=names)
+    axes.set_title("Each kind of mirror halves what can be known", fontsize=11.5)
     axes.invert_yaxis()
     axes.legend(loc="upper right")
+    figure.alt = ("Left: the letters b, d, p and q; a left-right mirror swaps b with d and p with "
+                  "q, an upside-down one b with p and d with q. Right: error bars without "
+                  "mirrors, with left-right ones, with both: near 0, about 50 and about 75 % on "
+                  "new letters, and less on the training letters.")
     return figure
