@@ -125,7 +125,7 @@ def varied(shown, draws: list[list]) -> Figure:
     """
     figure = rows_of_pictures({one.label: [one.image, *versions] for one, versions in
                                zip(shown, draws, strict=True)},
-                              ("as stored", *["as the net sees it"] * len(draws[0])), 1.6)
+                              ("as stored", "", "", "as the network sees it"), 1.6)
     figure.supxlabel("Photographs: " + "; ".join(plain(one.credit) for one in shown), fontsize=6)
     return figure
 
