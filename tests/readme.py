@@ -177,7 +177,7 @@ TABLES = {"nets": nets, "speed": speed, "ledger": claims}
 def lengths(path: Path) -> tuple[str, int, int]:
     """Of a notebook: the time to read and try it, minutes of exercises, seconds of all cells."""
     text = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
-    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?;.*? run in (\d+) s", text)
+    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?[;,].*? run in (\d+) s", text)
     exercises = re.findall(r"^\*\*Exercise \d\d-\d\*\* \((\d+) minutes", text, re.MULTILINE)
     return time[1].lower(), sum(map(int, exercises)), int(time[2])
 

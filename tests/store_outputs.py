@@ -39,7 +39,7 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     describe(notebook)
     if timed:
         head = notebook.cells[0]
-        head.source = re.sub(r"(all cells run in) \d+ s",
+        head.source = re.sub(r"([Aa]ll cells run in) \d+ s",
                              rf"\1 {5 * math.ceil(seconds / 5)} s", head.source)
     notebook.metadata = nbformat.from_dict({
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
