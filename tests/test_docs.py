@@ -129,6 +129,14 @@ def test_errata_name_cells_that_exist():
     assert erratum_cells("| 2026-11-25 | `01-a`, `02-b` (by `x`) | `y` | z |") == ["01-a", "02-b"]
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/appendix-*.md")), ids=lambda p: p.name)
+def test_the_code_of_an_appendix_runs(page):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert page.stem != "appendix-store" or "were altered" in done.stdout
+
+
 def erratum_cells(text: str) -> list[str]:
     """The cells that the rows name, in their second column; a claim or a word may follow them."""
     rows = re.findall(r"^\| \d{4}-\d\d-\d\d \| ([^|]+) \|", text, re.MULTILINE)

@@ -235,7 +235,7 @@ HOSTILE = ["$x^$", r"$\frac$", "a\x1b]52;c;bad\x07", "two\nlines", "caf\udce9", 
 
 def draw_all(classes):
     from alexnet_lib.course import plots
-    from alexnet_lib.course.plots import nb00, nb01
+    from alexnet_lib.course.plots import nb00
     from alexnet_lib.course.plots import nb07 as augmentation
     from alexnet_lib.course.plots import nb08 as dropout
     from alexnet_lib.course.plots import nb11 as evaluation
@@ -247,7 +247,6 @@ def draw_all(classes):
     return [
         plots.image_grid(images, classes),
         nb00.first_run([1.0], history, images, range(k), [0] * k, [0.5] * k, classes),
-        nb01.templates(np.zeros((k, 8, 8, 3)), classes),
         augmentation.ten_views(images[0], [(0, 0, False)] * 10, np.zeros((10, 6, 6, 3), np.uint8),
                                probs, classes, 0),
         dropout.thinned(probs, probs[0], probs[0], probs[0], classes),

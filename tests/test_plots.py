@@ -49,12 +49,17 @@ def test_figures_have_no_colors_but_the_palettes():
         "#5E3C99", "tab:red", "C1"]
 
 
-def test_a_classifier_of_zeros_is_gray():
-    """Of constant images nothing is learned: their weights have no range to divide by."""
-    figure = nb01.templates(np.zeros((2, 4, 4, 3)), ["cat", "dog"])
-    for axes in figure.axes:
-        assert (axes.images[0].get_array() == 0.5).all()
+def test_the_nearest_picture_comes_first_and_components_get_the_same_side_up():
+    gray = np.full((4, 4, 3), 100.0)
+    figure = nb01.nearest(gray, {"far": gray + 50, "near": gray + 1}, {"far": 50.0, "near": 1.0})
+    assert [axes.get_title().split("\n")[0] for axes in figure.axes] == [
+        "the photograph", "near", "far"]
     plt.close(figure)
+    for sign in (1, -1):  # a direction and its opposite are one component
+        figure = nb01.color_strips([128] * 3, np.array([900.0, 1, 1]), sign * np.eye(3), "")
+        strip = figure.axes[0].images[0].get_array()[0]
+        assert strip[0, 0] < 128 < strip[-1, 0]
+        plt.close(figure)
 
 
 def nearest(colors, sight) -> float:

@@ -2,45 +2,86 @@
 
 import numpy as np
 
-
-def _among(scores, labels, k, order):
-    return np.mean([label in row for row, label in zip(order(scores)[:, :k], labels, strict=True)])
+RIGHT = {"A": "retina", "B": "hubble_deep_field", "C": "immunohistochemistry", "D": "astronaut"}
 
 
-def _pca(pixels, center=True, mean=True, order=slice(None, None, -1), rows=False, root=False):
-    x = pixels - pixels.mean(0) if center else pixels
-    values, vectors = np.linalg.eigh(x.T @ x / (len(x) if mean else 1))
-    values, vectors = values[order], vectors[:, order]
-    return np.sqrt(values) if root else values, vectors.T if rows else vectors
+def _swapped(answer, one, other):
+    return {**answer, one: answer[other], other: answer[one]}
 
+
+def _pixels(batches, kind=float):
+    return [batch.reshape(-1, 3).astype(kind) for batch in batches]
+
+
+def _whole(parts):
+    x = np.concatenate(parts)
+    return x.mean(0), np.cov(x.T, bias=True)
+
+
+def _stored(batches):
+    return _whole([x.reshape(-1, 3) for x in list(batches)])
+
+
+def _mean_of_means(batches):
+    parts = _pixels(batches)
+    return np.mean([x.mean(0) for x in parts], 0), np.mean([np.cov(x.T) for x in parts], 0)
+
+
+def _within_batches(batches):
+    parts = _pixels(batches)
+    count = sum(map(len, parts))
+    return (np.concatenate(parts).mean(0),
+            sum(len(x) * np.cov(x.T, bias=True) for x in parts) / count)
+
+
+def _sums(batches, kind=float, center=True, divide=True):
+    parts = _pixels(batches, kind)
+    count, middle = sum(map(len, parts)), np.concatenate(parts).mean(0)
+    covariance = sum(x.T @ x for x in parts) / count - center * np.outer(middle, middle)
+    return middle, covariance if divide else covariance * count
+
+
+def _last(batches):
+    return _whole(_pixels(batches)[-1:])
+
+
+BUGS = {"Ann": "divided", "Ben": "swapped", "Cy": "none", "Dee": "mean"}
+PERCENT = {"divide by 255": 63.5, "subtract 128": 0.0, "subtract 230": 74.0}
 
 WRONG = {
     "01-1": [
-        lambda w, h: 1 - min(w, h) / max(w, h),  # what is lost
-        lambda w, h: h / w,  # for wide pictures only
-        lambda w, h: 256 * 256 / (w * h),  # pixels before and after scaling
-        lambda w, h: (min(w, h) / max(w, h)) ** 2,  # both sides shortened
+        (99.5, False),  # after scaling
+        (840, False),  # all cut off on the left
+        (0, True),  # nothing cut off
+        (480, False),  # a quarter on each side
+        (420, True),  # the right column, the wrong side
     ],
     "01-2": [
-        lambda n, s, b: n * s * s * b / 1e9,  # three colors forgotten
-        lambda n, s, b: n * s * s * 3 * b / 2**30,  # gibibytes
-        lambda n, s, b: n * s * s * 3 / 1e9,  # bytes per value ignored
-        lambda n, s, b: n * s * 3 * b / 1e9,  # one side only
-        lambda n, s, b: n * s * s * 3 * b / 8e9,  # bits taken for bytes
+        _swapped(RIGHT, "A", "D"),
+        _swapped(RIGHT, "A", "B"),
+        _swapped(RIGHT, "C", "D"),
+        dict.fromkeys("ABCD", "retina"),
     ],
     "01-3": [
-        lambda s, y, k: _among(s, y, k, lambda s: (-s).argsort(1)),  # accuracy, not error
-        lambda s, y, k: 1 - _among(s, y, k, lambda s: s.argsort(1)),  # the worst k
-        lambda s, y, k: float((s.argmax(1) != y).mean()),  # k ignored
-        lambda s, y, k: 100 * (1 - _among(s, y, k, lambda s: (-s).argsort(1))),  # per cent
-        lambda s, y, k: 1 - _among(s, y, k, lambda s: (-np.abs(s)).argsort(1)),  # by size
-        lambda s, y, k: 1 - _among(s, y, k + (k > 1), lambda s: (-s).argsort(1)),  # one too many
+        (PERCENT, "size"),  # the wrong reason
+        ({**PERCENT, "divide by 255": 0.0}, "center"),  # of the centered pixels
+        ({**PERCENT, "subtract 128": 63.5}, "center"),  # raw
+        ({**PERCENT, "subtract 230": 0.0}, "center"),
+        ({name: value / 100 for name, value in PERCENT.items()}, "center"),  # shares
     ],
     "01-4": [
-        lambda p: _pca(p, center=False),  # mean not removed
-        lambda p: _pca(p, mean=False),  # sum instead of mean
-        lambda p: _pca(p, order=slice(None)),  # smallest first
-        lambda p: _pca(p, rows=True),  # vectors in rows
-        lambda p: _pca(p, root=True),  # standard deviations
+        _swapped(BUGS, "Ben", "Cy"),
+        _swapped(BUGS, "Ann", "Dee"),
+        _swapped(BUGS, "Cy", "Dee"),
+        dict.fromkeys(BUGS, "none"),
+    ],
+    "01-5": [
+        _stored,  # the loader has overwritten them
+        _mean_of_means,
+        _within_batches,
+        _last,
+        lambda batches: _sums(batches, np.uint8),  # bytes overflow
+        lambda batches: _sums(batches, divide=False),  # a sum, no mean
+        lambda batches: _sums(batches, center=False),  # the mean still in
     ],
 }

@@ -1,80 +1,133 @@
 """Exercises of notebook 01, the dataset."""
 
 import numpy as np
+import torch
 
 from alexnet_lib.course.exercises import exercise, expect, number
+from alexnet_lib.course.photos import photographs
+
+CLOUDS = {"A": "retina", "B": "hubble_deep_field", "C": "immunohistochemistry", "D": "astronaut"}
+BUGS = {"Ann": "divided", "Ben": "swapped", "Cy": "none", "Dee": "mean"}
 
 
-@exercise("01-1", "Draw the picture, scaled to the shorter side, and shade the central square.")
-def kept(answer):
-    expect(abs(number(answer(300, 300)) - 1) < 0.005, "Of a square, all is kept: 1.")
-    wide = number(answer(500, 375))
-    expect(abs(wide - 0.25) > 0.005, "0.25 of a picture of 500 x 375 is lost; what is kept?")
-    expect(abs(wide - 0.75) < 0.005, "Of 500 x 375, three quarters are kept.")
-    expect(abs(number(answer(375, 500)) - 0.75) < 0.005,
-           "A tall picture loses as much as a wide one: ask which side is shorter.")
-    expect(abs(number(answer(1000, 400)) - 0.4) < 0.005, "Of 1000 x 400, two fifths are kept.")
-    return "Scaling takes nothing away; only the shape of the picture decides."
+@exercise("01-1", "Only the shape of the picture counts: how wide is the central square in the "
+          "original?")
+def crop(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2,
+           "Pass (first_column, bird_is_there).")
+    first, there = number(answer[0]), answer[1]
+    expect(abs(first - 99.5) > 1, "That's a column of the picture after scaling; ask for one of "
+           "the original.")
+    expect(abs(first - 840) > 1, "840 columns go in all, but half of them on the right.")
+    expect(first > 1, "1,920 columns are not a square of 1,080 rows: some go on the left.")
+    expect(abs(first - 420) <= 1, f"With {first:g} columns gone on the left and as many on the "
+           f"right, {1920 - 2 * first:g} are left; that is no square.")
+    expect(isinstance(there, (bool, np.bool_)), "Is the bird there? Answer True or False.")
+    expect(not there, f"Column 400 is to the left of {first:g}.")
+    return "Out of the picture, and its label is still “bird”."
 
 
-@exercise("01-2", "Count the numbers in one image, then the bytes of each number.")
-def gigabytes(answer):
-    expect(abs(number(answer(1000, 1000, 1)) - 3) < 1e-6,
-           "1000 images of 1000 x 1000, one byte for each of three colors: 3 GB of 10**9 bytes.")
-    expect(abs(number(answer(1_200_000, 256, 1)) - 235.9296) < 1e-3,
-           "1.2 million images of 256 x 256 in bytes: 235.9 GB.")
-    expect(abs(number(answer(1_200_000, 256, 4)) - 943.7184) < 1e-3,
-           "In numbers of four bytes it is four times as much.")
-    return "So a byte per value it is, until the very minibatch is made."
+@exercise("01-2", "Find the corner of black, the corner of white and the corner of red in the "
+          "plane, then ask which photograph has pixels there.")
+def clouds(answer):
+    expect(isinstance(answer, dict) and set(answer) == set(CLOUDS), "Fill in A, B, C and D.")
+    expect(set(answer.values()) <= set(CLOUDS.values()),
+           f"Use the names {', '.join(sorted(CLOUDS.values()))}.")
+    why = {"B": "In B nearly all pixels are in the lower left corner, which is black.",
+           "A": "A runs towards the lower right corner: much red, hardly any blue.",
+           "C": "C has no dark pixels at all, and many that are nearly white.",
+           "D": "D has every brightness along the diagonal, and a second arm towards red."}
+    for letter, words in why.items():
+        expect(answer[letter] == CLOUDS[letter], words)
+    return "You can read a picture's light and color from its cloud alone."
 
 
-@exercise("01-3", "An answer counts as right when its label is among the k highest scores.")
-def topk_error(answer):
-    scores = np.array([[5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [5, 0, 4, 1, 3, 2]], float)
-    labels = np.array([0, 1, 4])
+@exercise("01-3", "Call `stuck` with each of the three, and compare with `stuck(raw)` and "
+          "`stuck(centered)`.")
+def what_frees(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2 and isinstance(answer[0], dict),
+           "Pass (percent, what_matters).")
+    percent, matters = answer
+    expect({"divide by 255", "subtract 128", "subtract 230"} <= set(percent)
+           and not {None, ...} & set(percent.values()), "Measure all three.")
+    found = {name: number(value) for name, value in percent.items()}
+    expect(not all(0 <= value <= 1 for value in found.values()), "Give percent, 0 to 100.")
+    expect(found["divide by 255"] > 30, "Dividing by 255 leaves every response its sign; "
+           f"{found['divide by 255']:.0f} % stuck is too few. Did you subtract something, too?")
+    expect(found["subtract 128"] < 30, f"{found['subtract 128']:.0f} % stuck is too much for "
+           "pixels around zero: subtract 128 from the raw pixels.")
+    expect(found["subtract 230"] > 30, "230 is nearly white: after that most pixels are negative. "
+           f"{found['subtract 230']:.0f} % stuck is too few.")
+    expect(matters in ("size", "center"), 'Is it the "size" or the "center"?')
+    expect(matters == "center", "Dividing by 255 changed the size by a factor of 255, and not one "
+           "filter came free.")
+    return ("Pixels must lie on both sides of zero. The exact number hardly matters, which is why "
+            "the mean image could shrink to a mean color.")
 
-    def error(k, s=scores, y=labels):
-        return number(answer(s.copy(), y.copy(), k))
 
-    first = error(1)
-    expect(abs(first - 1 / 3) > 1e-6, "One of the three is right at k = 1: that is the share of "
-           "right answers, and the error is what is left.")
-    expect(abs(first - 2 / 3) < 1e-6, "With k = 1, two of the three examples are wrong: 2/3.")
-    expect(abs(error(3) - 1 / 3) < 1e-6, "With k = 3, only the second example is wrong: its label "
-           "has the fifth place. Sort by falling score, and give a fraction.")
-    expect(abs(error(2) - 2 / 3) < 1e-6, "With k = 2 the third example is still wrong: its label "
-           "has the third place.")
-    expect(abs(error(4) - 1 / 3) < 1e-6, "With k = 4 the second example is still wrong: its label "
-           "has the fifth place.")
-    expect(abs(error(5)) < 1e-6, "With k = 5 all three labels are among the best five.")
-    expect(abs(error(1, scores - 3.6) - 2 / 3) < 1e-6,
-           "Scores may be negative: only their order counts.")
-    return "Top-5 never exceeds top-1: what is first is also among the first five."
+def loaders() -> dict[str, torch.Tensor]:
+    """The batches of exercise 01-4, by colleague: four photographs, (4, 3, 64, 64) float32."""
+    raw = np.stack(list(photographs(64, ("astronaut", "cat", "coffee", "grace_hopper")).values()))
+    mean = raw.mean(0)
+    ways = {"none": raw - mean, "mean": raw, "divided": (raw - mean) / 255,
+            "swapped": raw[..., ::-1] - mean}
+    return {name: torch.tensor(ways[bug].copy()).permute(0, 3, 1, 2).float()
+            for name, bug in BUGS.items()}
 
 
-@exercise("01-4", "Take the mean color away first; then np.cov or a matrix product; then eigh.")
-def principal(answer):
+@exercise("01-4", "For each batch, print the smallest and the largest value and the mean of each "
+          "color. What should these be after the paper's preparation?")
+def bugs(answer):
+    expect(isinstance(answer, dict) and set(answer) == set(BUGS), "Fill in all four names.")
+    expect(set(answer.values()) <= set(BUGS.values()),
+           'Use "none", "mean", "divided" and "swapped".')
+    expect(len(set(answer.values())) == 4, "Each of the four is there once.")
+    batches = loaders()
+    for name, bug in answer.items():
+        x = batches[name]
+        low, high = x.min().item(), x.max().item()
+        middle = ", ".join(f"{value:.0f}" for value in x.mean((0, 2, 3)))
+        expect(bug == BUGS[name], f"{name}'s values run from {low:.1f} to {high:.1f}, with means "
+               f"of {middle}. Is that “{bug}”?")
+    return "Print these three numbers for every loader you write: they take ten seconds."
+
+
+@exercise("01-5", "Keep three sums over all pixels: how many, of x, and of the products x.T @ x.")
+def color_statistics(answer):
     rng = np.random.default_rng(1)
     mix = np.array([[40, 5, 1], [40, -9, 3], [40, 4, -6]], float)
-    pixels = rng.standard_normal((500, 3)) @ mix.T + (120, 110, 90)
-    values, vectors = answer(pixels.copy())
-    values, vectors = np.asarray(values, float), np.asarray(vectors, float)
-    expect(values.shape == (3,) and vectors.shape == (3, 3),
-           "Give three eigenvalues and a 3 x 3 array whose columns are the vectors.")
-    covariance = np.cov(pixels.T, bias=True)
-    right = np.linalg.eigvalsh(covariance)[::-1]
-    close = {"rtol": 0.01}
-    expect(not np.allclose(values, right[::-1], **close),
-           "These are the right values, from the smallest up: the first should be the largest.")
-    expect(not np.allclose(values, np.sqrt(right), **close),
-           "These are standard deviations: the eigenvalues are their squares.")
-    second = np.linalg.eigvalsh(pixels.T @ pixels / len(pixels))[::-1]
-    expect(not np.allclose(values, second, **close),
-           "The mean color is still in: the first axis points at it. Take it away first.")
-    expect(not np.allclose(values, right * len(pixels), **close),
+    parts = [(rng.standard_normal((n, 6, 6, 3)) @ mix.T + light).clip(0, 255).astype(np.uint8)
+             for n, light in ((7, (150, 120, 90)), (2, (60, 70, 90)), (5, (190, 170, 160)))]
+
+    def batches():
+        memory = np.empty((7, 6, 6, 3), np.uint8)
+        for part in parts:
+            memory[:len(part)] = part
+            yield memory[:len(part)]
+
+    mean, covariance = (np.asarray(value, float) for value in answer(batches()))
+    pixels = np.concatenate([part.reshape(-1, 3) for part in parts]).astype(float)
+    right, right_mean = np.cov(pixels.T, bias=True), pixels.mean(0)
+    expect(mean.shape == (3,) and covariance.shape == (3, 3),
+           f"Shapes (3,) and (3, 3) are asked for; these are {mean.shape} and {covariance.shape}.")
+
+    def close(found, wanted):
+        return np.allclose(found, wanted, rtol=0.01)
+
+    by_part = [part.reshape(-1, 3).astype(float) for part in parts]
+    expect(not close(mean, np.mean([x.mean(0) for x in by_part], 0)),
+           "That's the mean of the batches' means. A batch of 2 images may not count as much as "
+           "one of 7.")
+    expect(close(mean, right_mean), f"The mean should be near {right_mean.round()}; it is "
+           f"{mean.round()}. Did you store batches that the loader has overwritten?")
+    expect(not close(covariance, (pixels.T @ pixels) / len(pixels)),
+           "That's the mean of the products. What still has to be subtracted?")
+    expect(not close(covariance, right * len(pixels)),
            "Divide by the number of pixels: a covariance is a mean.")
-    expect(np.allclose(values, right, **close), f"The values should be near {right.round()}.")
-    rebuilt = vectors @ np.diag(values) @ vectors.T
-    expect(np.allclose(rebuilt, covariance, atol=0.02 * right[0]),
-           "The values are right. Are the vectors in the columns, in the same order?")
-    return "Each column is a color direction, each value the variance along it."
+    expect(not close(covariance, sum(len(x) * np.cov(x.T, bias=True) for x in by_part)
+                     / len(pixels)),
+           "You subtracted each batch's own mean. One batch is darker than another, and that "
+           "belongs to the covariance, too.")
+    expect(close(covariance, right), "The mean is right, the covariance isn't. Did you multiply "
+           "bytes? In uint8, 200 * 2 is 144.")
+    return "That's how the components of 1.2 million photographs are found, in one pass."
