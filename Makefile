@@ -72,7 +72,7 @@ site: $(STAMP)  ## make the course a static site, in build/site
 lint: $(STAMP)  ## check the style and mend what can be mended
 	$(BIN)/ruff check --fix .
 
-colab:  ## make badges and set-up cells point to your fork: REPO=owner/name
+colab:  ## make badges and set-up cells point to your fork: that of git remote, or REPO=owner/name
 	@$(PYTHON) .ci/colab $(REPO)
 
 clean:  ## remove the environment and what tests left behind

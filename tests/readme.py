@@ -1,11 +1,10 @@
-"""What is generated in README.md and docs/teacher.md: python tests/readme.py
+"""What is generated in README.md and docs: python tests/readme.py
 
-Three tables from recorded results, the times of the notebooks, and a small picture of each with
-its words: of the cell that is tagged `thumbnail`.
+Three tables and two pictures from recorded results, the film of the kernels, the times of the
+notebooks, and a small picture of each with its words: of the cell that is tagged `thumbnail`.
 """
 
 import base64
-import html
 import io
 import json
 import re
@@ -117,6 +116,41 @@ def save_film(frames: list[Image.Image], file: Path) -> None:
                duration=[120] * len(others) + [4000])
 
 
+SHORT = {"C02": "ReLU against tanh, 2012 start", "C02b": "ReLU against tanh, modern start",
+         "C03": "two columns", "C04": "response normalization", "C05": "overlapping pooling",
+         "C07": "color noise", "C08b": "iterations with dropout", "C10": "ten views",
+         "C11": "conv3", "C11b": "conv4", "C11c": "conv5", "C11d": "conv1", "C11e": "conv2",
+         "C19": "five nets instead of one"}
+
+
+def forest(rows: list[dict]) -> Figure:
+    """The claims for which the paper has a figure: our interval as a multiple of that figure.
+
+    Of factors, such as “six times”, what exceeds 1 counts.
+    """
+    shown = [r for r in rows if r["claim"] in SHORT and r["figure"] and r["interval"]]
+    figure, axes = plt.subplots(figsize=(8.5, 0.34 * len(shown) + 1.3))
+    for y, r in enumerate(reversed(shown)):
+        theirs = np.mean([bound for bound in r["figure"] if bound is not None]) - r["null"]
+        low, mean, high = ((value - r["null"]) / theirs
+                           for value in (r["interval"][0], r["ours"], r["interval"][1]))
+        color = plots.BLUE if low > 0 else plots.GRAY
+        axes.plot([low, high], [y, y], color=color, lw=7, alpha=0.4, solid_capstyle="butt")
+        axes.plot(mean, y, "o", color=color, ms=6)
+    axes.axvline(0, color=plots.GRAY, lw=1)
+    axes.axvline(1, color=plots.ORANGE, lw=1.5)
+    axes.set_yticks(range(len(shown)), [
+        SHORT[r["claim"]] + " (CIFAR-10)" * ("CIFAR" in r["data"] and r["claim"] == "C04")
+        for r in reversed(shown)])
+    axes.set_xlim(-1.2, 5.2)
+    axes.set_xticks(range(-1, 6), ["−1", "no effect", "the paper's", "2", "3", "4", "5"])
+    there = sum(r["effect"] == "yes" for r in shown)
+    axes.set_title(f"{there} of {len(shown)} effects are there, though not all of the paper's size",
+                   fontsize=12)
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
 def claims() -> str:
     """The ledger, as Markdown."""
     return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
@@ -172,12 +206,15 @@ def thumbnail(notebook: dict) -> Image.Image | None:
 
 
 TABLES = {"nets": nets, "speed": speed, "ledger": claims}
+PAGES = {"nets": ROOT / "docs" / "results.md", "ledger": ROOT / "docs" / "results.md",
+         "speed": ROOT / "docs" / "speed.md"}
+FRONT = ROOT / "docs" / "index.md"  # of the site
 
 
 def lengths(path: Path) -> tuple[str, int, int]:
     """Of a notebook: the time to read and try it, minutes of exercises, seconds of all cells."""
     text = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
-    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?[;,].*? run in (\d+) s", text)
+    time = re.search(r"\*\*Time\.\*\* (.+?)(?: to read and try)?[;,.] .*?run in (\d+) s", text)
     exercises = re.findall(r"^\*\*Exercise \d\d-\d\*\* \((\d+) minutes", text, re.MULTILINE)
     return time[1].lower(), sum(map(int, exercises)), int(time[2])
 
@@ -192,13 +229,14 @@ def times(text: str) -> str:
 
 
 def words(text: str) -> str:
-    """The README, with the words of each small picture: its alternative text in the notebook."""
+    """The site's front page, with the words of each small picture: its alternative text."""
     for path in NOTEBOOKS:
         for cell in json.loads(path.read_text())["cells"]:
             if "thumbnail" in cell["metadata"].get("tags", ()):
-                told = html.escape(cell["metadata"]["mystnb"]["image"]["alt"])
-                text = re.sub(rf'(/{path.name[:2]}\.png"[^>]* alt=")[^"]*',
-                              lambda found, told=told: found[1] + told.replace("|", "&#124;"), text)
+                alt = cell["metadata"]["mystnb"]["image"]["alt"]
+                alt = alt.translate(str.maketrans("[]|", "()/"))
+                text = re.sub(rf"!\[[^]]*\](\(../data/thumbnails/{path.name[:2]}\.png\))",
+                              lambda found, alt=alt: f"![{alt}]{found[1]}", text)
     return text
 
 
@@ -224,15 +262,18 @@ def row(page: str, second: str, *others: str) -> str:
 
 def main() -> None:
     """Put all tables and times where they belong, and pictures into data/thumbnails."""
-    text = README.read_text()
     for name, table in TABLES.items():
         made = table()
-        text = between(name).sub(lambda _, made=made: made, text)
-    README.write_text(words(times(text)))
+        text = between(name).sub(lambda _, made=made: made, PAGES[name].read_text())
+        PAGES[name].write_text(text)
+    README.write_text(times(README.read_text()))
+    FRONT.write_text(words(FRONT.read_text()))
     TEACHER.write_text(plan(TEACHER.read_text()))
     plots.use_style()
     curves = json.loads((RESULTS / "speed-curves.json").read_text())["curves"]
     speed_picture(curves).savefig(RESULTS / "speed.png", dpi=150)
+    forest(json.loads((RESULTS / "ledger.json").read_text())).savefig(RESULTS / "forest.png",
+                                                                      dpi=110)
     save_film(film(ROOT / "data" / "weights" / "imagenette-paper-film.safetensors"),
               ROOT / "data" / "filters.gif")
     (ROOT / "data" / "thumbnails").mkdir(exist_ok=True)

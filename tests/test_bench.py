@@ -132,8 +132,8 @@ def test_json_and_table(monkeypatch, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("name", list(readme.TABLES))
-def test_the_readme_repeats_the_records(name):
-    found = readme.between(name).search(readme.README.read_text())
+def test_the_docs_repeat_the_records(name):
+    found = readme.between(name).search(readme.PAGES[name].read_text())
     assert found and found.group() == readme.TABLES[name]()
 
 
@@ -144,8 +144,8 @@ def test_the_readme_repeats_the_times_of_the_notebooks():
     assert len(rows) == len(list((readme.ROOT / "notebooks").glob("*.ipynb")))
 
 
-def test_every_figure_of_the_readme_is_there():
-    text = readme.README.read_text()
+def test_every_small_picture_is_on_the_front_page():
+    text = readme.FRONT.read_text()
     shown = set(re.findall(r'data/thumbnails/\w+\.png', text))
     made = {f"data/thumbnails/{path.name[:2]}.png"
             for path in (readme.ROOT / "notebooks").glob("*.ipynb")

@@ -124,8 +124,9 @@ def test_dead_links_of_the_built_site_are_found(tmp_path, wrong):
 def test_errata_name_cells_that_exist():
     ids = {cell["id"] for path in ROOT.glob("notebooks/*.ipynb")
            for cell in json.loads(path.read_text())["cells"]}
-    named = erratum_cells((ROOT / "ERRATA.md").read_text())
-    assert set(named) <= ids and len(named) > len(set(named)) > 40
+    text = (ROOT / "ERRATA.md").read_text()
+    named, gone = erratum_cells(text), set(re.findall(r"`(\d\d-[^`]+)` \(since removed\)", text))
+    assert set(named) - gone <= ids and not gone & ids and len(named) > len(set(named)) > 40
     assert erratum_cells("| 2026-11-25 | `01-a`, `02-b` (by `x`) | `y` | z |") == ["01-a", "02-b"]
 
 
