@@ -242,7 +242,7 @@ def batches(sheets: dict[str, np.ndarray], columns: int = 8, block: int = 32) ->
         for spine in axes.spines.values():
             spine.set_visible(False)
     panels[0][0].set_ylabel("image in the minibatch")
-    figure.alt = ("Two minibatches of copies of one photograph, as mosaics. Left: four blocks, "
+    figure.alt = ("Two minibatches of copies of one photograph, as mosaics. Left: two blocks, "
                   "within which all pictures are the same. Right: hardly two neighbors are alike.")
     return figure
 
