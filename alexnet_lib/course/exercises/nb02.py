@@ -6,38 +6,84 @@ from torch.nn import functional
 
 from alexnet_lib.course.exercises import exercise, expect, number
 
-
-@exercise("02-1", "Count the steps that fit behind the first place, round up, and add that place.")
-def places(answer):
-    expect(number(answer(227, 11, 4)) == 55, "On 227 pixels, 11 wide, stride 4: 55 places.")
-    expect(number(answer(224, 11, 4)) == 55,
-           "On 224 pixels the quarter of a place counts as a whole one: round up.")
-    expect(number(answer(27, 5, 1, 2)) == 27, "Padding adds pixels at both ends: 27 stay 27.")
-    expect(number(answer(13, 3, 2)) == 6, "Pooling 3/2 makes 6 of 13.")
-    return "55, 27, 13, 6: all sizes of the net follow from this line."
+LAYERS = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3")
 
 
-@exercise("02-2", "Each filter has kernel x kernel weights for every map that it sees, and a bias.")
-def parameters(answer):
-    expect(number(answer(3, 96, 11)) == 34_944, "conv1: 96 filters of 11 x 11 x 3, with biases, "
-           "make 34,944.")
-    expect(number(answer(96, 256, 5, 2)) == 307_456,
-           "conv2 in two columns makes 307,456: a filter sees half of the maps.")
-    expect(number(answer(256, 384, 3)) == 885_120, "conv3 hears both columns: 885,120.")
-    return "Columns halve the weights, but not the biases."
+@exercise("02-1", "For each layer: pixels plus padding, minus the window, divided by the stride, "
+                  "rounded down, plus 1. conv3 to conv5 pad 1 and keep their size.")
+def sides(answer):
+    expect(isinstance(answer, (list, tuple)) and len(answer) == 8, "Give eight whole numbers.")
+    expect(not {None, ...} & set(answer), "Give eight whole numbers.")
+    given = [number(side) for side in answer]
+    expect(given[0] != 55, "55 is what the 2012 program makes of 224. She uses plain PyTorch.")
+    for name, side, right in zip(LAYERS, given, (54, 26, 26, 12, 12, 12, 12, 5), strict=True):
+        expect(side == right, f"It goes wrong at {name}: with what you have before it, the formula "
+                              f"doesn't give {side:g}.")
+    return "5 x 5 x 256 = 6400. Add the three missing rows and columns, and you're back at 9216."
 
 
-@exercise("02-3", "Go forward from 55, layer by layer, and round up; there are four combinations.")
-def paddings(answer):
-    try:
-        conv2, conv5 = (int(number(padding)) for padding in answer)
-    except (TypeError, ValueError):
-        expect(False, "Give two whole numbers, as (1, 1).")
-    conv3 = -(-(28 + 2 * conv2 - 4) // 2)  # 55 places, pooled to 28
-    expect(conv3 == 13, f"conv3 then has {conv3} x {conv3} places; it should keep 13 x 13.")
-    size = -(-(conv3 + 2 * conv5 - 2) // 2)
-    expect(size == 6, f"That ends at {size} x {size}.")
-    return "So did run #147: 55, 28, 26, 13, 13, 13, 11, 6."
+@exercise("02-2", "Divide each convolution's parameters by the total of its network. Only the "
+                  "layers whose kernels see half of the channels change with the columns.")
+def above_one_percent(answer):
+    expect(isinstance(answer, dict) and set(answer) == {"two columns", "one column"},
+           'Fill in "two columns" and "one column".')
+    expect(all(isinstance(names, (list, tuple, set)) for names in answer.values()),
+           'Give a list of names for each, like ["conv1", "conv2"].')
+    for columns, right in (("two columns", {"conv3", "conv4"}),
+                           ("one column", {"conv3", "conv4", "conv5"})):
+        given = set(answer[columns])
+        expect(not any(str(name).startswith("fc") for name in given),
+               "The paper's sentence is about the convolutional layers.")
+        expect(not given - right, f"With {columns}, {', '.join(sorted(given - right))} has no more "
+               "than 1 %. Divide by the total of this network.")
+        expect(given == right, f"With {columns}, there's at least one more.")
+    return ("conv3 has 1.45 % and conv4 1.09 %. “About 1 %” would have been fair; “no more than” "
+            "is not.")
+
+
+@exercise("02-3", "Add up `params` or `macs` of the rows whose names begin with conv, in both "
+                  "tables. For fc6 averaged: how many inputs are left if each map gives one?")
+def doubled(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (growth, fc6_averaged).")
+    growth, averaged = answer
+    names = ("conv parameters", "conv work", "fc6 parameters")
+    expect(isinstance(growth, dict) and set(growth) == set(names)
+           and not {None, ...} & set(growth.values()), "Fill in all three factors.")
+    found = [number(growth[name]) for name in names]
+    expect(abs(found[0] - 1) < 1e-6, "A kernel is used at more positions, but it's the same "
+           f"kernel. You say its parameters grow {found[0]:.3g} times.")
+    expect(abs(found[1] - 2) > 0.1, "Twice as wide and twice as high: count the positions again.")
+    expect(abs(found[1] - 4.18) < 0.15, f"The convolutions' work doesn't grow {found[1]:.3g} "
+           "times. Compare `macs`.")
+    expect(abs(found[2] - 4.694) < 0.02, f"fc6's parameters don't grow {found[2]:.3g} times. "
+           "Compare its rows in the two tables.")
+    expect(averaged is not None and averaged is not ..., "Now fc6 after averaging.")
+    expect(number(averaged) != 4096 * 256, "Almost. Each of the 4096 units has a bias, too.")
+    expect(number(averaged) == 4096 * 257, "With one number for each of the 256 maps, fc6 has "
+           f"256 inputs; that doesn't make {number(averaged):,.0f} parameters.")
+    return ("Convolutions don't care how large the image is; fc6 is what ties the network to one "
+            "size. Averaging sets it free, with a 36th of the parameters.")
+
+
+@exercise("02-4", "Count the large orange bars at the end of each panel, then add up their "
+                  "heights.")
+def who_is_who(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (networks, most).")
+    networks, most = answer
+    kinds = {"AlexNet", "VGG-16", "ResNet-18"}
+    expect(isinstance(networks, dict) and set(networks) == set("ABC")
+           and not {None, ...} & set(networks.values()), "Fill in A, B and C.")
+    expect(set(networks.values()) == kinds, "Use each of AlexNet, VGG-16 and ResNet-18 once.")
+    expect(networks["A"] == "AlexNet", "You've seen one of these panels before, as two charts.")
+    expect(networks["C"] == "ResNet-18", "ResNet-18 has a single fully connected layer, reading "
+           "512 numbers. Where could that be?")
+    expect(most is not None and most is not ..., "And which has the largest share?")
+    expect(most in kinds | set("ABC"), 'Answer with "A", "B" or "C".')
+    expect(most not in ("B", "VGG-16"), "B has the tallest bar, but the question is about all "
+           "fully connected layers together.")
+    expect(most in ("A", "AlexNet"), "One bar isn't enough there. Add up all bars of fully "
+           "connected layers in each panel.")
+    return "96 % in AlexNet, 89 % in VGG-16, 4 % in ResNet-18: in three years that half was gone."
 
 
 def _in_order(convolutions, x):
@@ -48,28 +94,36 @@ def _in_order(convolutions, x):
     return x
 
 
-@exercise("02-4", "Begin with nn.Conv2d(3, 96, 11, stride=4), nn.ReLU(), nn.MaxPool2d(3, 2).")
+@exercise("02-5", "Thirteen modules: five convolutions, each with a ReLU, and nn.MaxPool2d(3, 2) "
+                  "after conv1, conv2 and conv5. A column that nobody sees has a gradient of 0.")
 def features(answer):
-    expect(isinstance(answer, nn.Module), "An nn.Sequential is asked for.")
-    out = answer(torch.zeros(1, 3, 227, 227))
-    expect(tuple(out.shape) == (1, 256, 6, 6),
-           f"The result should be (1, 256, 6, 6); this is {tuple(out.shape)}.")
-    kinds = [m for m in answer.modules() if isinstance(m, nn.Conv2d)]
-    expect([m.out_channels for m in kinds] == [96, 256, 384, 384, 256],
-           "The five convolutions have 96, 256, 384, 384, 256 maps.")
-    expect([m.kernel_size[0] for m in kinds] == [11, 5, 3, 3, 3],
-           "The windows are 11, 5, 3, 3, 3 pixels wide.")
-    expect([m.groups for m in kinds] == [1, 2, 1, 2, 2],
-           "conv2, conv4 and conv5 hear their own column only: groups=2; the others hear all.")
-    pools = [m for m in answer.modules() if isinstance(m, nn.MaxPool2d)]
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (features, unseen).")
+    net, unseen = answer
+    expect(isinstance(net, nn.Module), "An nn.Sequential is asked for.")
+    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        given = net(x)
+    expect(given.shape[1:] != (256, 6, 6), "That makes 6 x 6 of 224 pixels, so it rounds up or "
+           "pads. Build the plain one, which drops what doesn't fit.")
+    expect(tuple(given.shape) == (1, 256, 5, 5),
+           f"The result should be (1, 256, 5, 5); this is {tuple(given.shape)}.")
+    convs = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    expect([m.out_channels for m in convs] == [96, 256, 384, 384, 256],
+           "The five convolutions have 96, 256, 384, 384 and 256 kernels.")
+    expect([m.kernel_size[0] for m in convs] == [11, 5, 3, 3, 3],
+           "The kernels are 11, 5, 3, 3 and 3 pixels wide.")
+    expect([m.groups for m in convs] == [1, 2, 1, 2, 2],
+           "Look again at which convolutions see only their own column.")
+    pools = [m for m in net.modules() if isinstance(m, nn.MaxPool2d)]
     expect(len(pools) == 3 and all(m.kernel_size in (3, (3, 3)) for m in pools),
            "There are three poolings of 3 x 3 pixels.")
-    count = sum(p.numel() for p in answer.parameters())
-    expect(count == 2_334_080, f"It should have 2,334,080 parameters, this has {count:,}.")
-    x = torch.randn(1, 3, 227, 227, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        given, right = answer(x), _in_order(kinds, x)
+        right = _in_order(convs, x)
     expect(torch.allclose(given, right, rtol=1e-3, atol=1e-3 * float(right.abs().max())),
-           "The sizes are right, but not the numbers. A ReLU follows each of the five "
-           "convolutions; a pooling follows conv1, conv2 and conv5.")
-    return "2,334,080 parameters: all of the paper's convolutions."
+           "The sizes are right, but not the numbers. Where are the ReLUs and the poolings?")
+    expect(unseen is not None and unseen is not ..., "Now count the columns of pixels.")
+    expect(number(unseen) != 1, "conv1 alone drops one. The poolings behind it drop more.")
+    expect(number(unseen) == 5, f"{number(unseen):g} isn't the number of columns without any "
+           "gradient.")
+    return ("Five columns and five rows of every photograph never reach the answer, and nothing "
+            "warns you. From 227 pixels, or by the rule of 2012, none is lost.")
