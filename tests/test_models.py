@@ -82,6 +82,20 @@ def test_224_is_227_with_three_zeros(small):
     torch.testing.assert_close(little(x), big(F.pad(x, (0, 3, 0, 3))))
 
 
+def test_windows_beyond_the_edge_use_the_pixels_that_exist():
+    """The ceil rule without any padding: each window cut from 224 pixels, with the kernel's part."""
+    net, x = AlexNet(10, input_size=224, width=0.125), torch.randn(3, 224, 224) * 60
+    weight, bias = net.features.conv1.weight, net.features.conv1.bias
+    with torch.no_grad():
+        given = net.features[:2](x[None])[0]
+        for row, column in ((0, 0), (54, 20), (7, 54), (54, 54)):
+            window = x[:, 4 * row:4 * row + 11, 4 * column:4 * column + 11]
+            part = weight[:, :, :window.shape[1], :window.shape[2]]
+            torch.testing.assert_close(given[:, row, column],
+                                       (part * window).sum((1, 2, 3)) + bias,
+                                       rtol=1e-4, atol=1e-3)
+
+
 def test_non_overlapping_pooling_has_the_sizes_of_run_147():
     table = alexnet_sizes(227, (2, 2))
     assert list(table.values()) == [55, 28, 26, 13, 13, 13, 11, 6]

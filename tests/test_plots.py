@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_lib.course import plots
-from alexnet_lib.course.plots import nb00, nb01
+from alexnet_lib.course.plots import nb00, nb01, nb02
 
 PALETTE = {name: value for name, value in vars(plots).items()
            if isinstance(value, str) and value.startswith("#")}
@@ -98,3 +98,23 @@ def test_slopes_say_who_won(right, title, colors):
     assert [line.get_color() for line in axes.lines] == colors
     assert [line.get_ydata()[1] for line in axes.lines] == right
     plt.close(figure)
+
+
+def test_a_sliding_kernel_gives_what_torch_gives_up_to_its_position():
+    import torch
+    rng = np.random.default_rng(0)
+    photo, kernel = rng.integers(0, 256, (27, 27, 3), np.uint8), rng.normal(size=(11, 11, 3))
+    figure = nb02.sliding(photo, kernel, row=2, column=3, stride=4)
+    drawn = np.ma.filled(figure.axes[2].images[0].get_array().astype(float), np.nan)
+    x, w = (torch.tensor(a).permute(2, 0, 1)[None].double() for a in (photo, kernel))
+    right = torch.nn.functional.conv2d(x, w, stride=4)[0, 0].numpy()
+    assert drawn.shape == right.shape == (5, 5)
+    np.testing.assert_allclose(drawn.ravel()[:8], right.ravel()[:8])
+    assert np.isnan(drawn.ravel()[8:]).all()  # not there yet
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("value, words", [(34_944, "34.9 k"), (290_400, "290 k"), (1000, "1 k"),
+                                          (37_752_832, "37.8 M"), (223_948_800, "224 M")])
+def test_counts_have_three_digits_however_small(value, words):
+    assert nb02._short(value) == words
