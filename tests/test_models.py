@@ -83,7 +83,7 @@ def test_224_is_227_with_three_zeros(small):
 
 
 def test_windows_beyond_the_edge_use_the_pixels_that_exist():
-    """The ceil rule without any padding: each window cut from 224 pixels, with the kernel's part."""
+    """The ceil rule without padding: windows of the pixels that exist, under part of the kernel."""
     net, x = AlexNet(10, input_size=224, width=0.125), torch.randn(3, 224, 224) * 60
     weight, bias = net.features.conv1.weight, net.features.conv1.bias
     with torch.no_grad():
