@@ -144,6 +144,17 @@ def test_the_readme_repeats_the_times_of_the_notebooks():
     assert len(rows) == len(list((readme.ROOT / "notebooks").glob("*.ipynb")))
 
 
+def test_the_page_of_speed_repeats_the_record():
+    page = (readme.ROOT / "docs" / "appendix-speed.md").read_text()
+    steps = json.loads((readme.RESULTS / "how-it-became-fast.json").read_text())["steps"]
+    for step in steps:
+        row = f"| {step['text']} | {step['images_per_s']:.0f} | {step['peak_mb']:,.0f} |"
+        assert row in page
+    rows = json.loads((readme.RESULTS / "bench-cpu.json").read_text())["rows"]
+    norm = next(row for row in rows if row["id"] == "lrn_vs_torch")
+    assert f"take {norm['ours']:.0f} ms with ours and {norm['rival']:.0f} ms with" in page
+
+
 def test_every_small_picture_is_on_the_front_page():
     text = readme.FRONT.read_text()
     shown = set(re.findall(r'data/thumbnails/\w+\.png', text))

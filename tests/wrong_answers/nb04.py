@@ -1,59 +1,67 @@
 """Common mistakes in the exercises of notebook 04."""
 
-import torch
-import torch.nn.functional as F
+from torch import nn
 
 
-def _normalize(a, i, n=5, alpha=1e-4, beta=0.75, k=2.0, window=None):
-    total = sum(v * v for v in (window or _clipped)(a, i, n))
-    return a[i] / (k + alpha * total) ** beta
+def _columns(x, alpha=1e-4, size=5, k=2.0, beta=0.75):
+    apart = x.reshape(2 * len(x), -1, *x.shape[2:])
+    return nn.LocalResponseNorm(size, alpha=alpha, beta=beta, k=k)(apart).reshape(x.shape)
 
 
-def _clipped(a, i, n):
-    return a[max(0, i - n // 2):i + n // 2 + 1]
+def _mixed(x):
+    """Every other channel, instead of the first half and the second."""
+    apart = x.reshape(len(x), -1, 2, *x.shape[2:]).transpose(1, 2).flatten(0, 1)
+    out = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2)(apart)
+    return out.reshape(len(x), 2, -1, *x.shape[2:]).transpose(1, 2).reshape(x.shape)
 
 
-def _lrn(x, columns=2, alpha=1e-4, before=2, after=2, root=0.75):
-    maps = x.reshape(len(x) * columns, -1, *x.shape[2:])
-    squares = F.pad(maps ** 2, (0, 0, 0, 0, before, after))
-    window = sum(squares[:, j:j + maps.shape[1]] for j in range(before + after + 1))
-    return (maps / (2 + alpha * window) ** root).reshape(x.shape)
+def _rms(size, alpha, beta=0.5, k=1e-7):
+    return lambda channels: nn.LocalResponseNorm(size(channels), alpha=alpha(channels), beta=beta,
+                                                 k=k)
 
 
+CURVES = {"A": "alpha", "B": "beta", "C": "nothing", "D": "k"}
 WRONG = {
     "04-1": [
-        lambda a, i, n=5: _normalize(a, i, alpha=1e-4 / n),  # divided by n
-        # its own square left out
-        lambda a, i, n=5: a[i] / (2 + 1e-4 * (sum(v * v for v in _clipped(a, i, n))
-                                              - a[i] ** 2)) ** 0.75,
-        # goes round at the start
-        lambda a, i, n=5: _normalize(a, i, window=lambda a, i, n: [
-            a[j] for j in range(i - n // 2, min(len(a), i + n // 2 + 1))]),
-        # the last neighbor forgotten
-        lambda a, i, n=5: _normalize(a, i, window=lambda a, i, n: a[max(0, i - 2):i + 2]),
-        lambda a, i, n=5: _normalize(a, i),  # n without effect
-        lambda a, i, n=5: a[i] / (2 + 1e-4 * sum(_clipped(a, i, n))) ** 0.75,  # not squared
+        ((5, 1e-4), (11, 1e-4)),  # PyTorch's alpha taken as it is
+        ((5, 2e-5), (5, 1e-4)),  # the radius taken for the window
+        ((5, 2e-5), (10, 1e-4)),  # the map itself forgotten
+        ((5, 2e-5), (11, 1e-4 / 11)),  # TensorFlow made to divide
+        ((5, 5e-4), (11, 1e-4)),  # the wrong way round
+        ((11, 2e-5), (11, 1e-4)),
     ],
     "04-2": [
-        lambda alpha, n, s: alpha,  # not divided by n
-        lambda alpha, n, s: alpha / n * s ** 2,  # the wrong way round
-        lambda alpha, n, s: alpha * n * s,  # not squared
-        lambda alpha, n, s: alpha * n / s ** 2,  # smaller inputs, smaller alpha
-        lambda alpha, n, s: alpha * 5 * s ** 2,  # only for n = 5
+        ({**CURVES, "B": "nothing", "C": "beta"}, 200),  # the two that start alike
+        ({**CURVES, "C": "k", "D": "nothing"}, 400),  # the lowest taken for the paper's
+        (CURVES, 52),  # read from the other axis
+        (CURVES, 400),  # another curve's top
+        (CURVES, ...),
+        ({"A": "beta", "B": "alpha", "C": "nothing", "D": "k"}, 200),
+        (dict.fromkeys("ABCD", "nothing"), 200),
     ],
     "04-3": [
-        lambda x: _lrn(x, columns=1),  # one column
-        lambda x: _lrn(x, alpha=2e-5),  # the source's strength
-        lambda x: _lrn(x, before=4, after=0),  # only those before
-        lambda x: _lrn(x, before=1, after=1),  # three maps
-        lambda x: _lrn(x, root=0.5),
-        lambda x: torch.cat([_lrn(x[:, ::2], 1), _lrn(x[:, 1::2], 1)], 1),  # every other map
-        lambda x: _lrn(x)[0],
+        (52, 0.3364),  # the share of x
+        (0, 2e-5 * 58 ** 2),  # PyTorch divides
+        (0, 2e-5 * 58 * 5),  # not squared
+        (0, 1e-4 * 58 ** 2 * 5),  # divided by 5 one time too few
+        (0, 1e-4 / 58 ** 2),  # smaller pixels, smaller alpha
+        (0, ...),
     ],
     "04-4": [
-        lambda y, s: y * (1.25 - 0.25 * s * y ** 4),  # the step of the fourth root
-        lambda y, s: y * (0.5 + 0.5 * s * y * y),  # the wrong sign
-        lambda y, s: 0.5 * (y + s / y),  # the step of the root itself
-        lambda y, s: y * (1.5 - s * y * y),  # a half forgotten
+        nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2),  # one column
+        lambda x: _columns(x, alpha=5e-4),  # the printed strength
+        lambda x: _columns(x, alpha=2e-5),  # divided twice
+        lambda x: _columns(x, k=1.0),  # PyTorch's default
+        lambda x: _columns(x, size=3),
+        _mixed,
+        lambda x: _columns(x)[0],
+    ],
+    "04-5": [
+        _rms(lambda c: c, lambda c: 1.0),  # the ends don't hear each other
+        _rms(lambda c: 2 * c - 1, lambda c: 1.0),  # PyTorch divides by the window
+        _rms(lambda c: 2 * c - 1, lambda c: 1 / c),
+        _rms(lambda c: 2 * c - 1, lambda c: (2 * c - 1) / c, beta=0.75),
+        _rms(lambda c: 2 * c - 1, lambda c: (2 * c - 1) / c, k=2.0),
+        lambda c: nn.RMSNorm(c),
     ],
 }
