@@ -1,74 +1,48 @@
 """Common mistakes in the exercises of notebook 05."""
 
-import math
-
 import torch.nn.functional as F
 from torch import nn
 
 
-def _starts(row, z, s):
-    return range(0, max(1, math.ceil((len(row) - z) / s) + 1) * s, s)
-
-
-def _backward(row, z, s, grads, put, rank=lambda part: part.index(max(part))):
-    out = [0.0] * len(row)
-    for start, grad in zip(_starts(row, z, s), grads):  # noqa: B905
-        part = row[start:start + z]
-        put(out, start + rank(part), grad)
-    return out
-
-
-def _add(out, place, grad):
-    out[place] += grad
-
-
-def _set(out, place, grad):
-    out[place] = grad
-
-
-def _spread(row, z, s, grads):
-    out = [0.0] * len(row)
-    for start, grad in zip(_starts(row, z, s), grads):  # noqa: B905
-        for i in range(start, min(start + z, len(row))):
-            out[i] += grad / z
-    return out
-
-
-def _last(part):
-    return len(part) - 1 - part[::-1].index(max(part))
-
-
-def _pool(x, border, size=3):
-    x = F.pad(x, (0, 1 - x.shape[3] % 2, 0, 1 - x.shape[2] % 2), value=border)
-    return nn.MaxPool2d(size, 2)(x)
+def _sparse_then_smooth(x):
+    return F.avg_pool2d(F.max_pool2d(x, 3, 2, padding=1), 3, 1, padding=1)
 
 
 WRONG = {
     "05-1": [
-        # rounded down
-        lambda row, z, s: [max(row[i:i + z]) for i in range(0, len(row) - z + 1, s)],
-        # zeros at the end
-        lambda row, z, s: [max((row + [0.0] * z)[i:i + z]) for i in _starts(row, z, s)],
-        lambda row, z, s: [max(row[i:i + s]) for i in _starts(row, z, s)],  # windows of s
-        lambda row, z, s: [max(row[i:i + z]) for i in range(0, len(row), s)],  # one too many
-        lambda row, z, s: [sum(row[i:i + z]) / z for i in _starts(row, z, s)],  # the mean
-        lambda row, z, s: max(row),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9],  # the order of counting
+        [1, 9, 2, 3, 8, 4, 5, 7, 6],  # the largest inside of a window
+        [9, 1, 2, 3, 8, 4, 5, 6, 7],  # at the ends
+        [1, 1, 9, 1, 1, 1, 9, 1, 1],  # not the numbers 1 to 9
     ],
     "05-2": [
-        lambda row, z, s, g: _backward(row, z, s, g, _set),  # overwritten
-        _spread,  # shared among all
-        lambda row, z, s, g: _backward(row, z, s, g, _add, _last),  # the last of equals
-        lambda row, z, s, g: _backward(row, z, z, g, _add),  # the stride forgotten
-        # what hangs over, left out
-        lambda row, z, s, g: _backward(row, z, s, g[:(len(row) - z) // s + 1], _add),
-        lambda row, z, s, g: list(g),
+        {"A": (3, 4), "B": (2, 3), "C": (5, 2)},  # z and s the wrong way round
+        {"A": (4, 3), "B": (3, 3), "C": (5, 2)},  # the gap overlooked
+        {"A": (4, 3), "B": (2, 3), "C": (3, 2)},  # the overlap counted too small
+        {"A": (3, 3), "B": (2, 3), "C": (5, 2)},
+        {"A": (4, 3), "B": (2, 3), "C": (9, 4)},  # numbers of the map
     ],
     "05-3": [
-        lambda x: nn.MaxPool2d(3, 2)(x),  # rounded down
-        lambda x: _pool(x, 0.0),  # zeros win
-        lambda x: nn.MaxPool2d(2, 2, ceil_mode=True)(x),  # no overlap
-        lambda x: nn.MaxPool2d(3, 2, padding=1)(x),  # widened at all four sides
-        lambda x: nn.AvgPool2d(3, 2, ceil_mode=True)(x),  # the mean
-        lambda x: x[..., 2::2, 2::2],  # one copy of nine
+        {"change": 28.3, "no gradient": 0, "steadier": "maximum"},  # the maximum measured again
+        {"change": 30.5, "no gradient": 0, "steadier": "mean"},  # by feeling
+        {"change": 30.5, "no gradient": 79.7, "steadier": "maximum"},  # the maximum's share
+        {"change": 56.2, "no gradient": 0, "steadier": "maximum"},  # a shift of two
+        {"change": 35.2, "no gradient": 0, "steadier": "maximum"},  # windows of two
+    ],
+    "05-4": [
+        5,  # ours
+        9,  # with 1.96 for t
+        10,  # one too few
+        30,  # a guess
+        (1.96 * 0.59 / 0.4) ** 2,  # no whole number
+    ],
+    "05-5": [
+        nn.MaxPool2d(3, 2, ceil_mode=True),  # the paper's
+        nn.AvgPool2d(3, 2),  # loses a lone pixel
+        nn.MaxPool2d(5, 2),  # melts two lines
+        nn.MaxPool2d(3, 1),  # not half the size
+        lambda x: x[..., ::2, ::2],  # every second pixel
+        lambda x: F.max_pool2d(F.avg_pool2d(x, 3, 1, padding=1), 3, 2),  # smoothed too early
+        _sparse_then_smooth,  # smoothed too late
     ],
 }

@@ -48,8 +48,9 @@ def row(values, window: int, stride: int) -> Figure:
     top.legend([plt.Rectangle((0, 0), 1, 1, fc=color, ec="black", hatch=hatch)
                 for _, color, hatch in names], [name for name, *_ in names], ncols=3, fontsize=9.5,
                loc="lower right", bbox_to_anchor=(1, 1))
-    top.set_title(f"z = {window}, s = {stride}: {pixels} pixels become {places}", loc="left",
-                  fontsize=11)
+    twice = f", and one pixel wins {won.max()} of them" if won.max() > 1 else ""
+    top.set_title(f"z = {window}, s = {stride}: {pixels} pixels become {places}{twice}", loc="left",
+                  fontsize=11.5)
     top.set(ylabel="response", ylim=(min(0, values.min()), max(values.max() * 1.15, 1)))
     over = max(pixels, (places - 1) * stride + window)
     bottom.axvline(pixels - 0.5, color="black", lw=1.5)
@@ -57,57 +58,80 @@ def row(values, window: int, stride: int) -> Figure:
                ylabel="windows", xticks=range(0, pixels, 1 if pixels <= 30 else 5))
     for axes in (top, bottom):
         axes.grid(axis="x", visible=False)
+    figure.alt = (f"Above: {pixels} pixels as bars, those that win a window filled, with the "
+                  "number of windows they win. Below: the windows, side by side or in several "
+                  "rows where they overlap, each with its largest number.")
     return figure
 
 
-def cover(size: int, settings) -> Figure:
+def counts(size: int, window: int, stride: int) -> np.ndarray:
+    """In how many windows each pixel of a map lies, by the ceil rule: (size, size) integers."""
+    starts = np.arange(math.ceil((size - window) / stride) + 1) * stride
+    along = sum((np.arange(size) >= a) & (np.arange(size) < a + window) for a in starts)
+    return np.outer(along, along)
+
+
+def cover(size: int, settings: dict[str, tuple[int, int]], outlines: bool = True) -> Figure:
     """In how many windows each pixel of a map lies, and where the first windows are.
 
     Args:
-        size: side of the map in pixels. settings: (window, stride) for each panel.
+        size: side of the map in pixels. settings: by title, (window, stride) for each panel.
+        outlines: whether the first two windows are drawn, and all panels have one scale of
+            color.
     """
-    figure, panels = plt.subplots(1, len(settings), figsize=(4.6 * len(settings), 4.5))
-    for axes, (window, stride) in zip(np.atleast_1d(panels), settings, strict=True):
-        starts = np.arange(math.ceil((size - window) / stride) + 1) * stride
-        along = sum((np.arange(size) >= a) & (np.arange(size) < a + window) for a in starts)
-        counts = np.outer(along, along)
-        axes.imshow(counts, cmap="cividis", vmin=0, vmax=5)
-        for (y, x), n in np.ndenumerate(counts):
+    figure, panels = plt.subplots(1, len(settings), figsize=(4.3 * len(settings), 4.4))
+    most = max(counts(size, *setting).max() for setting in settings.values())
+    for axes, (title, (window, stride)) in zip(panels, settings.items(), strict=True):
+        lies_in = counts(size, window, stride)
+        top = most if outlines else lies_in.max()
+        axes.imshow(lies_in, cmap="cividis", vmin=0, vmax=1.2 * top)
+        for (y, x), n in np.ndenumerate(lies_in):
             axes.text(x, y, n, ha="center", va="center", fontsize=9.5,
-                      color="white" if n < 3 else "black")
-        for number, x in enumerate((0, stride)):
-            axes.add_patch(plt.Rectangle((x - 0.5 + 0.06, -0.44), window - 0.12, window - 0.12,
-                                         fill=False, lw=3, ec=(ORANGE, SKY)[number],
-                                         ls=("-", "--")[number]))
-        axes.set_title(f"z = {window}, s = {stride}: {len(starts)} x {len(starts)} windows",
-                       fontsize=10.5)
-        axes.set(xticks=range(size), yticks=range(size), xlabel="pixel", ylabel="pixel")
+                      color="white" if n < 0.6 * top else "black")
+        for color, line, x in ((ORANGE, "-", 0), (SKY, "--", stride)) if outlines else ():
+            axes.add_patch(plt.Rectangle((x - 0.44, -0.44), window - 0.12, window - 0.12,
+                                         fill=False, lw=3, ec=color, ls=line))
+        axes.set_title(title, fontsize=11.5)
+        axes.set(xticks=range(size), yticks=range(size), xlabel="column")
         axes.grid(False)
+    panels[0].set_ylabel("row")
+    figure.alt = (f"Maps of {size} by {size} pixels. Each pixel carries the number of windows "
+                  "that it lies in" + ("; the first two windows are outlined." if outlines
+                                       else "."))
     return figure
 
 
-def over_a_map(image, response, pooled: dict) -> Figure:
-    """An image, one filter's response to it, and the response after several poolings.
+def survivors(image, response, pooled: dict) -> Figure:
+    """An image and one filter's response to it; beside them, what repeated pooling leaves.
 
     Args:
-        image: (S, S, 3) uint8. response: (H, W). pooled: arrays by title.
+        image: (S, S, 3) uint8. response: (H, W). pooled: by title, for each
+            of two rows, the maps after one, two, ... poolings. All are drawn at one size.
     """
-    figure, panels = plt.subplots(1, 2 + len(pooled), figsize=(2.75 * (2 + len(pooled)), 3.2))
-    panels[0].imshow(image)
-    panels[0].set_title("the image", fontsize=10.5)
+    times = len(next(iter(pooled.values())))
+    figure, panels = plt.subplots(len(pooled), 1 + times, squeeze=False,
+                                  figsize=(2.6 * (1 + times), 2.95 * len(pooled)))
+    panels[0, 0].imshow(image)
+    panels[0, 0].set_title("a photograph", fontsize=11)
     top = np.quantile(response, 0.998)
-    shown = {"an edge filter and ReLU": response} | pooled
-    for axes, (title, values) in zip(panels[1:], shown.items(), strict=True):
-        axes.imshow(values, cmap="gray", vmin=0, vmax=top)
-        axes.set_title(title, fontsize=10.5)
-    for axes, values in zip(panels, (image, *shown.values()), strict=True):
-        axes.set(xticks=[], yticks=[], xlabel=f"{values.shape[1]} x {values.shape[0]} pixels")
+    panels[1, 0].imshow(response, cmap="gray", vmin=0, vmax=top)
+    panels[1, 0].set_title("its edges that face left", fontsize=11)
+    for row, (name, maps) in enumerate(pooled.items()):
+        for number, values in enumerate(maps, 1):
+            panels[row, number].imshow(values, cmap="gray", vmin=0, vmax=top)
+            panels[row, number].set_title(f"{name}: pooled {number}×", fontsize=11)
+    sizes = [image, *next(iter(pooled.values())), response, *list(pooled.values())[1]]
+    for axes, values in zip(panels.flat, sizes, strict=True):
+        axes.set(xticks=[], yticks=[], xlabel=f"{values.shape[1]} × {values.shape[0]}")
         axes.grid(False)
+    figure.alt = ("A coffee cup, an edge filter's map of it, and that map after one, two and three "
+                  "poolings, a row for each kind of pooling. The left rim and the spoon are "
+                  "still there after three, in a few coarse pixels, and thicker with overlap.")
     return figure
 
 
 def shifted(shifts, changes: dict) -> Figure:
-    """How much of the maps changes when the image moves, for several poolings.
+    """How much the maps change when the image moves, for several poolings.
 
     Args:
         shifts: pixels. changes: by name, for each shift, % of the change to another image.
@@ -117,21 +141,28 @@ def shifted(shifts, changes: dict) -> Figure:
                 (":", "-.", "--", "-", "-"))
     for (name, values), color, mark, line in looks:
         axes.plot(shifts, values, color=color, marker=mark, ls=line, lw=2, label=name)
-    axes.set(xlabel="the image moves by, pixels", xticks=list(shifts), ylim=(0, None),
-             ylabel="change of the maps,\n% of that to another image")
+    axes.set(xlabel="pixels that the image moves", xticks=list(shifts), ylim=(0, 103),
+             ylabel="change of the maps, in %\nof a swap for another image")
+    axes.axhline(100, color="black", lw=1)
+    axes.text(0, 98, "as different as another image", va="top", fontsize=9.5)
+    axes.set_title("The larger the window, the less the maps change", fontsize=11.5)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.alt = ("How much pooled maps change when the image moves by 0 to 4 pixels, in percent "
+                  "of the change to another image. Four curves rise from zero, steeply at first, "
+                  "and keep their order: every second pixel on top, the windows of 5 at the "
+                  "bottom.")
     return figure
 
 
 def wins(response, counts: dict) -> Figure:
-    """Which places of a map get a gradient, and from how many windows.
+    """Which positions of a map get a gradient, and from how many windows.
 
     Args:
         response: (H, W). counts: by title, (H, W) numbers of windows won.
     """
     figure, panels = plt.subplots(1, 1 + len(counts), figsize=(3.7 * (1 + len(counts)), 4.1))
     panels[0].imshow(response, cmap="gray")
-    panels[0].set_title("a map", fontsize=10.5)
+    panels[0].set_title("a corner of the map", fontsize=11)
     labels = {}
     for axes, (title, won) in zip(panels[1:], counts.items(), strict=True):
         axes.imshow(response, cmap="gray", alpha=0.35)
@@ -141,10 +172,13 @@ def wins(response, counts: dict) -> Figure:
             if len(x):
                 axes.scatter(x, y, c=color, marker=mark, s=size, ec="black", lw=0.6,
                              label=f"wins {n} window{'s' * (n > 1)}")
-        axes.set_title(f"{title}: {np.mean(won == 0):.0%} of the places get nothing", fontsize=10.5)
+        axes.set_title(f"{title}: {np.mean(won == 0):.0%} get no gradient", fontsize=11)
         labels |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=4, fontsize=10)
     for axes in panels:
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
+    figure.alt = ("A part of the map, and over it the positions that win windows: with overlap, "
+                  "squares win two windows, triangles three, stars four, many of them on the "
+                  "bright rim; with windows of 2 by 2 every winner wins one.")
     return figure
