@@ -15,11 +15,14 @@ def loss_of_guessing(answer):
     return "ln 1000 = 6.9: where every ImageNet training begins."
 
 
-@exercise("00-2", "Count the answers that differ, then divide by their number.")
-def error(answer):
-    expect(abs(number(answer([1, 2, 3, 4], [1, 2, 3, 4]))) < 1e-9,
-           "When all answers are right, the error is 0.")
-    expect(abs(number(answer([1, 2, 3, 4], [1, 0, 3, 4])) - 0.25) < 1e-9,
-           "One wrong answer of four is an error of 0.25.")
-    expect(abs(number(answer([5, 5], [0, 9])) - 1) < 1e-9, "All wrong is an error of 1.")
-    return "Accuracy is 1 minus this."
+@exercise("00-2", "Compare each error with guessing, 90 %, then the two with each other.")
+def diagnosis(answer):
+    expect(isinstance(answer, dict) and set(answer) == set("ABC"), "Fill in A, B and C.")
+    expect(... not in answer.values() and None not in answer.values(), "Fill in A, B and C.")
+    kinds = {"guesses", "memorizes", "learns"}
+    expect(set(answer.values()) <= kinds, 'Use "guesses", "memorizes" and "learns".')
+    expect(answer["B"] == "guesses", "B gets nine of ten wrong, on every picture it sees.")
+    expect(answer["A"] != "learns", "A is perfect on pictures it has seen. And on new ones?")
+    expect((answer["A"], answer["C"]) == ("memorizes", "learns"),
+           "C does about as well on new pictures as on the old ones.")
+    return "The gap between the two errors is what half of this course is about."
