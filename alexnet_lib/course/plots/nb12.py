@@ -79,9 +79,10 @@ def colors_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figu
     for color, mark, name in ((BLUE, "o", "column 1"), (ORANGE, "s", "column 2")):
         axes.plot([], [], mark, color=color, ms=7, label=f"{name}, a kernel each")
     axes.plot([], [], color="black", lw=2.5, label="mean of a column")
-    axes.set_xticks(range(len(runs)), [
-        f"seed {seed}\n{100 * as_far[seed]:.0f} % of deals\nas far apart" for seed in runs])
-    axes.set(ylabel="color, % of a kernel's energy", ylim=(0, 100))
+    axes.set_xticks(range(len(runs)),
+                    [f"{seed}\n{100 * as_far[seed]:.0f} %" for seed in runs])
+    axes.set(xlabel="seed, and how many random deals are at least as far apart",
+             ylabel="color, % of a kernel's energy", ylim=(0, 100))
     axes.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=10)
     return figure
