@@ -27,6 +27,7 @@ def store_outputs(path: Path, timed: bool = False, timeout: int = 600) -> float:
     """Run the notebook in its folder and write it back with its outputs; returns the seconds."""
     os.environ["ALEXNET_OFFLINE"] = "1"  # what fetched photographs look like is not stored
     notebook = nbformat.read(path, as_version=4)
+    refresh(notebook, path.name)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     start = time.perf_counter()
@@ -57,9 +58,12 @@ def lasts(out, cell) -> bool:
     return set(out.get("data", {"error": ""})) != {WIDGET}
 
 
-def refresh(notebook) -> None:
-    """Put today's set-up cell in the place of the one that is there."""
+def refresh(notebook, name: str) -> None:
+    """Put today's set-up cell in the place of the one that is there, and the links at the end."""
     next(cell for cell in notebook.cells if cell.cell_type == "code").source = course.SETUP_CELL
+    last = notebook.cells[-1]
+    last.source = (re.sub(r"\n+\*In Colab:\* .*$", "", last.source)
+                   + f"\n\n{writing.neighbors(name)}")
 
 
 def describe(notebook) -> None:
@@ -81,7 +85,7 @@ def describe(notebook) -> None:
 def store_descriptions(path: Path) -> None:
     """Write the notebook back with the alternative texts of its figures, and nothing else."""
     notebook = nbformat.read(path, as_version=4)
-    refresh(notebook)
+    refresh(notebook, path.name)
     describe(notebook)
     nbformat.write(notebook, path)
 

@@ -77,6 +77,13 @@ def badge(notebook, number):
         yield f"the badge is not {writing.badge(notebook.metadata['file'])}"
 
 
+def neighbors(notebook, number):
+    """The last line leads to the notebooks before and after, in Colab too."""
+    line = writing.neighbors(notebook.metadata["file"])
+    if not notebook.cells[-1].source.endswith(f"\n\n{line}"):
+        yield f"the last line is not {line}: run make outputs NB={number} ARGS=--alt"
+
+
 def setup_cell(notebook, number):
     """The first code cell is the set-up cell; no other is."""
     where = [i for i, c in enumerate(code_cells(notebook)) if c.source == course.SETUP_CELL]
@@ -280,9 +287,9 @@ def no_habits(notebook, number):
 
 
 PROSE = [head, tail, prediction, short_cells, figures_in_words, figures_in_metadata, rising]
-RULES = [badge, setup_cell, exercise_count, one_run_in_order, clean_outputs, no_machine_paths,
-         names_as_ids, compared, no_fetched_pixels, data_of_choice, precision_told, no_habits,
-         *PROSE]
+RULES = [badge, neighbors, setup_cell, exercise_count, one_run_in_order, clean_outputs,
+         no_machine_paths, names_as_ids, compared, no_fetched_pixels, data_of_choice,
+         precision_told, no_habits, *PROSE]
 
 
 def marked(rule, *others):
@@ -315,7 +322,7 @@ def test_notebooks_are_valid_and_numbered():
 
 # Each rule can fail.
 
-FILE = "07-good.ipynb"
+FILE = "07-data-augmentation.ipynb"  # the rules look at its neighbors
 OWNER = course.REPOSITORY.removeprefix("https://github.com/")
 
 
@@ -353,7 +360,8 @@ def good():
         new_markdown_cell(f"**Figure.** {words}", id="07-curve-words"),
         new_markdown_cell("## Exercises", id="07-exercises"), *stubs,
         new_markdown_cell("## Recall\n\n1. Why?\n2. When?\n3. Where?\n\n## Summary\n\nAll is "
-                          "well.\n\n## What comes next\n\nNotebook 08.", id="07-tail")])
+                          "well.\n\n## What comes next\n\nNotebook 08.\n\n" +
+                          writing.neighbors(FILE), id="07-tail")])
     for count, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = count
     return notebook
@@ -400,7 +408,8 @@ SPOILERS = [
     (head, swap("head", "**Prerequisites**", "Needs:")),
     (head, swap("head", "**Paper** Section 3.", "")),
     (head, swap("head", "**Time** 2 min on a 2-core CPU", "**Time** Short")),
-    (badge, swap("head", "07-good", "08-good")),
+    (badge, swap("head", "07-data", "08-data")),
+    (neighbors, swap("tail", "→ 08", "→ 09")),
     (badge, swap("head", OWNER, "someone/else")),
     (setup_cell, swap("setup", "course.setup()", "course.setup() # mine")),
     (setup_cell, put("curve", source=course.SETUP_CELL)),

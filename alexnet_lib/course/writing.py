@@ -11,7 +11,8 @@ ARGS=--time` measures and writes). The first code cell is `course.SETUP_CELL`, t
 
 **The tail**, markdown headings in this order: `## Exercises` (at least 3; notebook 00 at least
 1), `## Recall` (at least 3 questions, as a list), `## Summary` (one paragraph), `## What comes
-next`. From notebook 01 on there is somewhere a **Predict before you run** in a markdown cell.
+next`. The last line is `writing.neighbors(...)`, which `make outputs` writes. From notebook 01 on
+there is somewhere a **Predict before you run** in a markdown cell.
 
 **Cells.** Ids are names, unique and lasting, and begin with the number: `02-conv1-by-hand`.
 Code cells: median at most 5 lines, none over 25, no trailing `;`, no `clear_output`. A figure
@@ -102,9 +103,25 @@ def figure_words(markdown: str, length: int = 200) -> str:
     return words
 
 
+COLAB = "https://colab.research.google.com"
+
+
+def in_colab(notebook: str) -> str:
+    """The address that opens `notebook` in Colab."""
+    repository = course.REPOSITORY.removeprefix("https://github.com/")
+    return f"{COLAB}/github/{repository}/blob/main/notebooks/{notebook}"
+
+
 def badge(notebook: str) -> str:
     """The markdown of the badge that opens `notebook` in Colab."""
-    repository = course.REPOSITORY.removeprefix("https://github.com/")
-    colab = "https://colab.research.google.com"
-    return (f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
-            f"({colab}/github/{repository}/blob/main/notebooks/{notebook})")
+    return f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({in_colab(notebook)})"
+
+
+def neighbors(notebook: str) -> str:
+    """The last line of a notebook: links to the one before and the one after that work in Colab,
+    where relative links lead nowhere."""
+    names = sorted(path.name for path in (course.ROOT / "notebooks").glob("*.ipynb"))
+    place = names.index(notebook)
+    found = [f"[{mark} {names[i][:2]}]({in_colab(names[i])})"
+             for mark, i in (("←", place - 1), ("→", place + 1)) if 0 <= i < len(names)]
+    return f"*In Colab:* {' · '.join(found)}"
