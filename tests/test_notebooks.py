@@ -106,7 +106,7 @@ def tail(notebook, number):
         yield "fewer than 3 recall questions"
     if len(summary.strip().split("\n\n")) != 1 or not summary.strip():
         yield "the summary is not one paragraph"
-    if not after.strip():
+    if not after.partition("*In Colab:*")[0].strip():
         yield "nothing is said of what comes next"
 
 
