@@ -22,8 +22,7 @@ ROWS = re.findall(  # word, number, section, notebook
     GLOSSARY, re.MULTILINE)
 # Cells that use words of the glossary in an everyday sense.
 EVERYDAY = {"00-setup-words": "error restarts", "00-predict": "units", "01-squared-words": "arm",
-            "01-divide": "units", "01-exercises": "gap", "06-average-words": "mix",
-            "09-dashboard-wait": "restarts"}
+            "01-divide": "units", "01-exercises": "gap", "09-dashboard-wait": "restarts"}
 
 
 def cells(notebook: str) -> dict[str, str]:

@@ -1,33 +1,17 @@
 """Common mistakes in the exercises of notebook 06."""
 
-import torch
-import torch.nn.functional as F
 
-from alexnet_lib.course.scaling import step_time
-
-
-def _halves(x, weight, bias, padding, cut=lambda t, d: t.chunk(2, d), order=(0, 1), use_bias=True):
-    xs, ws, bs = cut(x, 1), cut(weight, 0), cut(bias, 0)
-    return torch.cat([F.conv2d(xs[i], ws[k], bs[k] if use_bias else None, padding=padding)
-                      for k, i in enumerate(order)], 1)
+def _cut(rows, key):
+    """The cut that is best by `key` of (first card's work, second card's, units)."""
+    work = [row["macs"] for row in rows]
+    best = min(range(len(rows) - 1),
+               key=lambda k: key(sum(work[:k + 1]), sum(work[k + 1:]), rows[k]["units"]))
+    return rows[best]["name"], rows[best]["units"]
 
 
-def _every_other(t, dim):
-    picks = torch.arange(t.shape[dim])
-    return t.index_select(dim, picks[::2]), t.index_select(dim, picks[1::2])
-
-
-def _first(of, machine, way, images, longer, start=2):
-    for n in range(start, images + 1):
-        if longer(*step_time(of, machine, way, n, images)):
-            return n
-    return images
-
-
-def _fastest(of, machine, way, images):
-    return min(range(2, images + 1),
-               key=lambda n: sum(step_time(of, machine, way, n, images)))
-
+ERRORS = {"response normalization": 2e-7, "max pooling": 2e-7, "dropout": 0.4,
+          "batch normalization": 0.3}
+SPOILERS = {"dropout", "batch normalization"}
 
 WRONG = {
     "06-1": [
@@ -41,21 +25,19 @@ WRONG = {
         3,
     ],
     "06-2": [
-        lambda maps, side, images: maps * side * side * images,  # numbers
-        lambda maps, side, images: 4 * maps * side * side * images,  # one way
-        lambda maps, side, images: 8 * maps * side * side,  # one image
-        lambda maps, side, images: 16 * maps * side * side * images,  # all maps to both
-        lambda maps, side, images: 2 * maps * side * side * images,  # a byte for a number
-        lambda maps, side, images: 8 * maps * side * images,  # a row of pixels
+        {"A": "kernels", "B": "image", "C": "units", "D": "bytes"},  # more
+        {"A": "units", "B": "bytes", "C": "kernels", "D": "image"},  # less
+        {"A": "bytes", "B": "image", "C": "kernels", "D": "units"},  # half for double
+        {"A": "units", "B": "image", "C": "kernels", "D": "image"},
+        {"A": "units", "B": "image", "C": "kernels"},
     ],
     "06-3": [
-        lambda x, w, b, p: _halves(x, w, b, p, order=(1, 0)),  # crossed
-        lambda x, w, b, p: _halves(x, w, b, p, order=(0, 0)),  # both see the first half
-        lambda x, w, b, p: _halves(x, w, b, p, cut=_every_other),
-        lambda x, w, b, p: _halves(x, w, b, p, use_bias=False),
-        lambda x, w, b, p: F.conv2d(x, torch.cat((w, w), 1), b, padding=p),  # sees both
-        lambda x, w, b, p: F.conv2d(x[:, :x.shape[1] // 2], w[:len(w) // 2], b[:len(b) // 2],
-                                    padding=p),  # one column alone
+        (ERRORS, {"batch normalization"}),  # dropout mixes no images
+        (ERRORS, {"dropout"}),
+        (ERRORS, {"response normalization", "batch normalization"}),  # by the name
+        (ERRORS | {"batch normalization": 1e-7}, SPOILERS),  # in evaluation mode
+        (ERRORS | {"max pooling": 0.4}, SPOILERS),  # the wrong net
+        (dict.fromkeys(ERRORS, ...), SPOILERS),  # not measured
     ],
     "06-4": [
         lambda gradients, counts: sum(gradients) / len(gradients),  # shares count alike
@@ -65,11 +47,12 @@ WRONG = {
         lambda gradients, counts: gradients[0],
     ],
     "06-5": [
-        _fastest,  # the fastest number is another
-        lambda of, m, w, n: _first(of, m, w, n, lambda compute, exchange: exchange >= compute) - 1,
-        lambda of, m, w, n: _first(of, m, w, n, lambda compute, exchange: exchange >= 2 * compute),
-        lambda of, m, w, n: _first(of, m, w, n, lambda compute, exchange: exchange < compute),
-        lambda of, m, w, n: 1,
-        lambda of, m, w, n: n,
+        lambda rows: _cut(rows, lambda first, second, units: units),  # least traffic
+        lambda rows: _cut(rows, lambda first, second, _: max(first, second)),  # first of equals
+        lambda rows: _cut(rows, lambda first, second, units: (first, units)),
+        lambda rows: _cut(rows, lambda first, second, units: (max(first, second), -units)),
+        lambda rows: (rows[len(rows) // 2]["name"], rows[len(rows) // 2]["units"]),  # half the rows
+        lambda rows: (_cut(rows, lambda a, b, units: (max(a, b), units))[0], 58_624),
+        lambda rows: _cut(rows, lambda a, b, units: (max(a, b), units))[0],  # the name alone
     ],
 }

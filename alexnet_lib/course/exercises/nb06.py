@@ -1,71 +1,62 @@
 """Exercises of notebook 06, two GPUs."""
 
 import torch
-import torch.nn.functional as F
 
-from alexnet_lib.course import scaling
+from alexnet_lib import AlexNet, layer_table
 from alexnet_lib.course.exercises import exercise, expect, number, tensor
 
-ALEXNET = scaling.Cost(724_406_816, 2_334_080, 58_631_144, 43_264, 17_408, 96)
 
-
-@exercise("06-1", "Go through conv2 ... fc8. Which of them are still confined to their column?")
+@exercise("06-1", "Go through conv2 to fc8, one by one: does this layer see the other column's "
+                  "maps in run 132?")
 def own_column(answer):
     try:
         names = {str(name) for name in answer}
     except TypeError:
         names = set()
-    expect(names and not isinstance(answer, str), "A set of names is asked for, as {\"conv2\"}.")
+    expect(names and not isinstance(answer, str), 'Give a set of names, such as {"conv2"}.')
     strange = names - {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"}
-    expect(not strange, f"These are no layers of the net: {', '.join(sorted(strange))}.")
+    expect(not strange, f"The network has no layer called {', '.join(sorted(strange))}.")
     expect("conv1" not in names, "conv1 sees the image, which belongs to no column.")
-    expect("conv4" not in names, "conv4 is where they talk in run #132.")
-    expect("conv3" in names, "conv3 talks in the paper's net, but not in run #132.")
-    expect(not names & {"fc6", "fc7", "fc8"}, "The full layers read everything, in both nets.")
-    expect({"conv2", "conv5"} <= names, "conv2 and conv5 keep to their column in both nets.")
-    return "conv4 reads 64,896 numbers where conv3 reads 43,264: more to send, and a worse net."
+    expect("conv4" not in names, "conv4 is where they talk in run 132.")
+    expect("conv3" in names, "conv3 talks in the paper's network, but not in run 132.")
+    expect(not names & {"fc6", "fc7", "fc8"}, "The fully connected layers read everything.")
+    expect({"conv2", "conv5"} <= names, "One that keeps to its column is still missing.")
+    return "conv4 reads 64,896 numbers where conv3 reads 43,264: more to send, and a higher error."
 
 
-@exercise("06-2", "Both columns' maps are read, one half of them by the column that lacks it; and "
-                  "likewise for the other half.")
-def crossing(answer):
-    for maps, side, images in ((256, 13, 128), (384, 13, 1), (64, 5, 32)):
-        right, given = 8 * maps * side * side * images, number(answer(maps, side, images))
-        what = f"{maps} maps of {side} x {side}, {images} image{'s' * (images > 1)}: "
-        expect(given != right / 8, what + "these are numbers, one way. In bytes? And back?")
-        expect(given != right / 4, what + "a number takes 4 bytes.")
-        expect(given != right / images or images == 1, what + "that is for one image.")
-        expect(given != right / 2, what + "half. Either the way back is missing, or one of the "
-               "two directions: both columns send their half.")
-        expect(given != right * 2, what + "twice too much. Each column needs only the half that "
-               "it does not have.")
-        expect(given == right, what + f"{right:,} bytes cross in a step, not {given:,.0f}.")
-    return "44 MB for conv3 in a step of 128 images; all four places together make 60 MB."
+@exercise("06-2", "Compare each panel with the first: which bars changed, and by what factor?")
+def who_changed_what(answer):
+    expect(isinstance(answer, dict) and set(answer) == set("ABCD"), "Fill in A, B, C and D.")
+    expect(... not in answer.values() and None not in answer.values(), "Fill in all four.")
+    expect(set(answer.values()) == {"image", "bytes", "units", "kernels"},
+           'Use each of "image", "bytes", "units" and "kernels" once.')
+    expect(answer["C"] == "kernels", "Only one panel has bars where the paper has none.")
+    expect(answer["A"] == "units", "In one panel some bars have doubled. Which layers are those?")
+    expect(answer["D"] == "bytes", "One of B and D shrinks every bar by the same factor, the other "
+           "leaves fc7 and fc8 alone.")
+    return ("Feature maps grow with the image, fully connected layers don't. Half the bytes is "
+            "what mixed precision sends today.")
 
 
-@exercise("06-3", "Cut x in two along the maps, weight and bias along the kernels; torch.cat puts "
-                  "the results together.")
-def grouped(answer):
-    g = torch.Generator().manual_seed(0)
-    for maps, kernels, size, padding in ((6, 10, 3, 1), (4, 4, 5, 2), (2, 6, 3, 0)):
-        x = torch.randn(2, maps, 7, 7, generator=g)
-        weight = torch.randn(kernels, maps // 2, size, size, generator=g)
-        bias = torch.randn(kernels, generator=g)
-        right = F.conv2d(x, weight, bias, padding=padding, groups=2)
-        given = tensor(answer(x, weight, bias, padding), tuple(right.shape))
-        half = kernels // 2
-        fair = torch.allclose(given - bias[:, None, None], given, atol=1e-6)
-        swapped = F.conv2d(x.roll(maps // 2, 1), weight, bias, padding=padding, groups=2)
-        expect(not torch.allclose(given, swapped, atol=1e-4),
-               "The columns are crossed: the first half of the kernels sees the first half of "
-               "the maps.")
-        expect(fair or not torch.allclose(given, right - bias[:, None, None], atol=1e-4),
-               "The bias is missing.")
-        expect(torch.allclose(given[:, :half], right[:, :half], atol=1e-4),
-               "The shape is right, the first column is not: kernels 0 to n/2 over maps 0 to m/2.")
-        expect(torch.allclose(given, right, atol=1e-4),
-               "The first column is right, the second is not.")
-    return "So groups=2 and two processes are the same thing."
+@exercise("06-3", "Call split_error(net_with(layer), x, labels) for each of the four.")
+def spoilers(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (errors, spoilers).")
+    errors, names = answer
+    layers = {"response normalization", "max pooling", "dropout", "batch normalization"}
+    expect(isinstance(errors, dict) and set(errors) == layers
+           and not {None, ...} & set(errors.values()), "Fill in all four numbers first.")
+    found = {name: number(value) for name, value in errors.items()}
+    for name in ("response normalization", "max pooling"):
+        expect(0 <= found[name] < 1e-3, f"{name}: {found[name]:.2g} is too much for a layer that "
+               "treats each image on its own. Give split_error a fresh net_with.")
+    for name in ("dropout", "batch normalization"):
+        expect(found[name] > 1e-3, f"{name}: {found[name]:.2g} is hardly a difference. Is the "
+               "network in training mode, and has it this layer?")
+    expect(isinstance(names, (set, list, tuple)), "`spoilers` should be a set of names.")
+    expect(set(names) == layers - {"response normalization", "max pooling"},
+           "Compare your names with your numbers: rounding alone stays below a ten-thousandth.")
+    return ("Batch normalization lets images influence each other. Dropout doesn't, but it draws "
+            "another mask in every pass.")
 
 
 @exercise("06-4", "A gradient that stands for more images must count for more.")
@@ -73,38 +64,53 @@ def average(answer):
     shares = [torch.tensor([4.0, 0.0]), torch.tensor([8.0, 4.0])]
     given = tensor(answer(shares, [3, 1]), (2,))
     expect(not torch.allclose(given, torch.tensor([6.0, 2.0])),
-           "4 from three images and 8 from one: the mean over the four is not 6.")
+           "With 4 as the mean of three images and 8 from a single one, the mean isn't 6.")
     expect(torch.allclose(given, torch.tensor([5.0, 1.0])),
-           "(4, 0) is the mean of three images, (8, 4) that of one: together (5, 1). You gave "
-           f"({given[0]:g}, {given[1]:g}).")
+           "(4, 0) is the mean of three images, (8, 4) comes from one. You gave "
+           f"({given[0]:g}, {given[1]:g}) for all four.")
     g = torch.Generator().manual_seed(1)
     images = torch.randn(128, 5, generator=g)
     parts = images.split([42, 43, 43])
     given = tensor(answer([part.mean(0) for part in parts], [42, 43, 43]), (5,))
     expect(torch.allclose(given, images.mean(0), atol=1e-5),
-           "Three shares of 42, 43 and 43 images do not come out as the mean of the 128.")
-    return "128 images over three processes: 42, 43, 43. Without weights, nobody would notice."
+           "With 42, 43 and 43 images, it isn't the mean of all 128.")
+    return ("With 42, 43 and 43 images a plain mean is off by so little that nobody would notice. "
+            "Those are the bugs that stay.")
 
 
-@exercise("06-5", "Try 2 GPUs, 3, 4, ...; step_time gives (computing, exchanging) in seconds.")
-def even(answer):
-    fast = scaling.Machine(5e13, 50e9, 5e-6)
-    cases = [("columns", 1024, fast, 6), ("data", 1024, fast, 6), ("data", 8192, fast, 37),
-             ("mix", 1024, fast, 13), ("data", 128, scaling.Machine(2.5e11, 6e9), 15)]
-    for way, images, machine, _ in cases:
-        right = next(n for n in range(2, images + 1)
-                     if _exchanges_longer(machine, way, n, images))
-        given = number(answer(ALEXNET, machine, way, images))
-        what = f"{way}, minibatch {images}, a GPU of {machine.macs_per_s:g} multiply-adds/s: "
-        expect(given > 1, what + "one GPU exchanges nothing; begin with 2.")
-        expect(given != right - 1, what + f"with {right - 1} GPUs, exchanging still takes less "
-               "time than computing.")
-        expect(given <= right, what + f"{given:g} GPUs are too many: it happens earlier.")
-        expect(given == right, what + f"with {given:g} GPUs, exchanging takes less time than "
-               "computing.")
-    return "From there on, more than half of the money is spent on waiting."
+@exercise("06-5", "Make a list of (work of the slower card, numbers that cross, name), one entry "
+                  "for each cut, and take the smallest.")
+def best_cut(answer):
+    made = [{"name": name, "macs": macs, "units": units} for name, macs, units in
+            (("a", 10, 5), ("b", 0, 2), ("c", 0, 3), ("d", 10, 1))]
+    for what, rows in (("For layers with 10, 0, 0 and 10 multiply-adds and 5, 2, 3 and 1 outputs",
+                        made),
+                       ("For AlexNet", layer_table(AlexNet())),
+                       ("Without the trick", layer_table(AlexNet(columns=1))),
+                       ("For images of 91 pixels", layer_table(AlexNet(input_size=91)))):
+        given = answer(rows)
+        expect(isinstance(given, (tuple, list)) and len(given) == 2,
+               "Return two things: (name, numbers that cross).")
+        name, crossing = str(given[0]), number(given[1])
+        slower, crossed = _cuts(rows)[_best(rows)], {row["name"]: row["units"] for row in rows}
+        expect(name in _cuts(rows), f"{what}: {name!r} can't be the last layer on the first card.")
+        expect(_cuts(rows)[name] <= slower, f"{what}: with a cut after {name}, the slower card "
+               f"has {_cuts(rows)[name] / slower:.3g} times the work it could have.")
+        expect(crossed[name] <= crossed[_best(rows)], f"{what}: a cut after {name} divides the "
+               "work well, but another one does so too and sends less.")
+        expect(crossing == crossed[name], f"{what}: a cut after {name} sends {crossed[name]:,} "
+               f"numbers an image, not {crossing:,.0f}.")
+    return ("After pool2: 43,264 numbers, a single exchange. But while one card works, the other "
+            "waits, unless you feed them a few images at a time: pipeline parallel training.")
 
 
-def _exchanges_longer(machine, way, gpus, images):
-    computing, exchanging = scaling.step_time(ALEXNET, machine, way, gpus, images)
-    return exchanging >= computing
+def _cuts(rows) -> dict[str, int]:
+    """The slower card's multiply-adds, by the last layer on the first card."""
+    work = [row["macs"] for row in rows]
+    return {row["name"]: max(sum(work[:k]), sum(work[k:]))
+            for k, row in enumerate(rows[:-1], 1)}
+
+
+def _best(rows) -> str:
+    units, cuts = {row["name"]: row["units"] for row in rows}, _cuts(rows)
+    return min(cuts, key=lambda name: (cuts[name], units[name]))

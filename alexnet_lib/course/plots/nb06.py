@@ -3,11 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from alexnet_lib.course.plots import BLUE, GRAY, GREEN, ORANGE, PINK, SKY
-
-LOOKS = {"columns": (BLUE, "-"), "data": (ORANGE, "--"), "mix": (GREEN, "-.")}
 
 
 def amount(count: float) -> str:
@@ -42,6 +39,13 @@ def memory(bars: dict[str, dict[str, float]], limit: float) -> Figure:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9.5)
+    over = [name for name, end in zip(bars, ends) if 1e9 * end > limit]  # noqa: B905
+    axes.set_title(f"Too big: {', '.join(over)}" if over else "All of them fit", loc="left",
+                   fontsize=11)
+    figure.alt = ("Stacked bars in gigabytes, and a dashed line at the card's memory, "
+                  f"{limit / 1e9:.2f}. " + "; ".join(
+                      f"{name}: {end:.2f}" for name, end in
+                      zip(bars, ends)) + ".")  # noqa: B905
     return figure
 
 
@@ -90,10 +94,15 @@ def communication(rows: list[dict], exchanges: list[dict], images: int = 1) -> F
     for y, color, name in zip(levels, (BLUE, ORANGE), ("GPU 1", "GPU 2")):  # noqa: B905
         axes.text(-step + 0.4, y, name, ha="center", va="center",
                   bbox={"boxstyle": "round", "fc": color, "alpha": 0.3, "lw": 0})
-    axes.set_title(f"{images} image{'s' * (images > 1)}, one way: {total * images:,} numbers = "
-                   f"{amount(4 * total * images)} cross", fontsize=11, loc="left")
+    axes.set_title(f"Forward pass with {images} image{'s' * (images > 1)}: "
+                   f"{amount(4 * total * images)} cross, in {len(exchanges)} exchanges",
+                   fontsize=11, loc="left")
     axes.set(xlim=(-step - 0.1, len(weighted) * step - step + wide + 0.1), ylim=(-2.35, 1.85))
     axes.axis("off")
+    figure.alt = ("Two rows of boxes, conv1 to fc8, GPU 1 above and GPU 2 below; fc8 is above "
+                  "only. Thick arrows cross between the rows: " + ", ".join(
+                      f"{amount(4 * row['values'] * images)} into {row['name']}"
+                      for row in exchanges) + ".")
     return figure
 
 
@@ -103,64 +112,26 @@ def _arrow(axes, start, end, color, width) -> None:
         "lw": width, "color": color, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 10})
 
 
-def link(sizes, seconds, latency: float, rate: float) -> Figure:
-    """Time of an exchange against its size, and the line "latency + size / rate".
+def traffic(panels: dict[str, dict[str, float]]) -> Figure:
+    """Bytes that cross into each layer, for several nets side by side on one scale.
 
     Args:
-        sizes: bytes. seconds: measured. latency: s. rate: bytes/s.
+        panels: by title, bytes by the layer's name. Layers without an exchange have no bar.
     """
-    sizes = np.asarray(sizes, float)
-    along = np.geomspace(sizes.min(), sizes.max(), 100)
-    figure, axes = plt.subplots(figsize=(8, 3.6))
-    axes.loglog(along, 1e3 * (latency + along / rate), color=GRAY, label="latency + bytes / rate")
-    axes.axhline(1e3 * latency, color=ORANGE, ls=":", lw=2, label="latency alone")
-    axes.loglog(along, 1e3 * along / rate, color=GREEN, ls="--", lw=1.5, label="bytes / rate")
-    axes.loglog(sizes, 1e3 * np.asarray(seconds), "o", color=BLUE, label="measured")
-    axes.set(xlabel="bytes that each process sends", ylabel="time of the exchange, ms",
-             ylim=(0.4e3 * min(min(seconds), latency), 2.5e3 * max(seconds)))
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
-def scaling(panels: dict[str, dict[str, tuple]]) -> Figure:
-    """Speed by number of GPUs, and the share of a step that goes into exchanging.
-
-    Args:
-        panels: by title, for each way: (GPUs, images per second, share 0-1), each a sequence.
-
-    A star marks the fastest number of GPUs of each way, a cross where it cannot be cut further.
-    """
-    figure, axes = plt.subplots(2, len(panels), figsize=(max(7.5, 4.2 * len(panels)), 6.4),
-                                sharex=True, squeeze=False, height_ratios=(1.7, 1))
-    most = max(max(gpus) for ways in panels.values() for gpus, _, _ in ways.values())
-    for (title, ways), top, bottom in zip(panels.items(), *axes, strict=True):
-        one = min(speeds[0] for _, speeds, _ in ways.values())
-        for way, (gpus, speeds, shares) in ways.items():
-            color, line = LOOKS[way]
-            top.loglog(gpus, speeds, color=color, ls=line, lw=2.2, label=way)
-            if gpus[-1] < most:
-                top.plot(gpus[-1], speeds[-1], "x", color=color, ms=10, mew=2.5)
-            best = int(np.argmax(speeds))
-            top.plot(gpus[best], speeds[best], "*", color=color, ms=15, mec="black", mew=0.7)
-            bottom.semilogx(gpus, 100 * np.asarray(shares), color=color, ls=line, lw=2.2)
-        top.plot([1, most], [one, one * most], color=GRAY, lw=1, ls=":",
-                 label="n GPUs,\nn times as fast")
-        top.set_title(title, fontsize=10.5)
-        slowest, fastest = (f(f(s) for _, s, _ in ways.values()) for f in (min, max))
-        top.set_ylim(slowest / 1.5, max(100 * one, 1.5 * fastest))
-        top.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
-        top.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        top.yaxis.set_minor_formatter(NullFormatter())
-        bottom.axhline(50, color=GRAY, lw=0.8)
-        bottom.set(ylim=(0, 100), xlabel="GPUs, n")
-        marks = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if n <= most]
-        bottom.set_xticks(marks, [str(n) for n in marks], fontsize=9)
-        bottom.minorticks_off()
-    axes[0, 0].set_ylabel("images per second")
-    axes[1, 0].set_ylabel("of a step spent\nexchanging, %")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    handles += [plt.Line2D([], [], marker=mark, ls="", mfc="white", mec="black", ms=size)
-                for mark, size in (("*", 13), ("x", 8))]
-    figure.legend(handles, [*names, "fastest", "no further cut"], loc="outside right upper",
-                  fontsize=9.5)
+    layers = sorted({name for found in panels.values() for name in found})
+    figure, axes = plt.subplots(1, len(panels), figsize=(2.6 * len(panels), 3.4), sharey=True)
+    for panel, (title, found) in zip(axes, panels.items(), strict=True):
+        color = GRAY if panel is axes[0] else BLUE
+        sizes = [found.get(name, 0) / 1e6 for name in layers]
+        panel.barh(layers, sizes, color=color)
+        for place, name in enumerate(layers):
+            panel.text(sizes[place], place, f" {amount(found[name])}" if name in found else " -",
+                       va="center", fontsize=9)
+        panel.set_title(title, fontsize=11)
+        panel.set(xlabel="MB", xlim=(0, 1.45 * max(max(f.values()) for f in panels.values()) / 1e6))
+        panel.grid(axis="y", visible=False)
+    axes[0].invert_yaxis()
+    figure.alt = "Horizontal bars by layer. " + " ".join(
+        f"{title}: {', '.join(f'{name} {amount(size)}' for name, size in found.items())}."
+        for title, found in panels.items())
     return figure
