@@ -73,9 +73,9 @@ def preparation(wide, square, squashed) -> Figure:
     for start, end in ((0, left), (width - left, width)):
         panels[0].axvspan(start - 0.5, end - 0.5, fc="white", alpha=0.55, hatch="//", ec=GRAY)
     figure.alt = ("Left: a wide photograph of a cup on a saucer, with a strip at either side "
-                  "hatched out. Middle: the central square, in which both sides of the saucer are "
-                  "cut off. Right: the whole photograph squeezed to a square; the round saucer "
-                  "has become a tall egg.")
+                  "hatched out. Middle: the central square, in which the left side of the saucer "
+                  "is cut off. Right: the whole photograph squeezed to a square; the round "
+                  "saucer has become a tall egg.")
     return figure
 
 

@@ -195,6 +195,19 @@ def _short(value: float) -> str:
     return f"{value / 1e6:.3g} M" if value >= 1e6 else f"{value / 1e3:.3g} k"
 
 
+def mystery() -> dict:
+    """The three networks of exercise 02-4 by label, without memory for their weights."""
+    import torch
+    from torchvision.models import resnet18, vgg16
+
+    from alexnet_lib import AlexNet
+    with torch.device("meta"):
+        found = {"A": AlexNet(input_size=224), "B": vgg16(), "C": resnet18()}
+    for other in (found["B"], found["C"]):
+        other.input_size, other.in_channels = 224, 3  # what layer_table feeds it
+    return found
+
+
 def lineup(tables: dict[str, list[dict]]) -> Figure:
     """Share of parameters (up) and of multiply-adds (down), layer by layer, a panel a network.
 

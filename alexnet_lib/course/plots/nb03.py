@@ -138,8 +138,8 @@ def backward(gradients: dict[str, list[float]], layers: list[str]) -> Figure:
                       fillstyle=fill, **style(net))
     axes.set(xlabel="layer (the backward pass runs from left to right)",
              ylabel="gradient at the activation's\ninput (root mean square)")
-    axes.set_title("Small weights shrink the gradient almost everywhere, large pixels at tanh's first layer",
-                   fontsize=11.5)
+    axes.set_title("Small weights shrink the gradient almost everywhere, large pixels in "
+                   "tanh's first layer", fontsize=11.5)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.alt = ("The gradient at each layer from fc7 on the left to conv1 on the right, on "
                   "a log scale. With the paper's initialization both nets lose some at nearly "

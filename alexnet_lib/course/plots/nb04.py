@@ -76,6 +76,10 @@ def windows(matrix, columns: int) -> Figure:
     return figure
 
 
+# (k, alpha, beta) of the curves of exercise 04-2.
+CURVES = {"A": (2, 0, 0.75), "B": (2, 1e-4, 0.5), "C": (2, 1e-4, 0.75), "D": (8, 1e-4, 0.75)}
+
+
 def alone(curves: dict[str, tuple[float, float, float]], highest: float = 600) -> Figure:
     """What normalization makes of a unit whose neighbors are silent, with several settings.
 

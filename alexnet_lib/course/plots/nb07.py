@@ -160,7 +160,7 @@ def seen_profiles(side: int = 256) -> Figure:
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=12)
     figure.alt = ("Share of crops that show each pixel along the middle row. A: from nearly 0 at "
                   "the edges to a plateau at about 36 % in the middle third. B: a smooth dome, "
-                  "about 30 % at the edges and 85 % in the middle. C: about 50 % at the edges, "
+                  "about 3 % at the edges and 89 % in the middle. C: about 50 % at the edges, "
                   "rising to a wide plateau at 100 %. D: 3 % at the edges, rising steeply to a "
                   "wide plateau at 100 %.")
     return figure
@@ -189,7 +189,7 @@ def noise_clouds(pixels, clouds: dict[str, np.ndarray]) -> Figure:
     left.set_ylabel("along axis 2, gray levels")
     right.legend(loc="upper left", markerscale=3, fontsize=10)
     figure.alt = ("Left: pixels in their own colors as points on the first two principal axes, a "
-                  "wide flat cloud, with the noise as a small spot in its middle. Right: the "
+                  "wide flat cloud, with the noise as a small spot at the origin. Right: the "
                   "noise enlarged; the source's points form an ellipse, the text's a short line.")
     return figure
 
