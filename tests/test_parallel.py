@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -428,6 +429,31 @@ def test_a_killed_process_and_a_restart_are_the_whole_run(tmp_path, photos, vict
     alone = train(TrainConfig(**settings), progress=False)
     ours, meta = read_checkpoint(tmp_path / "out")
     assert meta["step"] == alone.step and len(meta["commands"]) == 2
+    np.testing.assert_allclose(ours["run.losses"], alone.losses, rtol=1e-3)
+
+
+@IN_PROC
+def test_two_machines_go_on_after_one_of_them_lost_its_process(tmp_path, photos):
+    """The recipe of docs/many-machines.md, with two agents on one machine."""
+    settings = SETTINGS | {"data": photos, "model": "alexnet", "batch_size": 8, "epochs": 6,
+                           "save_minutes": 0.0}
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        meeting = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node",
+               "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", meeting, "--rdzv-id", "one-run",
+               "--max-restarts", "3", "--monitor-interval", "0.1", "-m", "alexnet_lib", "train",
+               *options(settings), "--out", str(tmp_path / "out"), "--resume", "auto"]
+    agents = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+              for _ in range(2)]
+    while not (tmp_path / "out" / CHECKPOINT).exists() and agents[0].poll() is None:
+        time.sleep(0.01)
+    os.kill(children(agents[1].pid)[0], signal.SIGKILL)
+    told = "".join(agent.communicate(timeout=400)[0] for agent in agents)
+    assert [agent.returncode for agent in agents] == [0, 0] and "resumed at step" in told, told
+    alone = train(TrainConfig(**settings), progress=False)
+    ours, meta = read_checkpoint(tmp_path / "out")
+    assert meta["step"] == alone.step
     np.testing.assert_allclose(ours["run.losses"], alone.losses, rtol=1e-3)
 
 
