@@ -1,15 +1,39 @@
 """Common mistakes in the exercises of notebook 08."""
 
 import torch
+from torch import nn
 
 
-def _mask(x, p):
-    return torch.empty_like(x).bernoulli_(1 - p)
+def _sums(test, training, today):
+    return {"2012_test": test, "today_training": training, "today_test": today}
+
+
+def _letters(*kinds):
+    return dict(zip("ABCD", kinds, strict=True))
+
+
+def _errors(few, few_dropout, many, many_dropout):
+    return {(100, 0.0): few, (100, 0.5): few_dropout, (1000, 0.0): many, (1000, 0.5): many_dropout}
+
+
+def _asked(logits=False, off=False, all_on=False, left_on=False, variance=False, which=nn.Dropout):
+    """Monte Carlo dropout with a slip (08-4)."""
+    @torch.no_grad()
+    def ask(net, x, times):
+        net.eval()
+        for part in net.modules():
+            if all_on or (isinstance(part, which) and not off):
+                part.training = True
+        said = torch.stack([net(x) if logits else net(x).softmax(1) for _ in range(times)])
+        if not left_on:
+            net.eval()
+        return said.mean(0), said.var(0) if variance else said.std(0)
+    return ask
 
 
 def _steps(behind=lambda p: (1 - p) ** 2, decayed=lambda p: (1 - p) ** -2, reads=(3, 6),
            biases=False, pulled=False, momentum=0.9):
-    """An optimizer: factors of rate and decay for the weights of the layers `reads` (08-6)."""
+    """An optimizer: factors of rate and decay for the weights of the layers `reads` (08-5)."""
     def make(net, rate, decay, p):
         groups = []
         for k in (0, 3, 6):
@@ -28,40 +52,36 @@ def _all_alike(net, rate, decay, p):
 
 WRONG = {
     "08-1": [
-        lambda x, p, training: x * _mask(x, p) if training else x,  # nothing at test
-        lambda x, p, training: x * _mask(x, p) / (1 - p) if training else x,  # torch's
-        lambda x, p, training: x * _mask(x, p) / (1 - p) if training else x * (1 - p),  # both
-        lambda x, p, training: x * _mask(x, 1 - p) if training else x * p,  # p taken for keeping
-        lambda x, p, training: x * _mask(x, p),  # at test, too
-        lambda x, p, training: x * _mask(x[:1], p) if training else x * (1 - p),  # one mask for all
-        lambda x, p, training: x * _mask(x[:, :1], p) if training else x * (1 - p),  # whole images
-        lambda x, p, training: x * (1 - p),  # no mask at all
+        _sums(10, 12.5, 20),  # halved, whatever p
+        _sums(4, 12.5, 20),  # p taken for the probability of staying
+        _sums(20, 12.5, 20),  # nothing at test time
+        _sums(16, 10, 20),  # no rescaling
+        _sums(16, 8, 20),  # times 1 - p
+        _sums(16, 50, 20),  # divided by p
+        _sums(16, 12.5, 16),  # scaled twice
     ],
     "08-2": [
-        lambda x, p, training: x * _mask(x, p) if training else x * (1 - p),  # 2012's
-        lambda x, p, training: x * _mask(x, p) if training else x,  # no rescaling
-        lambda x, p, training: x * _mask(x, p) * (1 - p) if training else x,  # times, not divided
-        lambda x, p, training: x * _mask(x, p) / p if training else x,  # the wrong probability
-        lambda x, p, training: x * _mask(x, 1 - p) / p if training else x,  # p taken for keeping
-        lambda x, p, training: x * _mask(x[:1], p) / (1 - p) if training else x,  # one for all
-        lambda x, p, training: x * _mask(x[:, :1], p) / (1 - p) if training else x,  # whole images
+        _letters("p = 0", "p = 0.5", "p = 0.9", "p = 0.5, no eval()"),
+        _letters("p = 0.5", "p = 0", "p = 0.5, no eval()", "p = 0.9"),  # the smooth ones swapped
+        _letters("p = 0.9", "p = 0.5, no eval()", "p = 0", "p = 0.5"),  # noise for overfitting
+        _letters("p = 0.9", "p = 0.5", "p = 0.5, no eval()", "p = 0"),
     ],
-    "08-3": [4096, 2048, 9192, 9216, 2, 2 ** 8192],
+    "08-3": [
+        (_errors(16.3, 7.2, 7.2, 3.2), "more"),
+        (_errors(16.3, 7.2, 7.2, 3.2), "the same"),
+        (_errors(0.163, 0.072, 0.05, 0.03), "less"),  # fractions
+        (_errors(7.2, 16.3, 3.2, 7.2), "less"),  # with and without swapped
+        (_errors(16.3, 7.2, 20.0, 3.2), "less"),
+    ],
     "08-4": [
-        lambda p: p.mean(0),  # the plain mean
-        lambda p: p.log().mean(0).exp(),  # not normalized
-        lambda p: p.prod(0) / p.prod(0).sum(),  # a product without the root
-        lambda p: p.prod(0).sqrt() / p.prod(0).sqrt().sum(),  # the square root, whatever n
-        lambda p: torch.softmax(p.mean(0), 0),  # of probabilities, not of logarithms
+        _asked(logits=True),  # no softmax
+        _asked(off=True),  # the masks are off
+        _asked(all_on=True),  # batch normalization in training mode, too
+        _asked(left_on=True),
+        _asked(variance=True),
+        lambda net, x, times: net(x).softmax(1),  # one answer
     ],
     "08-5": [
-        lambda weight, bias, p: (weight * 2, bias),  # the other way round
-        lambda weight, bias, p: (weight / 2, bias / 2),  # the bias, too
-        lambda weight, bias, p: (weight / 2, bias),  # whatever p
-        lambda weight, bias, p: (weight * p, bias),  # p for 1 - p
-        lambda weight, bias, p: (weight, bias),  # unchanged
-    ],
-    "08-6": [
         _steps(lambda p: 1, lambda p: 1),  # nothing changed
         _steps(lambda p: 1 - p),  # the larger gradient, not the smaller weight
         _steps(lambda p: (1 - p) ** -2),  # the other way round

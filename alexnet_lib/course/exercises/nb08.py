@@ -9,97 +9,98 @@ from torch import nn
 from alexnet_lib.course.exercises import exercise, expect, number, tensor
 
 
-def _mean_and_kinds(answer, p: float):
-    """(mean of many outputs of ones in training, the values that occur)."""
-    torch.manual_seed(8)
-    out = tensor(answer(torch.ones(200, 100), p, True), (200, 100))
-    return float(out.mean()), sorted({round(float(v), 4) for v in out.unique()[:5]}), out
+@exercise("08-1", "Which of the two ways touches the outputs in training, which at test time, and "
+                  "by what factor?")
+def three_sums(answer):
+    names = ("2012_test", "today_training", "today_test")
+    expect(isinstance(answer, dict) and set(names) <= set(answer), "Fill in all three sums.")
+    expect(not any(answer[name] in (..., None) for name in names), "Fill in all three sums.")
+    test, training, today = (number(answer[name]) for name in names)
+    expect(test != 10, "You halved. Here p is 0.2, not 0.5.")
+    expect(test != 4, "p is the probability of being dropped; the rest stays.")
+    expect(test != 20, "In the way of 2012, something happens at test time.")
+    expect(abs(test - 16) < 1e-3, "2012_test: sum up without a mask, then scale.")
+    expect(training != 10, "nn.Dropout also rescales what is left.")
+    expect(training != 8, "nn.Dropout makes what is left larger, not smaller.")
+    expect(training != 50, "Divide by the probability of staying, not of being dropped.")
+    expect(abs(training - 12.5) < 1e-3, "today_training: only one unit is left, and it is scaled.")
+    expect(abs(today - 20) < 1e-3, "What does nn.Dropout do at test time?")
+    return "16, 12.5 and 20. With p = 0.2 the two ways differ by a factor of 1.25, not 2."
 
 
-def _own_coins(out) -> None:
-    rows = [tuple(row.tolist()) for row in out[:20]]
-    expect(len(set(rows)) > 1, "Each image gets its own mask.")
-    expect(all(len(set(row)) > 1 for row in rows),
-           "Every unit tosses its own coin, not every image one for all of its units.")
+@exercise("08-2", "Dropout smooths, more of it smooths more, and a mask that is still on at test "
+                  "time leaves noise.")
+def whose_border(answer):
+    panels, kinds = set("ABCD"), {"p = 0", "p = 0.5", "p = 0.9", "p = 0.5, no eval()"}
+    expect(isinstance(answer, dict) and set(answer) == panels, "Fill in A, B, C and D.")
+    expect(not any(kind in (..., None) for kind in answer.values()), "Fill in A, B, C and D.")
+    expect(set(answer.values()) == kinds, "Use each of the four names once.")
+    expect(answer["C"] == "p = 0.5, no eval()", "One map looks like sand. Each of its pixels was "
+           "answered by another thinned network.")
+    expect(answer["B"] == "p = 0", "One border goes out of its way for single points. Which?")
+    expect((answer["A"], answer["D"]) == ("p = 0.9", "p = 0.5"),
+           "Of the two smooth ones, which is paler, because hardly any unit is left to be sure?")
+    return ("When a network's answers change from call to call, look for a missing eval(). It's "
+            "the most common bug with dropout.")
 
 
-@exercise("08-1", "At training, a mask of zeros and ones; at test, every output times 1 - p.")
-def dropout(answer):
-    x = torch.tensor([[2.0, 4.0, 6.0]])
-    test = tensor(answer(x, 0.5, False), (1, 3))
-    expect(not torch.allclose(test, x), "At test the outputs are multiplied: by half, if p is 0.5.")
-    expect(torch.allclose(test, x / 2), "At test no unit is dropped; each output is halved.")
-    expect(torch.allclose(tensor(answer(x, 0.2, False)), 0.8 * x),
-           "p is the probability of being dropped: with p = 0.2 the test multiplies by 0.8.")
-    mean, kinds, out = _mean_and_kinds(answer, 0.2)
-    expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0, the others stay.")
-    expect(kinds[1] == 1, "In the paper's way, what is not dropped at training stays as it is.")
-    expect(abs(mean - 0.8) < 0.02, "With p = 0.2, four fifths stay at training.")
-    _own_coins(out)
-    return "So did the program of 2012 (src/layer.cu:1121-1135)."
+@exercise("08-3", "new_error(learn_crescents(p, count=1000)) gives one of the four numbers.")
+def more_data(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (errors, conclusion).")
+    errors, why = answer
+    wanted = {(100, 0.0), (100, 0.5), (1000, 0.0), (1000, 0.5)}
+    expect(isinstance(errors, dict) and wanted <= set(errors)
+           and not any(errors[key] in (..., None) for key in wanted), "Fill in all four errors.")
+    found = {key: number(errors[key]) for key in wanted}
+    expect(all(1 <= value <= 50 for value in found.values()), "Give the errors in percent.")
+    few, many = (found[count, 0.0] - found[count, 0.5] for count in (100, 1000))
+    expect(few > 3, "With 100 points, dropout gained several points of error in the text above.")
+    expect(many < few, "With 1000 points dropout gained more than with 100? Check p and count.")
+    expect(why in ("more", "the same", "less"), 'Answer "more", "the same" or "less".')
+    expect(why == "less", f"Dropout gained {few:.1f} points with 100 and {many:.1f} with 1000. So?")
+    return ("Less. Data is the better regularizer: with ten times the points, memorizing the wrong "
+            "ones hardly bends the border.")
 
 
-@exercise("08-2", "At test nothing is done; so training has to make up for the missing ones.")
-def inverted(answer):
-    x = torch.tensor([[2.0, 4.0, 6.0]])
-    expect(torch.allclose(tensor(answer(x, 0.5, False), (1, 3)), x),
-           "At test the inverted dropout leaves everything as it is.")
-    mean, kinds, out = _mean_and_kinds(answer, 0.2)
-    expect(len(kinds) == 2 and kinds[0] == 0, "At training some outputs are 0.")
-    expect(abs(kinds[1] - 1.25) < 1e-3, "What stays is divided by the chance of staying, 1 - p: "
-           "with p = 0.2, a 1 becomes 1.25.")
-    _own_coins(out)
-    expect(abs(mean - 1) < 0.02, "The mean over many masks should be the output without dropout.")
-    return "This is torch's nn.Dropout. A net that is only used need not know that it exists."
+class _Norm(nn.Sequential):
+    """A network with dropout and batch normalization: only the first may go to training mode."""
+
+    def __init__(self, p: float):
+        super().__init__(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(p),
+                         nn.Linear(32, 3))
 
 
-@exercise("08-3", "Each of the units of fc6 and fc7 is in or out; 2 for each of them, multiplied.")
-def power_of_two(answer):
-    expect(not (isinstance(answer, int) and answer > 10**6),
-           "That is the number of nets; n is the exponent.")
-    got = number(answer)
-    expect(got != 4096, "That is one layer; the paper drops units in the first two full layers.")
-    expect(got != 9192, "fc8 is the last layer: its 1000 outputs are the answer; none is dropped.")
-    expect(got != 9216, "9216 are the inputs of fc6; they are not dropped.")
-    expect(got == 8192, "Count the units of fc6 and fc7; each doubles the number of nets.")
-    return "2 to the 8192 is a number of 2467 digits: most nets are never trained at all."
-
-
-@exercise("08-4", "The mean of the logarithms, then exp, then divide by the sum over classes.")
-def geometric_mean(answer):
-    p = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
-    got = tensor(answer(p), (2,))
-    expect(not torch.allclose(got, p.mean(0), atol=1e-4), "That is the plain (arithmetic) mean.")
-    expect(abs(float(got.sum()) - 1) < 1e-4, "Geometric means of probabilities do not sum to 1: "
-           f"yours sum to {float(got.sum()):.3f}. Divide by the sum.")
-    expect(torch.allclose(got, torch.tensor([0.75, 0.25]), atol=1e-4),
-           "For (0.9, 0.1) and (0.5, 0.5): the roots of 0.45 and 0.05 are as 3 to 1.")
-    many = torch.softmax(torch.linspace(-3, 4, 24).reshape(8, 3).sin() * 4, 1)
-    want = torch.softmax(many.log().mean(0), 0)
-    expect(torch.allclose(tensor(answer(many), (3,)), want, atol=1e-4),
-           "Of n nets the n-th root is taken: divide the sum of the logarithms by n.")
-    return "One net that is sure of a No outweighs many that are unsure: it is a mean with vetoes."
-
-
-@exercise("08-5", "torch's activations are twice as large in both modes: which weights read them?")
-def converted(answer):
-    torch.manual_seed(5)
-    weight, bias = torch.randn(3, 4), torch.randn(3)
-    given = answer(weight.clone(), bias.clone(), 0.5)
-    expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two things: weight, bias.")
-    new, same = tensor(given[0], (3, 4)), tensor(given[1], (3,))
-    expect(not torch.allclose(new, 2 * weight), "The other way round: torch's activations "
-           "are twice as large, so its weights must be smaller.")
-    expect(not torch.allclose(same, bias / 2), "The bias does not pass through the dropout.")
-    expect(torch.allclose(new, weight / 2) and torch.allclose(same, bias),
-           "For p = 0.5 the next layer's weights are halved and its biases stay.")
-    new, same = map(tensor, answer(weight.clone(), bias.clone(), 0.2))
-    expect(torch.allclose(new, 0.8 * weight), "For p = 0.2 torch divides by 0.8.")
-    return "Weights that were trained in 2012's way work in a net of today."
+@exercise("08-4", "Put the network in eval mode, then each nn.Dropout in net.modules() in training "
+                  "mode; call it `times` times; stack; mean and std; eval() again.")
+def monte_carlo(answer):
+    torch.manual_seed(3)
+    net, x = _Norm(0.5).eval(), torch.randn(6, 4)
+    net[1].running_mean += 0.3
+    before, state = copy.deepcopy(net), copy.deepcopy(net.state_dict())
+    given = answer(net, x, 2000)
+    expect(isinstance(given, (tuple, list)) and len(given) == 2, "Return two things: mean, spread.")
+    mean, spread = (tensor(one, (6, 3)).detach() for one in given)
+    expect(torch.allclose(mean.sum(1), torch.ones(6), atol=1e-3),
+           "The mean of probabilities sums to 1 in each row: softmax first, then average.")
+    expect(all(torch.equal(state[key], value) for key, value in net.state_dict().items()),
+           "Your call changed the network's running statistics: only the dropout layers belong in "
+           "training mode.")
+    expect(not any(part.training for part in net.modules()), "Leave the network in eval mode.")
+    with torch.no_grad():
+        whole = before(x).softmax(1)
+        before[3].train()
+        asked = torch.stack([before(x).softmax(1) for _ in range(2000)])
+    expect(float(spread.max()) > 0, "All answers were the same: are the masks on?")
+    expect(not torch.allclose(mean, whole, atol=1e-6), "That's the whole network, without masks.")
+    expect(torch.allclose(mean, asked.mean(0), atol=0.03),
+           "The mean isn't that of the thinned networks.")
+    expect(torch.allclose(spread, asked.std(0), atol=0.03),
+           "The spread is the standard deviation over the calls, for each image and class.")
+    return "That's Monte Carlo dropout. A large spread says: don't trust this answer too much."
 
 
 class _Coins(nn.Dropout):
-    """Dropout whose coins are tossed outside, for two nets alike."""
+    """Dropout whose masks are drawn outside, so that two networks can share them."""
 
     def __init__(self, p: float):
         super().__init__(p)
@@ -110,7 +111,7 @@ class _Coins(nn.Dropout):
 
 
 def _twins(p: float):
-    """A net of 2012, and the one of today that is the same function under every mask."""
+    """A network of 2012, and today's network that is the same function under every mask."""
     torch.manual_seed(6)
     old = nn.Sequential(nn.Linear(5, 12), nn.ReLU(), _Coins(p), nn.Linear(12, 12), nn.ReLU(),
                         _Coins(p), nn.Linear(12, 3)).double()
@@ -143,21 +144,21 @@ def _moves(nets, rules, p: float) -> list[tuple]:
 
 def _step_hint(k: int, kind: str, p: float, decay: float, times: float) -> str:
     if decay:
-        return ("The biases of 2012 are not decayed." if kind == "bias" else
-                f"Without decay the steps are right, with decay those of net[{k}].weight are not. "
-                "The pull is rate times decay times weight: what has become of the rate?")
-    told = (f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it "
+        return ("The biases of 2012 have no weight decay." if kind == "bias" else
+                f"Without weight decay your steps are right; with it, net[{k}].weight moves "
+                "wrongly. Decay pulls by rate times decay times weight: what became of the rate?")
+    hint = (f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it "
             "should. ")
     if kind == "bias":
-        return told + "A bias reads no unit: its gradient is that of 2012."
+        return hint + "A bias reads no unit: its gradient is that of 2012."
     if k == 0:
-        return told + "The first layer reads the picture, of which nothing is dropped."
-    return told + ("Its inputs are 1 / (1 - p) times those of 2012, and so is its gradient; it is "
-                   "itself 1 - p times as large, and so should be its step.")
+        return hint + "The first layer reads the picture, and nothing of that is dropped."
+    return hint + ("Its inputs are 1 / (1 - p) times those of 2012, and so is its gradient. The "
+                   "weight is 1 - p times as large, and its step should be, too.")
 
 
-@exercise("08-6", "Take a weight behind dropout, in both nets: how many times as large as in 2012 "
-                  "is it itself, its input, its gradient?")
+@exercise("08-5", "Follow one weight that reads dropped units, in both networks: how many times "
+                  "as large as in 2012 are its value, its input and its gradient?")
 def same_steps(answer):
     for p, decay in ((0.5, 0.0), (0.2, 0.0), (0.5, 0.2), (0.2, 0.2)):
         old, new = _twins(p)
@@ -170,12 +171,12 @@ def same_steps(answer):
                "Return an optimizer: torch.optim.SGD(groups, lr=rate, momentum=0.9).")
         held = {id(q) for group in mine.param_groups for q in group["params"]}
         expect(all(id(q) in held for q in new.parameters()),
-               "Some of the net's weights or biases are in none of the groups: they stand still.")
+               "Some weights or biases are in none of your groups, so they never move.")
         for step in range(3):
             for k, kind, did, should in _moves((old, new), (theirs, mine), p):
                 right = torch.allclose(did, should, rtol=1e-4, atol=1e-9)
-                expect(right or not step, "The first step is that of 2012, the next one is not: "
-                       "what is the momentum?")
+                expect(right or not step, "Your first step is right, the next one isn't: what "
+                       "is the momentum?")
                 expect(right, _step_hint(k, kind, p, decay, float(did.norm() / should.norm())))
-    return ("A quarter of the rate and four times the decay, for the weights behind dropout alone: "
-            "so a recipe of 2012 can be followed with a layer of today.")
+    return ("A quarter of the rate and four times the decay, only for weights that read dropped "
+            "units. Now you can follow a recipe of 2012 with today's layer.")
