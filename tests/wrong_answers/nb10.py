@@ -1,10 +1,13 @@
 """Common mistakes in the exercises of notebook 10."""
 
 import math
+from types import SimpleNamespace
 
 import torch
+from torch import nn
 
 from alexnet_lib.course import doctor
+from alexnet_lib.course.exercises.nb10 import STUCK
 
 
 def _rms(x):
@@ -31,6 +34,40 @@ def _diagnosis(order=("two softmaxes", "dead", "faded"), off=0.95, evaluate=True
     return diagnose
 
 
+RIGHT = {"A": "two softmaxes", "B": "learning rate too high", "C": "learning rate too low",
+         "D": "labels shuffled"}
+
+
+def _run(steps=400, leaves=False, **choices):
+    """A run of so many steps with the stuck run's settings, but for `choices`."""
+    return SimpleNamespace(config=SimpleNamespace(**STUCK | choices),
+                           losses=[2.3] * (steps - 20) + [2.0 if leaves else 2.3] * 20)
+
+
+@torch.no_grad()
+def _calibrate(net, x, biases=True, onward=True, of=torch.std):
+    """What 10-4 asks for, with a mistake."""
+    for layer in net:
+        out = x
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            if biases and layer.bias is not None:
+                layer.bias.zero_()
+            out = layer(x)
+            layer.weight /= of(out)
+        x = layer(x) if onward or out is x else out
+    return net
+
+
+@torch.no_grad()
+def _he(net):
+    for layer in net:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                layer.bias.zero_()
+    return net
+
+
 WRONG = {
     "10-1": [
         lambda counts: math.log(len(counts)),  # as if all classes were alike
@@ -41,29 +78,33 @@ WRONG = {
         lambda counts: 1 - max(counts) / sum(counts),  # the error
     ],
     "10-2": [
-        lambda k: 0.0,  # as with one softmax
-        lambda k: math.log(k),
-        lambda k: math.log(math.e + k) - 1,  # the right class counted twice
-        lambda k: math.e / (math.e + k - 1),  # the probability, not the loss
-        lambda k: 1 - math.log(math.e + k - 1),  # the sign
-        lambda k: math.log(k) - 1,
+        dict(RIGHT, A="labels shuffled", D="two softmaxes"),
+        dict(RIGHT, B="learning rate too low", C="learning rate too high"),
+        dict(RIGHT, C="labels shuffled", D="learning rate too low"),
+        dict(RIGHT, D="learning rate too low"),
+        dict(RIGHT, A="dead"),
+        dict(RIGHT, A=...),
+        "two softmaxes",
     ],
     "10-3": [
-        lambda x: x.std() / _rms(x),  # over everything
-        lambda x: x.std(1).mean() / _rms(x),  # over the units
-        lambda x: x.var(0, unbiased=False).mean().sqrt(),  # not divided
-        lambda x: x.var(0, unbiased=False).mean().sqrt() / x.std(),  # the mean left out
-        lambda x: x.std(0).mean() / x.abs().mean(),  # means of sizes, not of squares
-        lambda x: x.var(0).mean() / x.square().mean(),  # squares
+        _run(),  # nothing changed
+        _run(lr=0.03),  # still stuck
+        _run(12, init="he", lr=0.03),  # two changes
+        _run(12, variant="paper"),  # too few steps to say
+        _run(500, True, init="he"),  # too many steps
+        _run(100, True, init="2012", input_divisor=1),  # the healthy run
+        [2.3] * 400,
     ],
     "10-4": [
-        lambda layers: math.prod(std * n for std, n in layers),  # no root
-        lambda layers: sum(std * math.sqrt(n) for std, n in layers),  # added
-        lambda layers: math.prod(std for std, _ in layers),
-        lambda layers: math.prod(std * math.sqrt(n / 2) for std, n in layers),  # half of them off
-        lambda layers: math.prod(std * std * n for std, n in layers),  # variances
-        lambda layers: layers[-1][0] * math.sqrt(layers[-1][1]),  # only the last
-        lambda layers: math.prod(layers[0][0] * math.sqrt(n) for _, n in layers),  # the first std
+        lambda net, x: net,
+        lambda net, x: _calibrate(net, x, biases=False),
+        lambda net, x: _calibrate(net, x, onward=False),  # the output before the rescaling
+        lambda net, x: _calibrate(net, x, of=lambda out: out.var()),
+        lambda net, x: _calibrate(net, x, of=lambda out: out.abs().mean()),
+        lambda net, x: _calibrate(net, x / x.std()),  # the pixels instead of the weights
+        lambda net, x: _he(net),  # a rule that does not see the pixels
+        lambda net, x: _calibrate(net, x).requires_grad_(False),
+        lambda net, x: _calibrate(_he(net), x),  # new weights
     ],
     "10-5": [
         lambda net, x, y: "faded",  # by the loss alone
