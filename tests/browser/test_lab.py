@@ -94,12 +94,19 @@ def cells(page: Page) -> list[dict]:
     return page.evaluate("""() =>
         [...window.jupyterapp.shell.currentWidget.content.model.cells].map((cell, index) => ({
             index, id: cell.id, kind: cell.type, source: cell.sharedModel.source,
+            fetched: (cell.sharedModel.getMetadata('tags') || []).includes('fetched'),
             outputs: cell.type === 'code' ? cell.outputs.toJSON() : [] }))""")
 
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
 def shown(cell: dict) -> set[str]:
-    """What kinds of output a cell has; progress bars and warnings are not stored."""
-    return {output["output_type"] for output in cell["outputs"] if output.get("name") != "stderr"}
+    """What kinds of output a cell has; what is not stored does not count: progress bars, warnings,
+    fetched photographs."""
+    return {output["output_type"] for output in cell["outputs"]
+            if output.get("name") != "stderr" and set(output.get("data", {})) != {WIDGET}
+            and not (cell["fetched"] and "data" in output)}
 
 
 def run(page: Page, command: str) -> None:
@@ -190,7 +197,7 @@ def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
     for c in ran:
         explores = c["kind"] == "code" and "widgets.explore(" in c["source"]
         views = [o for o in c["outputs"]
-                 if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+                 if WIDGET in o.get("data", {})]
         assert bool(views) >= explores, c["id"]
         if explores:
             area = cell(page, c["index"]).locator(".jp-OutputArea")
