@@ -292,4 +292,4 @@ def test_class_weights_are_an_option(capsys, tmp_path):
         resolve(TrainConfig(**TINY, class_weights="inverse"))
     with pytest.raises(SystemExit) as stop:
         cli.main(["train", "--out", str(tmp_path), "--class-weights", "inverse"])
-    assert stop.value.code == 2 and "none or balanced" in capsys.readouterr().err
+    assert stop.value.code == 2 and "'none', 'balanced'" in capsys.readouterr().err

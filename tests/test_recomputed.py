@@ -185,8 +185,8 @@ def test_what_the_first_layers_learned(seed):
     assert made["C14b"]["at_most"] == pytest.approx(color[48:].mean() - color[:48].mean(), abs=1e-6)
 
 
-def test_the_readme_has_these_numbers():
-    text = (ROOT / "README.md").read_text().split("<!-- ledger -->")[1]
+def test_the_docs_have_these_numbers():
+    text = (ROOT / "docs" / "results.md").read_text().split("<!-- ledger -->")[1]
     told = [line.split("|")[1:] for line in text.splitlines() if line.startswith(("| C", "| S",
                                                                                   "| Z"))]
     told = [[cell.strip() for cell in line] for line in told if line[0].strip() != "claim"]
