@@ -29,8 +29,11 @@ def other_copy(dataset, learned: str, mark: str | None) -> str | None:
     dataset: that at hand. learned, mark: name and fingerprint of the training data. A folder that
     is not known has images of its own, so nothing is said of it.
     """
-    here = COPIES.get(dataset.fingerprint, (dataset.name,))[0]
-    if (here != COPIES.get(mark, (learned,))[0] or mark in (None, dataset.fingerprint)
+    def kind(name: str, fingerprint: str) -> str:
+        return COPIES[fingerprint][0] if fingerprint in COPIES else name
+
+    here = kind(dataset.name, dataset.fingerprint)
+    if (mark is None or mark == dataset.fingerprint or here != kind(learned, mark)
             or here.startswith("folder:")):
         return None
     return (f"the net was trained on {signature(learned, mark)}, not on these copies "
