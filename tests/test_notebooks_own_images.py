@@ -20,10 +20,9 @@ from alexnet_lib.datasets import shapes
 
 CHAINS = {
     "00": "data data-picture config train says picture",
-    "01": "load classes look",
+    "01": "load look neighbors",
     "03": "start-data start-look start-run race-net race-run race-data race-search race-2012",
-    "04": "train terms maps",
-    "05": "edges row-data over-a-map shift-measure shift-picture",
+    "05": "edges shift-data shift-measure shift-picture",
     "06": "data columns-run bytes",
     "07": "live-config live-train live-error live-verdict live-moved views-net views-picture "
           "views-torchvision views-all",
@@ -31,9 +30,10 @@ CHAINS = {
           "committee-widget",
     "09": "dashboard-make dashboard-show dashboard-run dashboard-picture dashboard-verdict "
           "resume-run resume-equal",
-    "10": "race left stuck-run stuck-picture hook hook-share inside labels heart heart-picture",
+    "10": "left has-left fresh look-inside race stuck-run stuck-picture hook-batch hook hook-share "
+          "inside shuffled heart heart-run heart-picture",
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "
-          "rare-run views-ways",
+          "rare-run",
     "12": "alike-train alike-measure alike-find alike-picture plane",
     "13": "norms-data inputs-draw inputs-picture fade",
 }
@@ -91,7 +91,8 @@ def test_live_cells_take_a_flat_folder(number, own, monkeypatch):
 
 
 @pytest.mark.parametrize("number, names", [
-    ("10", "race left stuck-run hook hook-share inside modes"),
+    ("10", "left has-left fresh look-inside race stuck-run hook-batch hook hook-share inside "
+           "modes"),
     ("12", "load photographs looks-ask looks-both looks-picture"),
 ])
 def test_live_cells_where_bf16_is_the_usual_precision(number, names, monkeypatch):
