@@ -30,8 +30,8 @@ def talks(figure):
 
 def test_the_papers_net_in_the_picture():
     told = texts(nb02.architecture(AlexNet()))
-    assert {"input\n227 x 227 x 3", "48 maps\n55 x 55", "128 maps\n27 x 27", "192 maps\n13 x 13",
-            "2048", "1000"} <= set(told)
+    assert {"input\n227 x 227 x 3", "48 channels\n55 x 55", "128 channels\n27 x 27",
+            "192 channels\n13 x 13", "2048", "1000"} <= set(told)
     names = [text for text in told if text.startswith(("conv", "fc"))]
     below = dict(zip(names, [told[told.index(name) + 1] for name in names], strict=True))
     assert below == {
