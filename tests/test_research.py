@@ -584,3 +584,17 @@ def test_an_edit_leaves_a_line_in_the_record(tmp_path):
     record = json.loads(file.read_text())
     assert "test" not in record and record["provenance"] == GOOD["provenance"]
     assert [edit["what"] for edit in record["edits"]] == ["test removed: another net's"]
+
+
+def test_the_stored_answers_give_the_stored_errors():
+    """Each test image's answer, kept as bits since the seeds of the H200."""
+    checked = 0
+    for file in (runner.RESULTS / "runs").rglob("seed-*.json"):
+        record = json.loads(file.read_text())
+        for views, found in record.get("test", {}).items():
+            if "right" in found:
+                right = runner.right_images(record, int(views))
+                assert len(right) == found["images"], file
+                assert 1 - right.mean() == pytest.approx(found["top1_error"], abs=1e-6), file
+                checked += 1
+    assert checked > 100

@@ -95,6 +95,19 @@ def expect(condition, hint: str) -> None:
         raise Hint(hint)
 
 
+def filled(answer, names, kinds=()) -> dict:
+    """The answer, a dict with a value for each of `names`; each one of `kinds`, if these are given.
+    """
+    told = list(map(str, names))
+    all_names = f"{', '.join(told[:-1])} and {told[-1]}"
+    expect(isinstance(answer, dict) and set(names) <= set(answer), f"Keep the names: {all_names}.")
+    expect(not any(answer[name] is None or answer[name] is ... for name in names),
+           f"Fill in {all_names}.")
+    expect(not kinds or all(answer[name] in kinds for name in names),
+           "Use " + ", ".join(f'"{kind}"' for kind in kinds) + ".")
+    return answer
+
+
 def number(answer) -> float:
     """The answer as a plain number, whether int, float, numpy's or torch's."""
     try:

@@ -2,7 +2,7 @@
 
 import math
 
-from alexnet_lib.course.exercises import exercise, expect, number
+from alexnet_lib.course.exercises import exercise, expect, filled, number
 
 
 @exercise("00-1", "The probability of the right class is 1/1000; the loss is minus its logarithm.")
@@ -17,10 +17,7 @@ def loss_of_guessing(answer):
 
 @exercise("00-2", "Compare each error with guessing, 90 %, then the two with each other.")
 def diagnosis(answer):
-    expect(isinstance(answer, dict) and set(answer) == set("ABC"), "Fill in A, B and C.")
-    expect(... not in answer.values() and None not in answer.values(), "Fill in A, B and C.")
-    kinds = {"guesses", "memorizes", "learns"}
-    expect(set(answer.values()) <= kinds, 'Use "guesses", "memorizes" and "learns".')
+    answer = filled(answer, "ABC", ("guesses", "memorizes", "learns"))
     expect(answer["B"] == "guesses", "B gets nine of ten wrong, on every picture it sees.")
     expect(answer["A"] != "learns", "A is perfect on pictures it has seen. And on new ones?")
     expect((answer["A"], answer["C"]) == ("memorizes", "learns"),

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from alexnet_lib.course.exercises import exercise, expect, number
+from alexnet_lib.course.exercises import exercise, expect, filled, number
 
 LAYERS = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3")
 
@@ -47,9 +47,7 @@ def doubled(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (growth, fc6_averaged).")
     growth, averaged = answer
     names = ("conv parameters", "conv work", "fc6 parameters")
-    expect(isinstance(growth, dict) and set(growth) == set(names)
-           and not {None, ...} & set(growth.values()), "Fill in all three factors.")
-    found = [number(growth[name]) for name in names]
+    found = [number(filled(growth, names)[name]) for name in names]
     expect(abs(found[0] - 1) < 1e-6, "A kernel is used at more positions, but it's the same "
            f"kernel. You say its parameters grow {found[0]:.3g} times.")
     expect(abs(found[1] - 2) > 0.1, "Twice as wide and twice as high: count the positions again.")
@@ -70,15 +68,14 @@ def doubled(answer):
 def who_is_who(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (networks, most).")
     networks, most = answer
-    kinds = {"AlexNet", "VGG-16", "ResNet-18"}
-    expect(isinstance(networks, dict) and set(networks) == set("ABC")
-           and not {None, ...} & set(networks.values()), "Fill in A, B and C.")
-    expect(set(networks.values()) == kinds, "Use each of AlexNet, VGG-16 and ResNet-18 once.")
+    kinds = ("AlexNet", "VGG-16", "ResNet-18")
+    networks = filled(networks, "ABC", kinds)
+    expect(len(set(networks.values())) == 3, "Use each of AlexNet, VGG-16 and ResNet-18 once.")
     expect(networks["A"] == "AlexNet", "You've seen one of these panels before, as two charts.")
     expect(networks["C"] == "ResNet-18", "ResNet-18 has a single fully connected layer, reading "
            "512 numbers. Where could that be?")
     expect(most is not None and most is not ..., "And which has the largest share?")
-    expect(most in kinds | set("ABC"), 'Answer with "A", "B" or "C".')
+    expect(most in (*kinds, *"ABC"), 'Answer with "A", "B" or "C".')
     expect(most not in ("B", "VGG-16"), "B has the tallest bar, but the question is about all "
            "fully connected layers together.")
     expect(most in ("A", "AlexNet"), "One bar isn't enough there. Add up all bars of fully "

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from alexnet_lib.course.exercises import exercise, expect, number
+from alexnet_lib.course.exercises import exercise, expect, filled, number
 
 
 @exercise("03-1", "Ten equal slopes multiply to one half: how large is each of them?")
@@ -20,10 +20,7 @@ def largest_x(answer):
 
 @exercise("03-2", "Look at the first fifty steps of each run.")
 def diagnosis(answer):
-    expect(isinstance(answer, dict) and set(answer) == set("ABC"), "Fill in A, B and C.")
-    expect(... not in answer.values() and None not in answer.values(), "Fill in A, B and C.")
-    kinds = {"too small", "too large", "right"}
-    expect(set(answer.values()) <= kinds, 'Use "too small", "too large" and "right".')
+    answer = filled(answer, "ABC", ("too small", "too large", "right"))
     expect(answer["C"] == "right", "Only one of the three gets to 50 %.")
     expect(answer["A"] != "too small", "A doesn't move at all. A small step moves a little.")
     expect((answer["A"], answer["B"]) == ("too large", "too small"),
@@ -55,10 +52,8 @@ def no_dead_end(answer):
 def what_rescued_it(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (steps, rescued_by).")
     steps, by = answer
-    expect(isinstance(steps, dict) and {"pixels", "initialization"} <= set(steps)
-           and not {None, ...} & {steps["pixels"], steps["initialization"]},
-           "Run the two races and note how many steps each takes.")
-    found = {name: number(steps[name]) for name in ("pixels", "initialization")}
+    names = ("pixels", "initialization")
+    found = {name: number(filled(steps, names)[name]) for name in names}
     for name, value in found.items():
         expect(value > 150, f"{value:g} steps with only the {name} changed is what both changes do "
                "together: check `weights` and `divide`.")

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from alexnet_lib import course
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
+from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 
 
 @exercise("05-1", "Which numbers of the row lie in two windows? Put the large ones there.")
@@ -25,9 +25,8 @@ def two_winners(answer):
                   "row from the left: where does the second window begin, where does the first "
                   "one end?")
 def whose_windows(answer):
-    expect(isinstance(answer, dict) and set(answer) == set("ABC")
-           and not {None, ...} & set(answer.values()), "Fill in A, B and C.")
-    pairs = {name: tuple(int(number(side)) for side in pair) for name, pair in answer.items()}
+    pairs = {name: tuple(int(number(side)) for side in pair)
+             for name, pair in filled(answer, "ABC").items()}
     right = {"A": (4, 3), "B": (2, 3), "C": (5, 2)}
     for name, pair in pairs.items():
         expect(len(pair) == 2, f"{name} is a pair: (z, s).")
@@ -43,8 +42,7 @@ def whose_windows(answer):
 @exercise("05-3", "`change(nn.AvgPool2d(3, 2, ceil_mode=True), 1)` is the first number, and "
                   "`gradient(nn.AvgPool2d(3, 2, ceil_mode=True), many)` helps with the second.")
 def the_mean(answer):
-    expect(isinstance(answer, dict) and {"change", "no gradient", "steadier"} <= set(answer)
-           and not {None, ...} & set(answer.values()), "Fill in all three.")
+    answer = filled(answer, ("change", "no gradient", "steadier"))
     silent, moves = number(answer["no gradient"]), number(answer["change"])
     expect(answer["steadier"] in ("maximum", "mean"), 'Steadier is the "maximum" or the "mean".')
     expect(silent < 5, f"{silent:g} % is not the mean's share. Which pixels does a mean ignore?")

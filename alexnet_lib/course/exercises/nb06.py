@@ -3,7 +3,7 @@
 import torch
 
 from alexnet_lib import AlexNet, layer_table
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
+from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 
 
 @exercise("06-1", "Go through conv2 to fc8, one by one: does this layer see the other column's "
@@ -26,10 +26,8 @@ def own_column(answer):
 
 @exercise("06-2", "Compare each panel with the first: which bars changed, and by what factor?")
 def who_changed_what(answer):
-    expect(isinstance(answer, dict) and set(answer) == set("ABCD"), "Fill in A, B, C and D.")
-    expect(... not in answer.values() and None not in answer.values(), "Fill in all four.")
-    expect(set(answer.values()) == {"image", "bytes", "units", "kernels"},
-           'Use each of "image", "bytes", "units" and "kernels" once.')
+    answer = filled(answer, "ABCD", ("image", "bytes", "units", "kernels"))
+    expect(len(set(answer.values())) == 4, "Use each of the four once.")
     expect(answer["C"] == "kernels", "Only one panel has bars where the paper has none.")
     expect(answer["A"] == "units", "In one panel some bars have doubled. Which layers are those?")
     expect(answer["D"] == "bytes", "One of B and D shrinks every bar by the same factor, the other "
@@ -42,10 +40,8 @@ def who_changed_what(answer):
 def spoilers(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (errors, spoilers).")
     errors, names = answer
-    layers = {"response normalization", "max pooling", "dropout", "batch normalization"}
-    expect(isinstance(errors, dict) and set(errors) == layers
-           and not {None, ...} & set(errors.values()), "Fill in all four numbers first.")
-    found = {name: number(value) for name, value in errors.items()}
+    layers = ("response normalization", "max pooling", "dropout", "batch normalization")
+    found = {name: number(filled(errors, layers)[name]) for name in layers}
     for name in ("response normalization", "max pooling"):
         expect(0 <= found[name] < 1e-3, f"{name}: {found[name]:.2g} is too much for a layer that "
                "treats each image on its own. Give split_error a fresh net_with.")
@@ -53,7 +49,7 @@ def spoilers(answer):
         expect(found[name] > 1e-3, f"{name}: {found[name]:.2g} is hardly a difference. Is the "
                "network in training mode, and has it this layer?")
     expect(isinstance(names, (set, list, tuple)), "`spoilers` should be a set of names.")
-    expect(set(names) == layers - {"response normalization", "max pooling"},
+    expect(set(names) == set(layers) - {"response normalization", "max pooling"},
            "Compare your names with your numbers: rounding alone stays below a ten-thousandth.")
     return ("Batch normalization lets images influence each other. Dropout doesn't, but it draws "
             "another mask in every pass.")

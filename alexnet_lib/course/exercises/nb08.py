@@ -6,16 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
+from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 
 
 @exercise("08-1", "Which of the two ways touches the outputs in training, which at test time, and "
                   "by what factor?")
 def three_sums(answer):
     names = ("2012_test", "today_training", "today_test")
-    expect(isinstance(answer, dict) and set(names) <= set(answer), "Fill in all three sums.")
-    expect(not any(answer[name] in (..., None) for name in names), "Fill in all three sums.")
-    test, training, today = (number(answer[name]) for name in names)
+    test, training, today = (number(filled(answer, names)[name]) for name in names)
     expect(test != 10, "You halved. Here p is 0.2, not 0.5.")
     expect(test != 4, "p is the probability of being dropped; the rest stays.")
     expect(test != 20, "In the way of 2012, something happens at test time.")
@@ -31,10 +29,8 @@ def three_sums(answer):
 @exercise("08-2", "Dropout smooths, more of it smooths more, and a mask that is still on at test "
                   "time leaves noise.")
 def whose_border(answer):
-    panels, kinds = set("ABCD"), {"p = 0", "p = 0.5", "p = 0.9", "p = 0.5, no eval()"}
-    expect(isinstance(answer, dict) and set(answer) == panels, "Fill in A, B, C and D.")
-    expect(not any(kind in (..., None) for kind in answer.values()), "Fill in A, B, C and D.")
-    expect(set(answer.values()) == kinds, "Use each of the four names once.")
+    answer = filled(answer, "ABCD", ("p = 0", "p = 0.5", "p = 0.9", "p = 0.5, no eval()"))
+    expect(len(set(answer.values())) == 4, "Use each of the four names once.")
     expect(answer["C"] == "p = 0.5, no eval()", "One map looks like sand. Each of its pixels was "
            "answered by another thinned network.")
     expect(answer["B"] == "p = 0", "One border goes out of its way for single points. Which?")
@@ -48,10 +44,8 @@ def whose_border(answer):
 def more_data(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (errors, conclusion).")
     errors, why = answer
-    wanted = {(100, 0.0), (100, 0.5), (1000, 0.0), (1000, 0.5)}
-    expect(isinstance(errors, dict) and wanted <= set(errors)
-           and not any(errors[key] in (..., None) for key in wanted), "Fill in all four errors.")
-    found = {key: number(errors[key]) for key in wanted}
+    wanted = ((100, 0.0), (100, 0.5), (1000, 0.0), (1000, 0.5))
+    found = {key: number(filled(errors, wanted)[key]) for key in wanted}
     expect(all(1 <= value <= 50 for value in found.values()), "Give the errors in percent.")
     few, many = (found[count, 0.0] - found[count, 0.5] for count in (100, 1000))
     expect(few > 3, "With 100 points, dropout gained several points of error in the text above.")
