@@ -165,31 +165,25 @@ def profile(batch: int) -> dict:
             "busy_s": sum(getattr(event, busy) for event in events) / 1e6 / steps}
 
 
-def claims(small: bool, minutes: float, jobs: int, anew: bool) -> dict:
-    """Further seeds of the claims in SEEDS, `jobs` runs at once; the records in FOLDER/results.
-
-    anew: instead the first five seeds of all claims once more, with the rates that are known.
-    """
+def claims(small: bool, minutes: float, jobs: int) -> dict:
+    """Further seeds of the claims in SEEDS, `jobs` runs at once; the records in FOLDER/results."""
     from alexnet_lib.research import claims as experiments
     from alexnet_lib.research import runner
-    results = Path("anew" if anew else "results").absolute()
+    results, ours = Path("results").absolute(), ROOT / "data" / "results" / "runs"
     if small:
         quick = {"epochs": 1, "limit": 64, "width": 0.125, "batch_size": 32,
                  "input_size": 59, "stored_size": 64}
         claim = experiments.claim("S04")
         wanted = [(replace(claim, settings=claim.settings | quick, rates=(0.01,)), 1)]
     else:
-        wanted = [(experiments.claim(name), min(seeds, 5) if anew else seeds)
-                  for name, seeds in SEEDS.items()]
-        shutil.copytree(ROOT / "data" / "results" / "runs", results / "runs", dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("seed-*") if anew else None)
-    known = set(results.rglob("*.json"))
-    if not small:
+        wanted = [(experiments.claim(name), seeds) for name, seeds in SEEDS.items()]
+        shutil.copytree(ours, results / "runs", dirs_exist_ok=True)
         images(small, experiments.SETUPS["imagenette"]["settings"]["stored_size"])
     whole = runner.run_claims(wanted, "shapes" if small else "imagenette", "imagenette", minutes,
                               jobs, results, lambda line: print(line, flush=True), False)
-    for file in known:  # what remains is new
-        file.unlink()
+    if not small:
+        for file in ours.rglob("*.json"):  # what remains is new, also that of an earlier call
+            (results / "runs" / file.relative_to(ours)).unlink()
     return {"whole": whole, "new": len(list(results.rglob("*.json")))}
 
 
@@ -290,7 +284,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--only", default=",".join(LIMITS))
     parser.add_argument("--jobs", type=int, default=3, help="runs at once on the card")
-    parser.add_argument("--anew", action="store_true", help="repeat the claims' first five seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of RUNS to be made")
     parser.add_argument("--epochs", type=int, help="of each run, instead of its own")
     parser.add_argument("--small", action="store_true", help="a dry run in a minute")
@@ -306,7 +299,7 @@ def main() -> None:
     elif args.part == "runs":
         keep("runs", runs(args.small, args.minutes, args.jobs, args.epochs, args.first))
     elif args.part == "claims":
-        keep("claims", claims(args.small, args.minutes, args.jobs, args.anew))
+        keep("claims", claims(args.small, args.minutes, args.jobs))
     elif args.part:
         keep(args.part, {"about": about, "tests": tests, "rates": rates}[args.part](args.small))
     else:
@@ -327,7 +320,7 @@ def every_part(args: argparse.Namespace) -> None:
         command = [sys.executable, "-m", "alexnet_lib.research.gpu", ".", "--part", part, "--jobs",
                    str(args.jobs), "--first", str(args.first), "--minutes",
                    str((left - 10) / 60)]
-        command += ["--small"] * args.small + ["--anew"] * args.anew
+        command += ["--small"] * args.small
         command += ["--epochs", str(args.epochs)] if args.epochs else []
         with open(f"{part}.log", "w") as log:
             code = exit_code(command, log, left, env=environment)
