@@ -165,29 +165,3 @@ def slopes(panels: dict[str, dict[str, list[float]]], label: str = "test error, 
     figure.alt = "A line for each seed, from one arm on the left to the other on the right. " + \
         " ".join(panel.get_title().replace("\n", " ") + "." for panel in axes[0])
     return figure
-
-
-def paired(effects: dict[int, float], interval: tuple[float, float] | None, unit: str,
-           arms: tuple[str, str], paper: float | None = None) -> Figure:
-    """The difference between two arms: a point for each seed, the 95 % interval of their mean.
-
-    Args:
-        effects: by seed, from `research.ledger.effects`. interval: of a row of the ledger.
-        arms: names of (what the paper does, what it compares with). paper: its figure, if any.
-    """
-    figure, axes = plt.subplots(figsize=(7, 2.2))
-    axes.axvline(0, color=GRAY, lw=1)
-    if interval:
-        axes.axvspan(*interval, color=SKY, alpha=0.35, lw=0, label="95 % interval of the mean")
-        axes.axvline(np.mean(list(effects.values())), color=BLUE, lw=2, label="mean")
-    # Each at a height of its own: seeds may agree to the last digit.
-    axes.plot(list(effects.values()), np.linspace(0.4, -0.4, len(effects)), "o", color=BLUE,
-              label="one seed each")
-    if not effects:
-        axes.text(0.5, 0.5, "not run yet", ha="center", va="center", transform=axes.transAxes)
-    if paper is not None:
-        axes.axvline(paper, color=ORANGE, ls="--", lw=2, label="the paper")
-    axes.set(yticks=[], xlabel=f"{arms[1]} less {arms[0]}, {unit}", ylim=(-1, 1))
-    axes.locator_params(axis="x", nbins=6)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
