@@ -19,6 +19,7 @@ from tabulate import tabulate
 
 from alexnet_lib.course import plots
 from alexnet_lib.datasets import title_of
+from alexnet_lib.research import claims as experiments
 from alexnet_lib.research import ledger
 from alexnet_lib.research.bench import EVERYWHERE, ROOT
 
@@ -156,6 +157,39 @@ def claims() -> str:
     return ledger.table(json.loads((RESULTS / "ledger.json").read_text()), "github") + "\n"
 
 
+def trust() -> str:
+    """What many tests, shared runs and pairing do to the ledger, counted, as Markdown."""
+    rows = json.loads((RESULTS / "ledger.json").read_text())
+    tested = [r for r in rows if r["p"] is not None]
+    hints = [r for r in tested if r["p"] <= 0.05 < r["adjusted_p"]]
+    close = {folder: one["close"] for r in rows if r["search"]  # arms may share their runs
+             for folder, one in zip(r["runs"], r["search"].values(), strict=True) if one}
+    both = [ledger.both_intervals(found.values()) for claim in experiments.claims().values()
+            for setup in claim.setups if len(claim.arms) == 2 and "-top5" not in claim.id
+            and ledger.folder_of(claim, claim.arms[0], setup)
+            != ledger.folder_of(claim, claim.arms[1], setup)
+            and len(found := ledger.pairs(claim, setup)) > 2]
+    wider = sum(np.ptp(found["paired"]) > np.ptp(found["welch"]) for found in both)
+    names = ", ".join(r["claim"] + " on CIFAR-10" * ("CIFAR" in r["data"] and r["claim"] == "C05")
+                      for r in hints)
+    return (
+        f"{len(tested)} of these rows test something, so even if every claim were false, about "
+        f"{0.05 * len(tested):.0f} intervals would miss zero by chance. The last column therefore "
+        "has p values adjusted for their number by Holm's method: among the rows at 0.05 or below, "
+        "the chance of even one false alarm is at most 5 %. "
+        f"{len(hints)} rows have an interval that excludes zero and don't survive this: {names}. "
+        "They are hints. The rows also depend on each other, because "
+        f"{max(r['comparisons'] for r in rows)} of them use the same reference runs: one lucky "
+        "reference net would shift all of them together. Pairing the arms by seed doesn't help "
+        f"much either: over {len(both)} rows the correlation of the two arms is "
+        f"{np.mean([found['correlation'] for found in both]):.2f} on average, and the paired "
+        f"interval is wider than the unpaired one (Welch's) in {wider}. Finally, the intervals are "
+        "about seeds. They hold for these test images and these learning rates, and in "
+        f"{sum(close.values())} of {len(close)} arms the best rate of the search beat the second "
+        "by less than the seeds' standard deviation (`ledger.json` names them in each row's "
+        "note).\n")
+
+
 # Logs of recorded runs, each with its evaluations on the test images.
 NETS = {"imagenette-2012": ("imagenette-2012-views-1", "imagenette-2012-views-10"),
         "imagenette-2012-bf16": ("imagenette-2012-bf16-views-1", "imagenette-2012-bf16-views-10"),
@@ -205,8 +239,9 @@ def thumbnail(notebook: dict) -> Image.Image | None:
     return picture.quantize(128)
 
 
-TABLES = {"nets": nets, "speed": speed, "ledger": claims}
+TABLES = {"nets": nets, "speed": speed, "ledger": claims, "trust": trust}
 PAGES = {"nets": ROOT / "docs" / "results.md", "ledger": ROOT / "docs" / "results.md",
+         "trust": ROOT / "docs" / "results.md",
          "speed": ROOT / "docs" / "speed.md"}
 FRONT = ROOT / "docs" / "index.md"  # of the site
 
