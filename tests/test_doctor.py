@@ -501,9 +501,9 @@ def test_the_command_on_a_checkpoint(capsys, quick, checkpoint):
 
 
 @pytest.mark.parametrize("args, word", [
-    (("--data", "mnist"), "unknown data"), (("--model", "vgg"), "alexnet or cifar"),
+    (("--data", "mnist"), "unknown data"), (("--model", "vgg"), "'vgg' is not one of"),
     (("--checkpoint", "nowhere.safetensors"), "no checkpoint"), (("--input-divisor", 0), "above 0"),
-    (("--init", "xavier"), "init must be"), (("--lr", -1), "lr must be above 0"),
+    (("--init", "xavier"), "'xavier' is not one of"), (("--lr", -1), "lr must be above 0"),
     (("--frozen",), "name it with --init-from")])
 def test_bad_input_is_one_line(capsys, args, word):
     small = () if "--checkpoint" in args else ("--input-size", 36, "--limit", 50)

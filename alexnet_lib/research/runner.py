@@ -189,10 +189,11 @@ def run_claims(wanted: list[tuple[Claim, int]], data: str, setup: str,
 
 def _fingerprint(setup: str, results: Path) -> str | None:
     """Of the data that the records in a set-up's folder were made with; None without records."""
-    data = (record.get("provenance", {}).get("data", "")
+    # A list: all are read, so that a damaged one is told before any data are fetched.
+    data = [record.get("provenance", {}).get("data", "")
             for folder in sorted((results / "runs" / setup).glob("*/"))
             for what, kind in (("seed", RUN), ("rate", SEARCH))
-            for record in records(folder, what, kind).values())
+            for record in records(folder, what, kind).values()]
     return next((mark[1] for told in data if (mark := re.search(r", fingerprint (\w+)", told))),
                 None)
 
