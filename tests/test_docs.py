@@ -79,7 +79,7 @@ def test_links_within_the_course_lead_somewhere(page):
     ("<img alt='' src='data/thumbnails/00.png'>", "<img alt='' src='data/thumbnails/99.png'>"),
     ("[a](#errata)", "[a](#errors)"),
     ("[a](data/README.md#{data})", "[a](data/README.md#nowhere)"),
-    ("[a](notebooks/14-capstone.ipynb#recall)", "[a](notebooks/14-capstone.ipynb#recalled)"),
+    ("[a](notebooks/15-capstone.ipynb#recall)", "[a](notebooks/15-capstone.ipynb#recalled)"),
     ("[a]({here}/blob/main/Makefile)", "[a]({here}/blob/main/makefile.txt)"),
     ("[a]({here}/blob/main/ERRATA.md#errata)", "[a]({here}/blob/main/ERRATA.md#errors)"),
     ("[a]({here}/tree/main/alexnet_lib/course/plots)", "[a]({here}/tree/main/alexnet_lib/plot)"),

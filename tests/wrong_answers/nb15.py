@@ -120,7 +120,7 @@ def _views(mirrored=True, center=True, logits=False, rounds=1):
 
 
 WRONG = {
-    "14-1": [
+    "15-1": [
         _net(groups=(1, 1, 1, 1)),  # one column
         _net(groups=(2, 2, 2, 2)),  # the columns never meet in conv3
         _net(norm=nn.Identity),  # no normalization
@@ -141,14 +141,14 @@ WRONG = {
         _net(last=(nn.Softmax(1),)),  # probabilities
         _net(norm=_Cut),  # right, but it cannot learn
     ],
-    "14-2": [
+    "15-2": [
         _weights(std=0.1),
         _weights(biases=(1, 1, 1, 1, 1, 1, 1, 1)),
         _weights(biases=(0, 1, 0, 1, 1, 0, 0, 0)),  # the full layers forgotten
         _weights(skip=1),  # conv1 left as it was
     ],
-    "14-3": [_outside, _no_decay, _uphill, _old_velocity, _strong_decay],
-    "14-4": [
+    "15-3": [_outside, _no_decay, _uphill, _old_velocity, _strong_decay],
+    "15-4": [
         _train(steps_lost=1),
         _train(sign=-1),  # uphill
         _train(change=False),
@@ -156,13 +156,13 @@ WRONG = {
         _sgd(lr=0.05),  # without momentum
         _sgd(lr=0.001, momentum=0.99),
     ],
-    "14-5": [
+    "15-5": [
         _views(mirrored=False),
         _views(center=False),
         _views(logits=True),
         _views(rounds=2),  # divided by twice as many
     ],
-    "14-6": [
+    "15-6": [
         lambda x, y: _net()(10),  # without the losses
         lambda x, y: (_net()(10), [1.0] * 10),
         lambda x, y: (_net()(1000), [1.0] * 50),

@@ -1,4 +1,4 @@
-"""Exercises of notebook 14: AlexNet from an empty cell."""
+"""Exercises of notebook 15: AlexNet from an empty cell."""
 
 import copy
 
@@ -32,7 +32,7 @@ def _outputs(net, modules, x) -> list:
     return [found[module] for module in modules] + [last]
 
 
-@exercise("14-1", "Begin with nn.Conv2d(3, 96, 11, stride=4), and go on from there: five "
+@exercise("15-1", "Begin with nn.Conv2d(3, 96, 11, stride=4), and go on from there: five "
                   "convolutions, three full layers.")
 def the_net(answer):
     net = answer(1000)
@@ -140,7 +140,7 @@ def _learns(net, layers, x) -> None:
     expect(losses[-1] < losses[0], "Three small steps downhill, and the loss of your net rises.")
 
 
-@exercise("14-2", "Go through the layers in order; the paper's section 5 names the ones whose "
+@exercise("15-2", "Go through the layers in order; the paper's section 5 names the ones whose "
                   "biases are 1.")
 def first_weights(answer):
     torch.manual_seed(0)
@@ -159,7 +159,7 @@ def first_weights(answer):
     return "As in section 5; the source has 0.03 in conv3 to conv5."
 
 
-@exercise("14-3", "First the new v: 0.9 v, less decay and gradient times the rate; then w + v.")
+@exercise("15-3", "First the new v: 0.9 v, less decay and gradient times the rate; then w + v.")
 def the_step(answer):
     def walked(step):
         generator = torch.Generator().manual_seed(0)
@@ -194,7 +194,7 @@ def _by_the_rule(net, x, y, steps) -> list[float]:
     return losses
 
 
-@exercise("14-4", "For each of the steps: the net in training mode, logits, loss, gradients to "
+@exercise("15-4", "For each of the steps: the net in training mode, logits, loss, gradients to "
                   "zero, backward, a step of your rule for each parameter; keep the loss.")
 def the_training(answer):
     from alexnet_lib.datasets import shapes
@@ -214,7 +214,7 @@ def the_training(answer):
     expect(any(not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True)),
            "The weights have not changed.")
     expect(np.allclose(losses[1:5], theirs[1:], rtol=0.01), "The loss moves, but not as by the "
-           "rule of 14-3: momentum 0.9, decay 0.0005, the rate of 0.01 inside of v, and a v for "
+           "rule of 15-3: momentum 0.9, decay 0.0005, the rate of 0.01 inside of v, and a v for "
            "each parameter that begins at zero.")
     expect(losses[-1] < 0.7 * losses[0],
            f"16 images, 50 steps, and the loss went from {losses[0]:.2f} to {losses[-1]:.2f}. Are "
@@ -222,7 +222,7 @@ def the_training(answer):
     return f"From {losses[0]:.2f} to {losses[-1]:.2f}: it learns."
 
 
-@exercise("14-5", "Four corners and the center, each also mirrored: softmax of each view, then "
+@exercise("15-5", "Four corners and the center, each also mirrored: softmax of each view, then "
                   "the mean.")
 def the_ten_views(answer):
     images = torch.randn(3, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 20
@@ -244,8 +244,8 @@ def the_ten_views(answer):
     return "As in section 4.1, and as in src/layer.cu:1810-1821."
 
 
-@exercise("14-6", "my_alexnet(10), first weights that let the images through to fc8, and your "
-                  "training of 14-4.")
+@exercise("15-6", "my_alexnet(10), first weights that let the images through to fc8, and your "
+                  "training of 15-4.")
 def learned(answer):
     from alexnet_lib.datasets import shapes
     images, labels = shapes.render(0, 8, 227)
@@ -259,7 +259,7 @@ def learned(answer):
     convs, fulls = _layers(net)
     count = sum(p.numel() for p in net.parameters())
     expect(len(convs) == 5 and len(fulls) == 3 and count == 56_909_194,
-           f"The net of 14-1 with ten classes has 56,909,194 parameters; this one has {count:,}.")
+           f"The net of 15-1 with ten classes has 56,909,194 parameters; this one has {count:,}.")
     losses = [number(loss) for loss in losses]
     expect(len(losses) == 50, f"50 steps, 50 losses; there are {len(losses)}.")
     expect(np.isfinite(losses).all(), "The loss became infinite: the steps are too long. Lower "
