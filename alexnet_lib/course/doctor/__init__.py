@@ -31,7 +31,6 @@ from alexnet_lib.course.doctor.net import (
     IMAGES,
     LARGE,
     batch,
-    by_heart,
     class_count,
     dead_units,
     depends_on_image,
@@ -45,6 +44,7 @@ from alexnet_lib.course.doctor.net import (
     layers,
     learning,
     outcome,
+    overfit_batch,
     probabilities_out,
     run_length,
 )
@@ -52,8 +52,8 @@ from alexnet_lib.course.doctor.trained import class_order, permuted
 from alexnet_lib.course.environment_check import report
 from alexnet_lib.weights import LoadedModel, load_pretrained
 
-__all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_heart", "by_layer",
-           "environment", "examine", "guessing", "layers", "outcome", "summary"]
+__all__ = ["LOOK", "OK", "WRONG", "Finding", "as_json", "batch", "by_layer", "environment",
+           "examine", "guessing", "layers", "outcome", "overfit_batch", "summary"]
 
 
 def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
@@ -87,11 +87,11 @@ def examine(config: TrainConfig, dataset: datasets.Dataset | None = None,
     found += examine_data(dataset)
     broken = [f.name for f in found if f.fatal]
     if broken:
-        return [*found, Finding("net", LOOK, f"not looked at: mend the {broken[0]} first")]
+        return [*found, Finding("net", LOOK, f"not checked: fix the {broken[0]} first")]
     found += [] if config.num_classes is None else [class_count(config, dataset)]
     if found[-1].fatal and not trained:
         return found
-    say("looking into the net")
+    say("looking into the network")
     if trained:
         return found + examine_trained(net, dataset)
     return found + examine_fresh(fit_to_data(given, dataset), dataset, net, say)
@@ -127,7 +127,7 @@ def examine_fresh(config: TrainConfig, dataset: datasets.Dataset, model: nn.Modu
         found += [first_loss(model, x, y, len(dataset.classes), fresh), depends_on_image(rows)]
     learn = [row for row in rows if not (config.frozen and row["name"].startswith("conv"))]
     found += [dead_units(rows), gradients(learn, fresh)]
-    say("learning a handful of images by heart")
+    say("overfitting a single small batch")
     x, y = batch(augment, train, device, HANDFUL)
     found += learning(model, x, y, config, learn)
     if found[-1].verdict != OK:
@@ -182,10 +182,11 @@ def summary(found: list[Finding]) -> str:
     wrong = [f.name for f in found if f.verdict == WRONG]
     look = [f.name for f in found if f.verdict == LOOK]
     if wrong:
-        return f"wrong: {', '.join(wrong)}. Begin with the first; one cause makes many findings"
+        return (f"wrong: {', '.join(wrong)}. Start with the first: one cause often shows up in "
+                "several checks")
     if look:
         return f"nothing is wrong; look at: {', '.join(look)}"
-    return "nothing is wrong: let it train. The loss stays flat for the first 50 to 300 steps"
+    return "nothing is wrong: let it train. The loss may stay flat for the first 50 to 300 steps"
 
 
 def by_layer(found: list[Finding]) -> list[tuple]:

@@ -51,21 +51,22 @@ def class_sizes(dataset: datasets.Dataset, few: int = 10) -> Finding:
     if len(empty):
         hint = _from_one(empty)
         return Finding("class sizes", WRONG, f"{_named(dataset, empty)} without a single training "
-                       f"image{hint}: add images, or drop the class", numbers)
+                       f"image{hint}: add images, or remove the class", numbers)
     for split, n in counts.items():
         if (n == 0).any():
             missing = np.flatnonzero(n == 0)
             return Finding("class sizes", LOOK, f"{_named(dataset, missing)} without an image in "
-                           f"{split}{_from_one(missing)}: nothing will be measured there", numbers)
+                           f"{split}{_from_one(missing)}: that split says nothing about it",
+                           numbers)
     tiny = np.flatnonzero(train < few)
     if len(tiny):
         return Finding("class sizes", LOOK, f"{_named(dataset, tiny)} with fewer than {few} "
-                       "training images: they can hardly be learned", numbers)
+                       "training images: too few to learn much", numbers)
     share = train.max() / train.sum()
     if train.max() > 10 * np.median(train) or share > max(0.5, 1.5 / classes):
         return Finding("class sizes", LOOK, f"{share:.0%} of the training images are "
-                       f"{dataset.classes[int(train.argmax())]!r}: who always says so is right as "
-                       "often. Look at the scores of each class", numbers)
+                       f"{dataset.classes[int(train.argmax())]!r}: always answering that is right "
+                       "as often. Look at the scores of each class", numbers)
     return Finding("class sizes", OK, f"{train.min():,} to {train.max():,} training images in "
                    f"each of {classes} classes", numbers)
 
@@ -101,22 +102,22 @@ def images(dataset: datasets.Dataset, count: int = 256) -> Finding:
         numbers[split] = {"contrast": float(np.median(own)), "brightest": float(some.max()),
                           "blank": blank[split], "between images": float(some.std(0).mean())}
         if len(some) > 1 and numbers[split]["between images"] < 0.5 and blank[split] < 0.5:
-            return wrong(f"those of {split} are all alike: is one file read again and again?")
+            return wrong(f"all images of {split} are the same: is one file read again and again?")
     worst = max(blank, key=blank.get)
     if blank[worst] > 0.5:
-        return wrong(f"{blank[worst]:.0%} of those in {worst} are blank (one value everywhere): "
-                     "look at how they are read")
+        return wrong(f"{blank[worst]:.0%} of the images in {worst} are blank (one value "
+                     "everywhere): check how they are read")
     if blank[worst] > 0.01:
-        return Finding("images", LOOK, f"{blank[worst]:.0%} of those in {worst} are blank: look "
-                       "whether their files are whole", numbers)
+        return Finding("images", LOOK, f"{blank[worst]:.0%} of the images in {worst} are blank: "
+                       "check whether their files are intact", numbers)
     contrast, brightest = (numbers["train"][name] for name in ("contrast", "brightest"))
     if brightest < 64:
         return Finding("images", LOOK, f"no value of the training images is above {brightest:.0f} "
-                       "of 255. Files of 16 bits that hold only 10 or 12 come out so: scale their "
-                       "values to the full range, 0-65535", numbers)
+                       "of 255. That happens with 16-bit files that use only 10 or 12 bits: scale "
+                       "their values to the full range, 0-65535", numbers)
     if contrast < 8:
         return Finding("images", LOOK, f"contrast of only {contrast:.0f} gray levels: look at some "
-                       "images; a net sees hardly anything in them", numbers)
+                       "images, there is little to see in them", numbers)
     return Finding("images", OK, f"{dataset.size} px, contrast {numbers['train']['contrast']:.0f} "
                    "gray levels", numbers)
 
@@ -153,11 +154,11 @@ def duplicates(dataset: datasets.Dataset) -> Finding:
         split = max(leaked, key=leaked.get)
         share = leaked[split] / len(dataset.splits[split])
         return Finding("duplicates", WRONG if share > 0.01 else LOOK,
-                       f"{leaked[split]} images of {split} ({share:.1%}) are in another split, "
-                       "too: take them out, or its error says nothing", numbers)
+                       f"{leaked[split]} images of {split} ({share:.1%}) are also in another "
+                       "split: remove them, or the error will look too good", numbers)
     if contrary:
-        return Finding("duplicates", LOOK, f"{contrary} images are there twice, "
-                       "with different labels: look which is right", numbers)
+        return Finding("duplicates", LOOK, f"{contrary} images occur twice, "
+                       "with different labels: check which is right", numbers)
     if copies > 0.05 * len(dataset.splits["train"]):
         return Finding("duplicates", LOOK, f"{copies} training images are copies of "
                        "others: keep one of each", numbers)
@@ -173,12 +174,12 @@ def same_meaning(dataset: datasets.Dataset, count: int = 2000) -> Finding:
     tell, and says so.
     """
     if "val" not in dataset.splits:
-        return Finding("class order", LOOK, "there is no val: nothing to measure by")
+        return Finding("class order", LOOK, "there is no val split: nothing to compare with")
     k, name = len(dataset.classes), "class order"
     (x, y), (vx, vy) = (thumbnails(dataset.splits[s], count) for s in ("train", "val"))
     half = len(x) // 2
     if not half:
-        return Finding(name, OK, "cannot tell from a single training image")
+        return Finding(name, OK, "can't tell from a single training image")
     center, spread = x[:half].mean(0), x[:half].std(0) + 1e-6
     x, vx = (np.c_[(part - center) / spread, np.ones(len(part))] for part in (x, vx))
     a = x[:half]
@@ -191,18 +192,18 @@ def same_meaning(dataset: datasets.Dataset, count: int = 2000) -> Finding:
     numbers = {"right in train": float(right), "right in val": float(val_right),
                "by chance": float(base)}
     if right < base + max(doubt, 0.05):
-        return Finding(name, OK, "cannot tell: thumbnails do not show the class. The names "
+        return Finding(name, OK, "can't tell: the class doesn't show in thumbnails. The names "
                        "of folders are compared at loading", numbers)
     if val_right > base + 0.4 * (right - base):
-        return Finding(name, OK, "what thumbnails show of train's classes holds for val", numbers)
+        return Finding(name, OK, "train and val look alike, class by class", numbers)
     told = renamed(vy, val_guess, k, base)
     if told:
         a, b = told[0]
         return Finding(name, WRONG, f"val's {dataset.classes[a]!r} looks like train's "
                        f"{dataset.classes[b]!r}, and {len(told) - 1} more: number the classes of "
                        "all splits from one list", numbers)
-    return Finding(name, LOOK, "what thumbnails show of train's classes does not hold for val: "
-                   "are its labels right, its images of the same kind?", numbers)
+    return Finding(name, LOOK, "train's and val's classes don't look alike: are val's labels "
+                   "right, and its images of the same kind?", numbers)
 
 
 def thumbnails(part: datasets.Split, count: int, side: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from alexnet_lib.layers import Dropout
 from alexnet_lib.optim import START, PaperSGD, first_drop, lr_scheduler, parameter_groups, update
 from alexnet_lib.probe import probe
 
-HANDFUL = 16     # images to learn by heart
+HANDFUL = 16     # images to overfit
 STEPS = 100      # at most, on the handful, at each rate
 SECONDS = 8.0    # at most, at each rate; no further rate is tried after twice as long
 IMAGES = 64      # that the layers are measured on; a quarter of it above LARGE pixels
@@ -41,8 +41,9 @@ def class_count(config: TrainConfig, dataset: datasets.Dataset) -> Finding:
     """Has the net an output for each class of the data?"""
     asked, found = config.num_classes, len(dataset.classes)
     if asked != found:
-        return Finding("class count", WRONG, f"the net has {asked} outputs, the data have {found} "
-                       "classes: leave out --num-classes, or choose other data", fatal=True)
+        return Finding("class count", WRONG, f"the network has {asked} outputs, the data have "
+                       f"{found} classes: leave out --num-classes, or choose other data",
+                       fatal=True)
     return Finding("class count", OK, f"{found} outputs, {found} classes")
 
 
@@ -58,7 +59,7 @@ def run_length(config: TrainConfig, images: int) -> Finding:
         told += f"; {config.lr_scheduler!r} may lower the rate after {high:,}"
     if config.init_from or high >= START:
         return Finding(name, OK, told, numbers)
-    told += f". A fresh net may show nothing for the first {START}: take "
+    told += f". An untrained network may show nothing for the first {START}: take "
     more = f"--epochs {math.ceil(LEAST_STEPS / each)}"
     if total < START:
         return Finding(name, LOOK, told + more, numbers)
@@ -97,24 +98,24 @@ def input_scale(x: Tensor, config: TrainConfig | None = None) -> Finding:
     numbers = {"std": std, "mean": mean, "min": x.min().item(), "max": x.max().item()}
     told = f"inputs of std {std:.3g}, mean {mean:.3g}"
     if not math.isfinite(std) or std == 0:
-        return Finding("input scale", WRONG, f"{told}: look at the images, and at what divides "
-                       "them", numbers)
+        return Finding("input scale", WRONG, f"{told}: look at the images, and at the "
+                       "divisor", numbers)
     if config is not None:
         low, high = INPUT_STD.get(config.init or "", INPUT_STD["other"])
         init = config.init or config.variant
         if std < low:
-            return Finding("input scale", WRONG, f"{told}: too small for the first weights of "
-                           f"{init!r}, which are made for std {low:g} to {high:g}: take "
-                           "--input-divisor 1 (0-255 less the mean)"
+            return Finding("input scale", WRONG, f"{told}: too small for the initial weights "
+                           f"of {init!r}, which expect std {low:g} to {high:g}: take "
+                           "--input-divisor 1 (0-255 minus the mean)"
                            + ("" if init == "he" else ", or --init he"), numbers)
         if std > high:
-            return Finding("input scale", WRONG, f"{told}: too large for the first weights of "
-                           f"{init!r}, which are made for std {low:g} to {high:g}: take "
+            return Finding("input scale", WRONG, f"{told}: too large for the initial weights "
+                           f"of {init!r}, which expect std {low:g} to {high:g}: take "
                            + ("--input-divisor 58, or --init 2012" if init == "he" else
                               "--input-divisor 1"),
                            numbers)
     if abs(mean) > 0.5 * std:
-        return Finding("input scale", LOOK, f"{told}: is the mean taken off?", numbers)
+        return Finding("input scale", LOOK, f"{told}: was the mean subtracted?", numbers)
     return Finding("input scale", OK, told, numbers)
 
 
@@ -128,22 +129,23 @@ def probabilities_out(model: nn.Module, x: Tensor, classes: int | None = None) -
     near = 2e-2 if out.dtype == torch.bfloat16 else 1e-3  # it has three digits
     out = out.float()
     if out.dim() != 2 or (classes or out.shape[-1]) != out.shape[-1]:
-        return Finding(name, WRONG, f"the net gives {tuple(out.shape)} for {len(x)} images: one "
-                       "row for each image, one number for each class is wanted", fatal=True)
+        return Finding(name, WRONG, f"the network returns {tuple(out.shape)} for {len(x)} images: "
+                       "it must return a row for each image with a number for each class",
+                       fatal=True)
     if not out.isfinite().all():
-        return Finding(name, WRONG, "the net gives numbers that are not finite: see the scales of "
-                       "its layers", fatal=True)
+        return Finding(name, WRONG, "the network's outputs are not finite: check the scale of each "
+                       "layer", fatal=True)
     if (out >= 0).all() and torch.allclose(out.sum(1), torch.ones(len(out), device=out.device),
                                            atol=near):
         k = out.shape[1]
         floor = math.log(math.e + k - 1) - 1
-        return Finding(name, WRONG, "the net's outputs are probabilities already (they sum to 1), "
-                       "and the loss takes a softmax, too: give it the numbers before the softmax. "
-                       f"As it is, the loss cannot fall below {floor:.2f}", {"floor": floor})
+        return Finding(name, WRONG, "the network's outputs are already probabilities (they sum to "
+                       "1), and the loss applies a softmax as well: remove the one in the network. "
+                       f"As it is, the loss can't fall below {floor:.2f}", {"floor": floor})
     if torch.allclose(out.logsumexp(1), torch.zeros(len(out), device=out.device), atol=near):
         return Finding(name, OK, "outputs are log-probabilities; a second log-softmax changes "
                        "nothing")
-    return Finding(name, OK, "outputs are not yet probabilities, as the loss wants them")
+    return Finding(name, OK, "outputs are logits, as the loss expects")
 
 
 @torch.no_grad()
@@ -162,7 +164,7 @@ def evaluation_mode(model: nn.Module, x: Tensor, trained: bool = False) -> Findi
     numbers = {"change in eval mode": spread(False), "change in train mode": spread(True)}
     if numbers["change in eval mode"] > 1e-3:
         return Finding(name, WRONG, "in evaluation mode the same images get different answers: "
-                       "something still draws at random. F.dropout needs training=self.training",
+                       "something is still random. F.dropout needs training=self.training",
                        numbers)
     with in_mode(model, False):
         together, alone = model(x[:4]).float(), model(x[:1]).float()
@@ -171,7 +173,7 @@ def evaluation_mode(model: nn.Module, x: Tensor, trained: bool = False) -> Findi
         return Finding(name, WRONG, "an image's answer depends on the images beside it: batch "
                        "statistics are used in evaluation mode", numbers)
     if trained and was and numbers["change in train mode"] > 1e-3:
-        return Finding(name, WRONG, "the net stands in training mode, where dropout drops units: "
+        return Finding(name, WRONG, "the network is in training mode, where dropout drops units: "
                        "call net.eval() before you measure", numbers)
     return Finding(name, OK, "in evaluation mode each image has one answer", numbers)
 
@@ -186,15 +188,16 @@ def first_loss(model: nn.Module, x: Tensor, y: Tensor, classes: int,
     numbers = {"loss": loss, "guessing": guess, "std of outputs": out.std().item()}
     told = f"{loss:.2f}; guessing among {classes} classes costs ln {classes} = {guess:.2f}"
     if not math.isfinite(loss):
-        return Finding("first loss", WRONG, f"it is {loss}: see the scales of inputs and layers",
+        return Finding("first loss", WRONG, f"it is {loss}: check the scales of inputs and layers",
                        numbers)
     if loss > guess + 0.7:
         return Finding("first loss", WRONG if loss > guess + 2 else LOOK, f"{told}: the outputs "
-                       f"are too large (std {out.std():.2g}). Take smaller inputs or first weights",
+                       f"are too large (std {out.std():.2g}). Take smaller inputs or initial "
+                       "weights",
                        numbers)
     if fresh and loss < 0.7 * guess:
-        return Finding("first loss", LOOK, f"{told}: a fresh net cannot know this much. Is it "
-                       "fresh? Does the image hold its label?", numbers)
+        return Finding("first loss", LOOK, f"{told}: an untrained network can't know this much. Is "
+                       "it untrained? Does the image show its label?", numbers)
     return Finding("first loss", OK, told, numbers)
 
 
@@ -229,7 +232,7 @@ def layers(model: nn.Module, x: Tensor, y: Tensor) -> list[dict]:
         grads = torch.autograd.grad(loss, [weighted[path].weight for path in used],
                                     allow_unused=True)
     if not rows:
-        raise UserError("the net has no nn.Conv2d or nn.Linear: there is nothing to look into")
+        raise UserError("the network has no nn.Conv2d or nn.Linear: there is nothing to measure")
     found = dict(zip(used, grads, strict=True))
     for path, row in rows.items():
         row["weight"] = weighted[path].weight.detach().float().square().mean().sqrt().item()
@@ -242,7 +245,7 @@ def depends_on_image(rows: list[dict]) -> Finding:
     """Does the net's output depend on the image, or only on the biases?"""
     share = rows[-1]["share"]
     numbers = {row["name"]: row["share"] for row in rows}
-    told = f"{share:.2g} of the output's size differs from image to image"
+    told = f"{share:.2g} of the output depends on the image"
     if not math.isfinite(share):
         return Finding("image in the output", WRONG, "the outputs are not finite", numbers)
     if share > 0.01:
@@ -250,10 +253,10 @@ def depends_on_image(rows: list[dict]) -> Finding:
     kept = [(after["share"] / before["share"] if before["share"] else 0.0, after["name"])
             for before, after in zip(rows, rows[1:], strict=False)]
     where = min(kept)[1] if kept else rows[-1]["name"]
-    return Finding("image in the output", WRONG if share < 2e-3 else LOOK, f"{told}: the rest is "
-                   "biases, the same for all images. The image fades from layer to layer, most in "
-                   f"{where}. What helps: inputs that are not divided, and larger first weights "
-                   "(--init 2012); or --input-divisor 58 with --init he",
+    return Finding("image in the output", WRONG if share < 2e-3 else LOOK, f"{told}: the rest "
+                   "comes from the biases, the same for all images. The image fades from layer to "
+                   f"layer, most in {where}. What helps: inputs that are not divided, and larger "
+                   "initial weights (--init 2012); or --input-divisor 58 with --init he",
                    numbers)
 
 
@@ -265,8 +268,8 @@ def dead_units(rows: list[dict], most: float = 0.6) -> Finding:
     told = f"at most {worst['off']:.0%} of a layer's units are off for all images ({worst['name']})"
     if worst["off"] >= most:
         return Finding("dead units", WRONG if worst["off"] > 0.95 else LOOK, f"{worst['off']:.0%} "
-                       f"of {worst['name']} is off for all images: a rate that is too high does "
-                       "this, or first biases below 0", numbers)
+                       f"of {worst['name']} is off for all images: a learning rate that is too "
+                       "high does this, or initial biases below 0", numbers)
     return Finding("dead units", OK, told, numbers)
 
 
@@ -280,18 +283,18 @@ def gradients(rows: list[dict], fresh: bool = True) -> Finding:
              for row in rows}
     bad = [name for name, value in ratio.items() if not math.isfinite(value)]
     if bad:
-        return Finding("gradients", WRONG, f"that of {bad[0]} is not finite", ratio)
+        return Finding("gradients", WRONG, f"the gradient of {bad[0]} is not finite", ratio)
     low, high = min(ratio, key=ratio.get), max(ratio, key=ratio.get)
     told = f"{ratio[low]:.1e} ({low}) to {ratio[high]:.1e} ({high}) of the weights"
     if ratio[low] == 0:
-        return Finding("gradients", WRONG, f"none reaches {low}: are its weights frozen, or all "
-                       "units after it off?", ratio)
+        return Finding("gradients", WRONG, f"none reaches {low}: are its weights frozen, or are "
+                       "all units after it off?", ratio)
     if ratio[high] > EXPLODED:
-        return Finding("gradients", WRONG, f"{told}: too large in {high}; smaller inputs or first "
-                       "weights, or a lower rate", ratio)
+        return Finding("gradients", WRONG, f"{told}: too large in {high}; take smaller inputs or "
+                       "initial weights, or a lower learning rate", ratio)
     if fresh and ratio[low] < VANISHED:
-        return Finding("gradients", WRONG, f"{told}: next to nothing reaches {low}; larger inputs "
-                       "or first weights", ratio)
+        return Finding("gradients", WRONG, f"{told}: next to nothing reaches {low}; take larger "
+                       "inputs or initial weights", ratio)
     return Finding("gradients", OK, told, ratio)
 
 
@@ -309,8 +312,9 @@ def in_mode(model: nn.Module, training: bool):
 
 # The first steps.
 
-def by_heart(model: nn.Module, x: Tensor, y: Tensor, lr: float, config: TrainConfig | None = None,
-             steps: int = STEPS, seconds: float | None = None) -> list[float]:
+def overfit_batch(model: nn.Module, x: Tensor, y: Tensor, lr: float,
+                  config: TrainConfig | None = None, steps: int = STEPS,
+                  seconds: float | None = None) -> list[float]:
     """Loss by step, in nats, of a copy of the net that learns this one batch without dropout.
 
     Ends early at a loss that is not finite, when the batch is learned (the loss is below a
@@ -361,7 +365,7 @@ def guessing(y: Tensor) -> float:
 
 
 def outcome(losses: list[float], guess: float, steps: int = STEPS) -> str:
-    """"learned", "falling", "stuck", "not finite" or "no time", from the losses of `by_heart`."""
+    """"How `overfit_batch` ended: "learned", "falling", "stuck", "not finite" or "no time"."""
     if not math.isfinite(losses[-1]):
         return "not finite"
     best = np.convolve(losses, np.ones(5) / 5, "valid").min() if len(losses) >= 5 else losses[-1]
@@ -374,14 +378,14 @@ def outcome(losses: list[float], guess: float, steps: int = STEPS) -> str:
 
 def learning(model: nn.Module, x: Tensor, y: Tensor, config: TrainConfig,
              rows: list[dict] | None = None) -> list[Finding]:
-    """Can it learn these images by heart at its rate? Could it at another one? Two findings."""
+    """Can it overfit these images at its learning rate? Could it at another one? Two findings."""
     guess, lr = guessing(y), config.lr
     if guess == 0:
-        return [Finding("by heart", LOOK, "all images of the handful are of one class")]
+        return [Finding("one batch", LOOK, "all images of the batch are of one class")]
     tried = {}
 
     def attempt(rate: float) -> str:
-        losses = by_heart(model, x, y, rate, config)
+        losses = overfit_batch(model, x, y, rate, config)
         tried[rate] = {"outcome": outcome(losses, guess), "steps": len(losses),
                        "loss": losses[-1] if math.isfinite(losses[-1]) else None}
         return tried[rate]["outcome"]
@@ -392,36 +396,36 @@ def learning(model: nn.Module, x: Tensor, y: Tensor, config: TrainConfig,
         late = time.monotonic() - begun > 2 * SECONDS
         if own != "no time" and not late and not (helped and factor in (0.01, 100)):
             attempt(lr * factor)
-    return [memory(tried, lr, guess, len(y), rows), rate(tried, lr)]
+    return [overfits(tried, lr, guess, len(y), rows), rate(tried, lr)]
 
 
-def memory(tried: dict, lr: float, guess: float, count: int, rows: list[dict] | None) -> Finding:
-    """The finding about learning `count` images by heart at the rate `lr`."""
-    found, name = tried[lr], "by heart"
+def overfits(tried: dict, lr: float, guess: float, count: int, rows: list[dict] | None) -> Finding:
+    """The finding about overfitting `count` images at the learning rate `lr`."""
+    found, name = tried[lr], "one batch"
     numbers = {"guessing": guess, **found}
     if found["outcome"] == "learned":
-        return Finding(name, OK, f"learns {count} images in {found['steps']} steps", numbers)
+        return Finding(name, OK, f"memorizes {count} images in {found['steps']} steps", numbers)
     if found["outcome"] == "no time":
         return Finding(name, LOOK, f"only {found['steps']} steps in {SECONDS:.0f} s: try it on a "
                        "GPU, or with a smaller --input-size or --width", numbers)
     if found["outcome"] == "not finite":
-        return Finding(name, WRONG, f"the loss is not finite after {found['steps']} steps: see the "
-                       "rate", numbers)
-    told = (f"after {found['steps']} steps on {count} images the loss is {found['loss']:.2f}; not "
-            f"looking at them costs {guess:.2f}")
+        return Finding(name, WRONG, f"the loss is not finite after {found['steps']} steps: see "
+                       "the learning rate", numbers)
+    told = (f"after {found['steps']} steps on {count} images the loss is {found['loss']:.2f}; "
+            f"guessing costs {guess:.2f}")
     if found["outcome"] == "falling":
-        return Finding(name, LOOK, f"{told}: it falls, but late", numbers)
+        return Finding(name, LOOK, f"{told}: it falls, but slowly", numbers)
     if any(row["outcome"] == "learned" for row in tried.values()):
-        return Finding(name, WRONG, f"{told}: see the rate", numbers)
+        return Finding(name, WRONG, f"{told}: see the learning rate", numbers)
     if rows:
         weakest = min(rows, key=lambda row: row["grad"] / row["weight"] if row["weight"] else 0)
         told += (f". The weakest gradient is that of {weakest['name']}, "
                  f"{weakest['grad'] / max(weakest['weight'], 1e-30):.1e} of its weights")
-    return Finding(name, WRONG, told + ": mend what is wrong above", numbers)
+    return Finding(name, WRONG, told + ": fix what is wrong above", numbers)
 
 
 def rate(tried: dict, lr: float) -> Finding:
-    """The finding about the rate, from what the same net did at several."""
+    """The finding about the learning rate, from what the same net did at several."""
     numbers = {f"{r:g}": row for r, row in sorted(tried.items())}
     told = ", ".join(f"{r:g} {row['outcome']}"
                      + (f" in {row['steps']} steps" if row["outcome"] == "learned" else "")
@@ -432,15 +436,17 @@ def rate(tried: dict, lr: float) -> Finding:
     if not good and own == "stuck" and "not finite" not in outcomes:  # far too low, perhaps
         good = [r for r, row in tried.items() if row["outcome"] == "falling" and r > 50 * lr]
     if own in ("learned", "no time"):
-        return Finding("rate", OK if own == "learned" else LOOK, told, numbers)
+        return Finding("learning rate", OK if own == "learned" else LOOK, told, numbers)
     if not good:
         if set(outcomes) == {"not finite"}:
-            return Finding("rate", WRONG, f"{told}: far too high, or the inputs too large", numbers)
-        return Finding("rate", LOOK, f"{told}: no rate helps, the cause is another one", numbers)
+            return Finding("learning rate", WRONG, f"{told}: far too high, or the inputs are too "
+                           "large", numbers)
+        return Finding("learning rate", LOOK, f"{told}: no learning rate helps, so the cause is "
+                       "elsewhere", numbers)
     best = min(good, key=lambda r: (tried[r]["steps"], tried[r]["loss"]))
     which = "too high" if best < lr else "too low"
     near = own == "falling" and 0.05 < best / lr < 20
-    return Finding("rate", LOOK if near else WRONG, f"{told}: {lr:g} is {which}; take "
+    return Finding("learning rate", LOOK if near else WRONG, f"{told}: {lr:g} is {which}; take "
                    f"--lr {best:g}", numbers)
 
 
@@ -495,12 +501,13 @@ def silenced(tried: dict, config: TrainConfig) -> Finding:
     if own["off"] < SILENCED:
         if own["steps"] < STEPS / 2:
             return Finding(name, LOOK, f"only {own['steps']} steps in {SECONDS:.0f} s: too few to "
-                           "tell whether the rate suits the --batch-size; try it on a GPU", numbers)
+                           "tell whether the learning rate suits the --batch-size; try it on a "
+                           "GPU", numbers)
         return Finding(name, OK, told, numbers)
     verdict = WRONG if own["off"] == 1 else LOOK
     if tried[last]["off"] >= SILENCED:
-        return Finding(name, verdict, f"{told}, and {tried[last]['off']:.0%} at the rate {last:g}: "
-                       "look at the layers", numbers)
-    return Finding(name, verdict, f"{told}: at the rate {config.lr:g} it may learn late, or never. "
-                   f"At {last:g} at most {tried[last]['off']:.0%} of a layer is: take "
-                   f"--lr {last:g}, or a larger --batch-size", numbers)
+        return Finding(name, verdict, f"{told}, and {tried[last]['off']:.0%} at the learning rate "
+                       f"{last:g}: look at the layers", numbers)
+    return Finding(name, verdict, f"{told}: at the learning rate {config.lr:g} it may learn late, "
+                   f"or never. At {last:g} at most {tried[last]['off']:.0%} of a layer is off: "
+                   f"take --lr {last:g}, or a larger --batch-size", numbers)

@@ -21,10 +21,10 @@ def class_order(known: tuple[str, ...], dataset: datasets.Dataset) -> Finding:
     if sorted(known) == sorted(given):
         n, a, b = next((n, a, b) for n, (a, b) in enumerate(zip(known, given, strict=True))
                        if a != b)
-        return Finding("classes of the net", WRONG, f"another order: class {n} is {a!r} to the net "
-                       f"and {b!r} in the data; sort them as the net has them")
-    return Finding("classes of the net", WRONG, f"the net knows {len(known)} classes, the data "
-                   f"have {len(given)}, and not the same: give the data it was trained on")
+        return Finding("classes of the net", WRONG, f"another order: class {n} is {a!r} for the "
+                       f"network and {b!r} in the data; sort them as the network does")
+    return Finding("classes of the net", WRONG, f"the network knows {len(known)} classes, the "
+                   f"data have {len(given)}, and they differ: use the data it was trained on")
 
 
 @torch.no_grad()
@@ -44,10 +44,11 @@ def permuted(net: LoadedModel, dataset: datasets.Dataset, count: int = 512) -> F
     told = f"{right:.0%} of {len(truth)} images of {split} are right"
     if pairs := renamed(truth, guess, k, base):
         a, b = pairs[0]
-        return Finding("answers", WRONG, f"{told}; more would be if classes were named otherwise: "
-                       f"{dataset.classes[a]!r} is taken for {dataset.classes[b]!r}, and "
+        return Finding("answers", WRONG, f"{told}; more would be with other class names: "
+                       f"it calls {dataset.classes[a]!r} {dataset.classes[b]!r}, and "
                        f"{len(pairs) - 1} more. The order of the classes has changed", numbers)
     if right < base + 3 * math.sqrt(base * (1 - base) / len(truth)):
-        return Finding("answers", WRONG, f"{told}, no more than by always saying the same: this "
-                       "net has learned nothing; run the doctor without --checkpoint", numbers)
+        return Finding("answers", WRONG, f"{told}, no more than by always answering the same: "
+                       "this network has learned nothing; run the doctor without --checkpoint",
+                       numbers)
     return Finding("answers", OK, told, numbers)
