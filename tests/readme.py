@@ -259,7 +259,7 @@ def times(text: str) -> str:
     for path in NOTEBOOKS:
         read, _, seconds = lengths(path)
         text = re.sub(rf"^(\|.*\(notebooks/{re.escape(path.name)}\) \| .* \|).*\|$",
-                      rf"\1 {read}; runs in {seconds} s |", text, flags=re.MULTILINE)
+                      rf"\1 {read.replace('minutes', 'min')}; {seconds} s |", text, flags=re.MULTILINE)
     return text
 
 

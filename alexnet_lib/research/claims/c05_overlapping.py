@@ -11,5 +11,5 @@ LESS_ERROR = Claim(
 CLAIMS = (
     LESS_ERROR, top5(LESS_ERROR, "0.3 points top-5"),
     replace(LESS_ERROR, id="C05b", statement="Nets with overlapping pooling are slightly harder "
-            "to overfit", paper="no figure", unit="points of test less training error",
+            "to overfit", paper="no figure", unit="points of test minus training error",
             setups=("imagenette",), metric="gap", figure=None, beyond=()))

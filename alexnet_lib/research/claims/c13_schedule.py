@@ -13,7 +13,8 @@ def lowered(id: str, statement: str, schedule: str, note: str) -> Claim:
 
 
 CLAIMS = (
-    lowered("C13", "Lowering the rate when the validation error stops improving lowers the error",
+    lowered("C13",
+            "Lowering the learning rate when the validation error stops improving lowers the error",
             "plateau", "by ten, at most three times; its patience is that of optim.schedule"),
-    lowered("C13b", "Lowering the rate three times lowers the error", "steps",
+    lowered("C13b", "Lowering the learning rate three times lowers the error", "steps",
             "by ten, at the points of the run where run #145 lowered it"))

@@ -28,8 +28,9 @@ CLAIMS = (
         note="color: the share of a kernel's energy that is not gray; mean of each column's "
              "conv1; most of that energy is still that of the initial weights"),
     Claim(
-        "C14b", "6.1", "The same of whole nets, by what their kernels have learned", "no figure",
+        "C14b", "6.1", "The same for full-size nets, by what their kernels have learned",
+        "no figure",
         "% of a full division, beyond chance", measure=divided, most=len(FULL_NETS), margin=50.0,
-        note="trained less initial weights; 100: all colorful kernels in one column; 0: dealt at "
+        note="trained minus initial weights; 100: all colorful kernels in one column; 0: dealt at "
              "random. Four nets, not five, from two initializations, so they depend on each "
              "other"))
