@@ -30,10 +30,10 @@ def who_changed_what(answer):
     expect(len(set(answer.values())) == 4, "Use each of the four once.")
     expect(answer["C"] == "kernels", "Only one panel has bars where the paper has none.")
     expect(answer["A"] == "units", "In one panel some bars have doubled. Which layers are those?")
-    expect(answer["D"] == "bytes", "One of B and D shrinks every bar by the same factor, the other "
+    expect(answer["D"] == "bytes", "One of B and D shrinks every bar by the same factor; the other "
            "leaves fc7 and fc8 alone.")
-    return ("Feature maps grow with the image, fully connected layers don't. Half the bytes is "
-            "what mixed precision sends today.")
+    return ("Feature maps grow with the image; fully connected layers don't. Today, mixed "
+            "precision sends half the bytes, as D does.")
 
 
 @exercise("06-3", "Call split_error(net_with(layer), x, labels) for each of the four.")
@@ -44,15 +44,15 @@ def spoilers(answer):
     found = {name: number(filled(errors, layers)[name]) for name in layers}
     for name in ("response normalization", "max pooling"):
         expect(0 <= found[name] < 1e-3, f"{name}: {found[name]:.2g} is too much for a layer that "
-               "treats each image on its own. Give split_error a fresh net_with.")
+               "treats each image on its own. Give split_error a fresh net_with(...).")
     for name in ("dropout", "batch normalization"):
         expect(found[name] > 1e-3, f"{name}: {found[name]:.2g} is hardly a difference. Is the "
-               "network in training mode, and has it this layer?")
+               "network in training mode, and does it have this layer?")
     expect(isinstance(names, (set, list, tuple)), "`spoilers` should be a set of names.")
     expect(set(names) == set(layers) - {"response normalization", "max pooling"},
            "Compare your names with your numbers: rounding alone stays below a ten-thousandth.")
     return ("Batch normalization lets images influence each other. Dropout doesn't, but it draws "
-            "another mask in every pass.")
+            "a new mask in every pass.")
 
 
 @exercise("06-4", "A gradient that stands for more images must count for more.")
@@ -69,9 +69,9 @@ def average(answer):
     parts = images.split([42, 43, 43])
     given = tensor(answer([part.mean(0) for part in parts], [42, 43, 43]), (5,))
     expect(torch.allclose(given, images.mean(0), atol=1e-5),
-           "With 42, 43 and 43 images, it isn't the mean of all 128.")
-    return ("With 42, 43 and 43 images a plain mean is off by so little that nobody would notice. "
-            "Those are the bugs that stay.")
+           "With 42, 43, and 43 images, it isn't the mean of all 128.")
+    return ("With 42, 43, and 43 images, a plain mean is off by so little that nobody would "
+            "notice. Those are the bugs that stay.")
 
 
 @exercise("06-5", "Make a list of (work of the slower card, numbers that cross, name), one entry "
@@ -79,7 +79,7 @@ def average(answer):
 def best_cut(answer):
     made = [{"name": name, "macs": macs, "units": units} for name, macs, units in
             (("a", 10, 5), ("b", 0, 2), ("c", 0, 3), ("d", 10, 1))]
-    for what, rows in (("For layers with 10, 0, 0 and 10 multiply-adds and 5, 2, 3 and 1 outputs",
+    for what, rows in (("For layers with 10, 0, 0, and 10 multiply-adds and 5, 2, 3, and 1 outputs",
                         made),
                        ("For AlexNet", layer_table(AlexNet())),
                        ("Without the trick", layer_table(AlexNet(columns=1))),
@@ -93,11 +93,12 @@ def best_cut(answer):
         expect(_cuts(rows)[name] <= slower, f"{what}: with a cut after {name}, the slower card "
                f"has {_cuts(rows)[name] / slower:.3g} times the work it could have.")
         expect(crossed[name] <= crossed[_best(rows)], f"{what}: a cut after {name} divides the "
-               "work well, but another one does so too and sends less.")
+               "work well, but another one does, too, and sends less.")
         expect(crossing == crossed[name], f"{what}: a cut after {name} sends {crossed[name]:,} "
-               f"numbers an image, not {crossing:,.0f}.")
-    return ("After pool2: 43,264 numbers, a single exchange. But while one card works, the other "
-            "waits, unless you feed them a few images at a time: pipeline parallel training.")
+               f"numbers per image, not {crossing:,.0f}.")
+    return ("Cut after pool2: 43,264 numbers, a single exchange. But while one card works, the "
+            "other waits, unless you feed in a few images at a time. That's pipeline-parallel "
+            "training.")
 
 
 def _cuts(rows) -> dict[str, int]:
