@@ -26,8 +26,8 @@ def winners() -> Figure:
     axes.set_title("In 2012, the error nearly halved", fontsize=12)
     axes.grid(axis="x", visible=False)
     figure.alt = ("Top-5 errors of the challenge's winners as bars: 28.2 % in 2010, 25.8 % in "
-                  "2011, 15.3 % in 2012 (AlexNet; the second had 26.2 %), 11.7, 6.7 and 3.6 % "
-                  "in the three years after.")
+                  "2011, 15.3 % in 2012 (AlexNet; the second had 26.2 %), and 11.7, 6.7, "
+                  "and 3.6 % in the three years after.")
     return figure
 
 
@@ -50,7 +50,7 @@ def answers(images, probabilities, classes, count: int = 5) -> Figure:
         below.set(xlim=(0, 100), xlabel="probability, %")
         below.grid(axis="y", visible=False)
     figure.alt = ("Photographs in a row, and below each the five most probable answers of the "
-                  "net as horizontal bars, the longest at the top.")
+                  "network as horizontal bars, the longest at the top.")
     return figure
 
 
@@ -113,6 +113,6 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
         axes.set_title(plain(said), fontsize=10, color="black" if t == g else RED)
     figure.alt = ("Top left: the loss by step hesitates around the dashed line of guessing, "
                   "ln 10, then falls. Top right: training and validation error by epoch, "
-                  "falling from 90 %. Below: twelve pictures with the net's answers; wrong "
-                  "ones have a red cross.")
+                  "falling from 90 %. Below: twelve pictures with the network's answers; "
+                  "wrong ones have a red cross.")
     return figure

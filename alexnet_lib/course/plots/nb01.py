@@ -101,7 +101,7 @@ def means(images, counts) -> Figure:
     axes.set_title("The contrast stops falling", fontsize=11)
     axes.legend(fontsize=9.5, loc="lower left")
     figure.alt = ("One image shows a shape; the mean of 10 shows ghosts, the mean of 100 a soft "
-                  "cloud, the mean of 2,000 a smooth gray blur that is lighter towards the middle. "
+                  "cloud, the mean of 2,000 a smooth gray blur that is lighter toward the middle. "
                   "Right, on log scales: the contrast falls to about a half and then stays, far "
                   "above a straight dashed line that goes on falling.")
     return figure
@@ -180,10 +180,10 @@ def clouds(pixels: dict) -> Figure:
         axes.set_title(letter, fontsize=13)
         _plane(axes, "red", "blue")
     figure.alt = ("Four clouds of pixels in the plane of red and blue. A: from the dark corner "
-                  "far to the right, hardly upwards. B: a thin streak along the diagonal, with "
+                  "far to the right, hardly upward. B: a thin streak along the diagonal, with "
                   "nearly all points at the dark end. C: along the diagonal, with most points in "
                   "the light half. D: one arm along the diagonal, and another from the dark corner "
-                  "towards the lower right.")
+                  "toward the lower right.")
     return figure
 
 

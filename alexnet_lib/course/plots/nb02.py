@@ -84,7 +84,7 @@ def architecture(net) -> Figure:
         axes.legend(loc="upper right", fontsize=9)
     figure.alt = ("The network as two rows of boxes, one for each GPU: five convolutions and two "
                   "fully connected layers in each row, and at the end one fully connected layer "
-                  "of 1000 units for both. Arrows cross between the rows before conv3, fc6, fc7 "
+                  "of 1000 units for both. Arrows cross between the rows before conv3, fc6, fc7, "
                   "and fc8.")
     return figure
 
