@@ -14,10 +14,10 @@ def counts(answer):
     expect(inputs != 128, "8 pixels to spare make 9 positions, from 0 to 8.")
     expect(inputs != 81, "Each position also has a mirror.")
     expect(inputs == 162, f"(a) is not {inputs:g}. After padding the picture is 40 pixels wide.")
-    expect(not 0.03 < percent < 0.05, "(b) is asked in percent.")
+    expect(not 0.03 < percent < 0.05, "(b) asks for a percentage.")
     expect(percent < 50, "In 90 epochs the network sees at most 90 of the 2178 inputs.")
     expect(3.9 < percent < 4.2, f"(b) is not {percent:g} %. How many of 2178 are 90?")
-    return "The network never sees most of its 2178 inputs. It's the surprise that counts."
+    return "The network never sees most of its 2178 inputs. What helps is that each one is new."
 
 
 @exercise("07-2", "Start at the left edge, and work out how many positions of a crop show pixel 0.")
@@ -26,7 +26,7 @@ def curves(answer):
              "RandomResizedCrop(224)", "worst at the edge")
     answer = filled(answer, names, tuple("ABCD"))
     crop, small, padded, resized, edge = (answer[name] for name in names)
-    expect(resized == "B", "Parts of random size leave no corner in the curve. Which one is round?")
+    expect(resized == "B", "Parts of random size leave no corners. Which curve is round?")
     expect(small == "A", "A crop of 96 covers 96 of 256 rows, so no pixel is in most crops.")
     expect((crop, padded) == ("D", "C"), "With 32 pixels of padding, half of the crops show pixel "
            "0; without, 1 of 33 does.")
@@ -39,11 +39,11 @@ def forgotten(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Give errors and layers.")
     errors, layers = answer
     expect(isinstance(errors, (tuple, list)) and len(errors) == 5 and ... not in errors,
-           "Five errors are asked for: 0, 1, 2, 3 and 4 pixels.")
+           "Give five errors: for 0, 1, 2, 3, and 4 pixels.")
     errors = [number(value) for value in errors]
     expect(max(errors) > 1, "Give the errors in percent.")
-    expect(errors[4] - errors[0] > 5, "At 4 pixels the error should be far above that at 0: pass "
-           "the moved images, and ask the network `center`.")
+    expect(errors[4] - errors[0] > 5, "At 4 pixels, the error should be far above the one at 0: "
+           "pass the moved images to the network `center`.")
     expect(errors[1] < errors[4], "The error grows with the distance; is your list in order?")
     expect(layers in ("convolutions", "pooling", "fully connected layers"),
            'Is it "convolutions", "pooling" or "fully connected layers"?')
@@ -52,7 +52,7 @@ def forgotten(answer):
     return "Convolutions carry a shift along; fc6 meets it with weights made for other positions."
 
 
-@exercise("07-4", "Write down what each mirror makes of b, d, p and q, as a list of four numbers.")
+@exercise("07-4", "Write down what each mirror makes of b, d, p, and q, as a list of four numbers.")
 def relabel(answer):
     for label, h, v in itertools.product(range(4), (False, True), (False, True)):
         how = " and ".join(["left-right"] * h + ["upside down"] * v) or "not at all"
@@ -79,12 +79,12 @@ def cutmix(answer):
         expect(torch.equal(mixed[..., ~inside], images[..., ~inside]),
                "Outside of the square, nothing should change. `top` counts rows.")
         expect(torch.equal(mixed[..., inside], images.roll(-1, 0)[..., inside]),
-               "Inside the square each picture should show the next one, the last one the first.")
+               "Inside the square, each picture should show the next one (the last, the first).")
         expect(torch.allclose(blended.sum(1), torch.ones(3), atol=1e-4),
                "The labels of a picture should still sum to 1.")
         expect(torch.allclose(blended[0], torch.tensor([1 - share, share, 0.0]), atol=1e-4),
-               f"{share:.1%} of the first picture come from the second, which isn't what its "
-               f"label says: {blended[0, 1]:.1%}. Only the part inside the picture counts.")
+               f"{share:.1%} of the first picture comes from the second, but its label "
+               f"says {blended[0, 1]:.1%}. Only the part inside the picture counts.")
         expect(torch.allclose(blended[2], torch.tensor([share, 0.0, 1 - share]), atol=1e-4),
                "The labels should be mixed with those of the next picture, as the pixels are.")
     return "That's CutMix. In 2012, the fade mixed the pixels and left the label alone."
