@@ -9,21 +9,21 @@ from torch import nn
 from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 
 
-@exercise("08-1", "Which of the two ways touches the outputs in training, which at test time, and "
-                  "by what factor?")
+@exercise("08-1", "Which of the two ways rescales the outputs in training, which at test time, "
+                  "and by what factor?")
 def three_sums(answer):
     names = ("2012_test", "today_training", "today_test")
     test, training, today = (number(filled(answer, names)[name]) for name in names)
     expect(test != 10, "You halved. Here p is 0.2, not 0.5.")
     expect(test != 4, "p is the probability of being dropped; the rest stays.")
-    expect(test != 20, "In the way of 2012, something happens at test time.")
+    expect(test != 20, "The 2012 way also does something at test time.")
     expect(abs(test - 16) < 1e-3, "2012_test: sum up without a mask, then scale.")
     expect(training != 10, "nn.Dropout also rescales what is left.")
     expect(training != 8, "nn.Dropout makes what is left larger, not smaller.")
     expect(training != 50, "Divide by the probability of staying, not of being dropped.")
     expect(abs(training - 12.5) < 1e-3, "today_training: only one unit is left, and it is scaled.")
     expect(abs(today - 20) < 1e-3, "What does nn.Dropout do at test time?")
-    return "16, 12.5 and 20. With p = 0.2 the two ways differ by a factor of 1.25, not 2."
+    return "16, 12.5, and 20. With p = 0.2 the two ways differ by a factor of 1.25, not 2."
 
 
 @exercise("08-2", "Dropout smooths, more of it smooths more, and a mask that is still on at test "
@@ -33,9 +33,9 @@ def whose_border(answer):
     expect(len(set(answer.values())) == 4, "Use each of the four names once.")
     expect(answer["C"] == "p = 0.5, no eval()", "One map looks like sand. Each of its pixels was "
            "answered by another thinned network.")
-    expect(answer["B"] == "p = 0", "One border goes out of its way for single points. Which?")
+    expect(answer["B"] == "p = 0", "One border goes out of its way for single points. Which one?")
     expect((answer["A"], answer["D"]) == ("p = 0.9", "p = 0.5"),
-           "Of the two smooth ones, which is paler, because hardly any unit is left to be sure?")
+           "Of the two smooth ones, which is paler, because hardly any units are left to be sure?")
     return ("When a network's answers change from call to call, look for a missing eval(). It's "
             "the most common bug with dropout.")
 
@@ -49,7 +49,7 @@ def more_data(answer):
     expect(all(1 <= value <= 50 for value in found.values()), "Give the errors in percent.")
     few, many = (found[count, 0.0] - found[count, 0.5] for count in (100, 1000))
     expect(few > 3, "With 100 points, dropout gained several points of error in the text above.")
-    expect(many < few, "With 1000 points dropout gained more than with 100? Check p and count.")
+    expect(many < few, "With 1000 points, dropout gained more than with 100? Check p and count.")
     expect(why in ("more", "the same", "less"), 'Answer "more", "the same" or "less".')
     expect(why == "less", f"Dropout gained {few:.1f} points with 100 and {many:.1f} with 1000. So?")
     return ("Less. Data is the better regularizer: with ten times the points, memorizing the wrong "
@@ -140,19 +140,19 @@ def _step_hint(k: int, kind: str, p: float, decay: float, times: float) -> str:
     if decay:
         return ("The biases of 2012 have no weight decay." if kind == "bias" else
                 f"Without weight decay your steps are right; with it, net[{k}].weight moves "
-                "wrongly. Decay pulls by rate times decay times weight: what became of the rate?")
+                "wrongly. Decay pulls by rate times decay times weight: what happened to the rate?")
     hint = (f"With p = {p:g} and no decay, net[{k}].{kind} goes {times:.3g} times as far as it "
             "should. ")
     if kind == "bias":
-        return hint + "A bias reads no unit: its gradient is that of 2012."
+        return hint + "A bias reads no unit, so its gradient is the same as in 2012."
     if k == 0:
-        return hint + "The first layer reads the picture, and nothing of that is dropped."
+        return hint + "The first layer reads the picture, and none of that is dropped."
     return hint + ("Its inputs are 1 / (1 - p) times those of 2012, and so is its gradient. The "
                    "weight is 1 - p times as large, and its step should be, too.")
 
 
 @exercise("08-5", "Follow one weight that reads dropped units, in both networks: how many times "
-                  "as large as in 2012 are its value, its input and its gradient?")
+                  "as large as in 2012 are its value, its input, and its gradient?")
 def same_steps(answer):
     for p, decay in ((0.5, 0.0), (0.2, 0.0), (0.5, 0.2), (0.2, 0.2)):
         old, new = _twins(p)
@@ -173,4 +173,4 @@ def same_steps(answer):
                        "is the momentum?")
                 expect(right, _step_hint(k, kind, p, decay, float(did.norm() / should.norm())))
     return ("A quarter of the rate and four times the decay, only for weights that read dropped "
-            "units. Now you can follow a recipe of 2012 with today's layer.")
+            "units. Now you can follow a 2012 recipe with today's layer.")
