@@ -9,15 +9,16 @@ from alexnet_lib.course.exercises import exercise, expect, filled, number
 LAYERS = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3")
 
 
-@exercise("02-1", "For each layer: pixels plus padding, minus the window, divided by the stride, "
-                  "rounded down, plus 1. conv3 to conv5 pad 1 and keep their size.")
+@exercise("02-1", "For each layer, take the pixels plus the padding, subtract the window, divide "
+                  "by the stride, round down, and add 1. conv3 to conv5 keep their size.")
 def sides(answer):
     expect(isinstance(answer, (list, tuple)) and len(answer) == 8, "Give eight whole numbers.")
     expect(not {None, ...} & set(answer), "Give eight whole numbers.")
     given = [number(side) for side in answer]
-    expect(given[0] != 55, "55 is what the 2012 program makes of 224. She uses plain PyTorch.")
+    expect(given[0] != 55, "55 is what the 2012 program makes of 224. Your colleague uses plain "
+           "PyTorch.")
     for name, side, right in zip(LAYERS, given, (54, 26, 26, 12, 12, 12, 12, 5), strict=True):
-        expect(side == right, f"It goes wrong at {name}: with what you have before it, the formula "
+        expect(side == right, f"It goes wrong at {name}: from the number before it, the formula "
                               f"doesn't give {side:g}.")
     return "5 x 5 x 256 = 6400. Add the three missing rows and columns, and you're back at 9216."
 
@@ -34,15 +35,15 @@ def above_one_percent(answer):
         given = set(answer[columns])
         expect(not any(str(name).startswith("fc") for name in given),
                "The paper's sentence is about the convolutional layers.")
-        expect(not given - right, f"With {columns}, {', '.join(sorted(given - right))} has no more "
-               "than 1 %. Divide by the total of this network.")
+        expect(not given - right, f"With {columns}, no more than 1 % is in "
+               f"{', '.join(sorted(given - right))}. Divide by the total of this network.")
         expect(given == right, f"With {columns}, there's at least one more.")
     return ("conv3 has 1.45 % and conv4 1.09 %. “About 1 %” would have been fair; “no more than” "
-            "is not.")
+            "isn't.")
 
 
-@exercise("02-3", "Add up `params` or `macs` of the rows whose names begin with conv, in both "
-                  "tables. For fc6 averaged: how many inputs are left if each map gives one?")
+@exercise("02-3", "In both tables, add up `params` or `macs` of the rows whose names begin with "
+                  "conv. After averaging, how many inputs does fc6 have if each map gives one?")
 def doubled(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (growth, fc6_averaged).")
     growth, averaged = answer
@@ -50,12 +51,13 @@ def doubled(answer):
     found = [number(filled(growth, names)[name]) for name in names]
     expect(abs(found[0] - 1) < 1e-6, "A kernel is used at more positions, but it's the same "
            f"kernel. You say its parameters grow {found[0]:.3g} times.")
-    expect(abs(found[1] - 2) > 0.1, "Twice as wide and twice as high: count the positions again.")
+    expect(abs(found[1] - 2) > 0.1, "The image is twice as wide and twice as high: count the "
+           "positions again.")
     expect(abs(found[1] - 4.18) < 0.15, f"The convolutions' work doesn't grow {found[1]:.3g} "
            "times. Compare `macs`.")
     expect(abs(found[2] - 4.694) < 0.02, f"fc6's parameters don't grow {found[2]:.3g} times. "
            "Compare its rows in the two tables.")
-    expect(averaged is not None and averaged is not ..., "Now fc6 after averaging.")
+    expect(averaged is not None and averaged is not ..., "Now work out fc6 after averaging.")
     expect(number(averaged) != 4096 * 256, "Almost. Each of the 4096 units has a bias, too.")
     expect(number(averaged) == 4096 * 257, "With one number for each of the 256 maps, fc6 has "
            f"256 inputs; that doesn't make {number(averaged):,.0f} parameters.")
@@ -78,9 +80,10 @@ def who_is_who(answer):
     expect(most in (*kinds, *"ABC"), 'Answer with "A", "B" or "C".')
     expect(most not in ("B", "VGG-16"), "B has the tallest bar, but the question is about all "
            "fully connected layers together.")
-    expect(most in ("A", "AlexNet"), "One bar isn't enough there. Add up all bars of fully "
+    expect(most in ("A", "AlexNet"), "One bar isn't enough. Add up the bars of all fully "
            "connected layers in each panel.")
-    return "96 % in AlexNet, 89 % in VGG-16, 4 % in ResNet-18: in three years that half was gone."
+    return ("96 % in AlexNet, 89 % in VGG-16, and 4 % in ResNet-18: in three years, that half was "
+            "gone.")
 
 
 def _in_order(convolutions, x):
@@ -91,19 +94,20 @@ def _in_order(convolutions, x):
     return x
 
 
-@exercise("02-5", "Thirteen modules: five convolutions, each with a ReLU, and nn.MaxPool2d(3, 2) "
-                  "after conv1, conv2 and conv5. A column that nobody sees has a gradient of 0.")
+@exercise("02-5", "You need thirteen modules: five convolutions, each with a ReLU, and "
+                  "nn.MaxPool2d(3, 2) after conv1, conv2, and conv5. A column that nobody sees "
+                  "has a gradient of 0.")
 def features(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (features, unseen).")
     net, unseen = answer
-    expect(isinstance(net, nn.Module), "An nn.Sequential is asked for.")
+    expect(isinstance(net, nn.Module), "Pass an nn.Sequential.")
     x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         given = net(x)
-    expect(given.shape[1:] != (256, 6, 6), "That makes 6 x 6 of 224 pixels, so it rounds up or "
+    expect(given.shape[1:] != (256, 6, 6), "That turns 224 pixels into 6 x 6, so it rounds up or "
            "pads. Build the plain one, which drops what doesn't fit.")
     expect(tuple(given.shape) == (1, 256, 5, 5),
-           f"The result should be (1, 256, 5, 5); this is {tuple(given.shape)}.")
+           f"The result should be (1, 256, 5, 5); yours is {tuple(given.shape)}.")
     convs = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     expect([m.out_channels for m in convs] == [96, 256, 384, 384, 256],
            "The five convolutions have 96, 256, 384, 384 and 256 kernels.")
@@ -117,10 +121,10 @@ def features(answer):
     with torch.no_grad():
         right = _in_order(convs, x)
     expect(torch.allclose(given, right, rtol=1e-3, atol=1e-3 * float(right.abs().max())),
-           "The sizes are right, but not the numbers. Where are the ReLUs and the poolings?")
+           "The sizes are right, but the numbers aren't. Where are the ReLUs and the poolings?")
     expect(unseen is not None and unseen is not ..., "Now count the columns of pixels.")
-    expect(number(unseen) != 1, "conv1 alone drops one. The poolings behind it drop more.")
-    expect(number(unseen) == 5, f"{number(unseen):g} isn't the number of columns without any "
-           "gradient.")
+    expect(number(unseen) != 1, "conv1 alone drops one. The poolings after it drop more.")
+    expect(number(unseen) == 5, f"{number(unseen):g} isn't the number of columns whose gradient "
+           "is zero.")
     return ("Five columns and five rows of every photograph never reach the answer, and nothing "
-            "warns you. From 227 pixels, or by the rule of 2012, none is lost.")
+            "warns you. With 227 pixels, or by the rule of 2012, none are lost.")
