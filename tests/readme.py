@@ -258,8 +258,9 @@ def times(text: str) -> str:
     """The README, with the time of each notebook as its head has it in the row of the course."""
     for path in NOTEBOOKS:
         read, _, seconds = lengths(path)
+        told = f"{read.replace('minutes', 'min')}; {seconds} s"
         text = re.sub(rf"^(\|.*\(notebooks/{re.escape(path.name)}\) \| .* \|).*\|$",
-                      rf"\1 {read.replace('minutes', 'min')}; {seconds} s |", text, flags=re.MULTILINE)
+                      rf"\1 {told} |", text, flags=re.MULTILINE)
     return text
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from alexnet_lib.parallel import (
     Group,
     gather_columns,
     join_columns,
+    processes,
     run_columns,
     run_processes,
     train_columns,
@@ -432,6 +434,23 @@ def test_a_killed_process_and_a_restart_are_the_whole_run(tmp_path, photos, vict
     np.testing.assert_allclose(ours["run.losses"], alone.losses, rtol=1e-3)
 
 
+def test_after_a_restart_the_processes_meet_in_an_unused_part_of_the_store():
+    """However often each was started before, and whatever earlier ones left there."""
+    store = dist.HashStore()
+    store.set("greeting 2", "of a process that is gone")
+    parts = []
+    for _ in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            late = pool.submit(processes._unused, store, 0, 3)
+            stores = [future.result(20) for future in (
+                late, *(pool.submit(processes._unused, store, rank, 3) for rank in (1, 2)))]
+        stores[0].set("mark", "of process 0")
+        assert [found.get("mark") for found in stores] == 3 * [b"of process 0"]
+        parts.append(stores[0])
+    parts[0].set("mark", "changed")
+    assert parts[2].get("mark") == b"of process 0"
+
+
 @IN_PROC
 def test_two_machines_go_on_after_one_of_them_lost_its_process(tmp_path, photos):
     """The recipe of docs/many-machines.md, with two agents on one machine."""
@@ -449,7 +468,7 @@ def test_two_machines_go_on_after_one_of_them_lost_its_process(tmp_path, photos)
     while not (tmp_path / "out" / CHECKPOINT).exists() and agents[0].poll() is None:
         time.sleep(0.01)
     os.kill(children(agents[1].pid)[0], signal.SIGKILL)
-    told = "".join(agent.communicate(timeout=400)[0] for agent in agents)
+    told = "".join(agent.communicate(timeout=120)[0] for agent in agents)
     assert [agent.returncode for agent in agents] == [0, 0] and "resumed at step" in told, told
     alone = train(TrainConfig(**settings), progress=False)
     ours, meta = read_checkpoint(tmp_path / "out")

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -316,11 +317,7 @@ def _meet(device: str, rank: int, size: int) -> "dist.Store":
     """Connect with the other processes; returns the store that they share."""
     try:
         store, _, _ = next(dist.rendezvous("env://", timeout=CONNECT))
-        # torchrun's store remembers the addresses of the processes before a restart, and gloo
-        # would wait for those. Only agents of several machines may count restarts differently.
-        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
-            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-            store = dist.PrefixStore(f"attempt {attempt}", store)
+        store = _unused(store, rank, size)
         _connect(device, store=dist.PrefixStore("group", store), rank=rank, world_size=size,
                  timeout=CONNECT)
     except (RuntimeError, ValueError) as error:
@@ -330,6 +327,28 @@ def _meet(device: str, rank: int, size: int) -> "dist.Store":
         raise UserError(f"cannot connect {size} processes at {where} ({_told(error)}): start all "
                         "of them within five minutes, with torchrun") from error
     return dist.PrefixStore("alexnet", store)
+
+
+def _unused(store: "dist.Store", rank: int, size: int) -> "dist.Store":
+    """A part of the store that these processes, and none from before a restart, have agreed on.
+
+    torchrun's store remembers the addresses of earlier processes, and gloo would wait for those.
+    Agents on several machines may count restarts differently (pytorch/pytorch#135712), so process 0
+    names the part. It goes on answering greetings, for the first may be one from before.
+    """
+    me, ends = uuid.uuid4().hex, time.monotonic() + CONNECT.total_seconds()
+    store.set(f"greeting {rank}", me)
+    if rank:
+        me = store.get(f"answer to {me}").decode()
+        store.set(f"{me} {rank}", "here")
+    while not rank and not store.check([f"{me} {other}" for other in range(1, size)]):
+        for other in range(1, size):
+            if store.check([key := f"greeting {other}"]):
+                store.set(f"answer to {store.get(key).decode()}", me)
+        if time.monotonic() > ends:
+            raise RuntimeError("not all of them came")
+        time.sleep(0.05)
+    return dist.PrefixStore(me, store)
 
 
 def _end_with_agent(agent: int) -> None:
