@@ -468,7 +468,7 @@ def test_two_machines_go_on_after_one_of_them_lost_its_process(tmp_path, photos)
     while not (tmp_path / "out" / CHECKPOINT).exists() and agents[0].poll() is None:
         time.sleep(0.01)
     os.kill(children(agents[1].pid)[0], signal.SIGKILL)
-    told = "".join(agent.communicate(timeout=120)[0] for agent in agents)
+    told = "".join(agent.communicate(timeout=300)[0] for agent in agents)
     assert [agent.returncode for agent in agents] == [0, 0] and "resumed at step" in told, told
     alone = train(TrainConfig(**settings), progress=False)
     ours, meta = read_checkpoint(tmp_path / "out")
