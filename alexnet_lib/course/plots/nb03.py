@@ -118,7 +118,7 @@ def starts(outputs: dict[str, dict[str, np.ndarray]]) -> Figure:
                                    fontsize=11, fontweight="bold")
     figure.suptitle("Before any training, tanh's first layer is already stuck at its ends",
                     fontsize=12.5)
-    figure.alt = ("Histograms of the outputs in layers 1, 3 and 7, a column for each "
+    figure.alt = ("Histograms of the outputs in layers 1, 3, and 7, a column for each "
                   "untrained net. ReLU: about half of the first layer's outputs are zero, the "
                   "rest positive. tanh: most of the first layer's outputs are at -1 or 1, in "
                   "later layers hardly any.")
