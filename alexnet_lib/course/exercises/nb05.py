@@ -8,7 +8,7 @@ from alexnet_lib import course
 from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 
 
-@exercise("05-1", "Which numbers of the row lie in two windows? Put the large ones there.")
+@exercise("05-1", "Which positions of the row lie in two windows? Put the large numbers there.")
 def two_winners(answer):
     expect(isinstance(answer, (list, tuple)) and not {None, ...} & set(answer)
            and sorted(map(number, answer)) == list(range(1, 10)),
@@ -18,7 +18,7 @@ def two_winners(answer):
     learn = [int(value) for value in row[0][row.grad[0] > 0]]
     expect(len(learn) == 2, f"Here {', '.join(map(str, learn))} get a gradient; that's "
            f"{len(learn)} numbers, not 2.")
-    return f"{learn[0]} and {learn[1]} win two windows each, and seven numbers learn nothing."
+    return f"{learn[0]} and {learn[1]} win two windows each, and seven numbers get no gradient."
 
 
 @exercise("05-2", "The stride is the distance after which the pattern repeats. Follow the first "
@@ -30,13 +30,13 @@ def whose_windows(answer):
     right = {"A": (4, 3), "B": (2, 3), "C": (5, 2)}
     for name, pair in pairs.items():
         expect(len(pair) == 2, f"{name} is a pair: (z, s).")
-        expect(pair != right[name][::-1], f"{name} has z and s the wrong way round.")
+        expect(pair != right[name][::-1], f"{name} has z and s the wrong way around.")
         expect(pair[1] == right[name][1],
-               f"In {name} the pattern doesn't repeat every {pair[1]} pixels.")
-        expect(pair[0] >= right[name][0], f"In {name} the first window is wider than {pair[0]}.")
-        expect(pair[0] == right[name][0], f"In {name} the first window is narrower than "
+               f"In {name}, the pattern doesn't repeat every {pair[1]} pixels.")
+        expect(pair[0] >= right[name][0], f"In {name}, the first window is wider than {pair[0]}.")
+        expect(pair[0] == right[name][0], f"In {name}, the first window is narrower than "
                f"{pair[0]}: count the pixels before and after an overlap.")
-    return "B skips every third row and column: what happens there, the network never sees."
+    return "B skips every third row and column, so the network never sees what happens there."
 
 
 @exercise("05-3", "`change(nn.AvgPool2d(3, 2, ceil_mode=True), 1)` is the first number, and "
@@ -44,28 +44,28 @@ def whose_windows(answer):
 def the_mean(answer):
     answer = filled(answer, ("change", "no gradient", "steadier"))
     silent, moves = number(answer["no gradient"]), number(answer["change"])
-    expect(answer["steadier"] in ("maximum", "mean"), 'Steadier is the "maximum" or the "mean".')
+    expect(answer["steadier"] in ("maximum", "mean"), '"steadier" is "maximum" or "mean".')
     expect(silent < 5, f"{silent:g} % is not the mean's share. Which pixels does a mean ignore?")
     if course.data == "shapes":  # the numbers of other pictures are not known here
         expect(abs(moves - 28.3) > 0.8, "That's how much the maximum's maps change.")
-        expect(29 < moves < 32, f"{moves:g} % is not the change by a shift of one pixel with "
-               "means of 3 x 3.")
+        expect(29 < moves < 32, f"{moves:g} % is not how much means of 3 x 3 change when the "
+               "image moves by one pixel.")
         expect(answer["steadier"] == "maximum", f"The mean's maps change by {moves:.1f} %, the "
                "maximum's by 28.3 %.")
-    return ("The mean changes less in itself, but it also makes different images more alike, and "
-            "that counts for more. In return, every pixel learns, each a little.")
+    return ("By itself, the mean changes less, but it also makes different images more alike, and "
+            "that counts for more. In return, every pixel gets a little of the gradient.")
 
 
 @exercise("05-4", "Try a few n: the half width is t · 0.59 / √n, with the t of that n.")
 def how_many_seeds(answer):
     seeds = number(answer)
-    expect(seeds == int(seeds) and seeds >= 2, "Whole seeds, and at least two.")
+    expect(seeds == int(seeds) and seeds >= 2, "Use a whole number of seeds, at least two.")
     expect(seeds != 5, "Five give a half width of 0.73 points, more than 0.4.")
-    expect(seeds > 10, f"With {seeds:g} seeds the interval around 0.4 would still reach below "
+    expect(seeds > 10, f"With {seeds:g} seeds, the interval around 0.4 would still reach below "
            "zero.")
     expect(seeds < 12, f"{seeds:g} would do, but fewer would, too.")
     return ("Eleven of each, if you're lucky: an effect of exactly 0.4 then has about an even "
-            "chance to show. With five it has to be larger than 0.7 points.")
+            "chance of showing. With five, it has to be larger than 0.7 points.")
 
 
 def _change(pool) -> float:
@@ -78,7 +78,7 @@ def _change(pool) -> float:
 
 @exercise("05-5", "Which step of max pooling makes the jumps: taking the largest, or skipping "
                   "every second window? Skip none at first (stride 1), smooth the result, and "
-                  "only then take every second.")
+                  "only then take every second pixel.")
 def steady(answer):
     point = torch.zeros(36, 1, 30, 30)
     for i in range(36):

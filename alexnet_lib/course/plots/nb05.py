@@ -124,8 +124,8 @@ def survivors(image, response, pooled: dict) -> Figure:
     for axes, values in zip(panels.flat, sizes, strict=True):
         axes.set(xticks=[], yticks=[], xlabel=f"{values.shape[1]} × {values.shape[0]}")
         axes.grid(False)
-    figure.alt = ("A coffee cup, an edge filter's map of it, and that map after one, two and three "
-                  "poolings, a row for each kind of pooling. The left rim and the spoon are "
+    figure.alt = ("A coffee cup, an edge filter's map of it, and that map after one, two, and "
+                  "three poolings, a row for each kind of pooling. The left rim and the spoon are "
                   "still there after three, in a few coarse pixels, and thicker with overlap.")
     return figure
 
