@@ -71,8 +71,8 @@ def windows(matrix, columns: int) -> Figure:
     axes.xaxis.set_label_coords(maps / 2 / (maps + 3), -0.08)
     axes.grid(False)
     figure.alt = ("A table of 12 by 12 with squares along the diagonal, two to each side. No "
-                  "square crosses the dashed lines between the columns. Beside the rows stands "
-                  "how many maps each sees: 3, 4, 5, 5, 4, 3 in either column.")
+                  "square crosses the dashed lines between the columns. Numbers beside the rows "
+                  "say how many maps each window holds: 3, 4, 5, 5, 4, 3 in either column.")
     return figure
 
 
