@@ -10,7 +10,7 @@ LAYERS = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool3"
 
 
 @exercise("02-1", "For each layer, take the pixels plus the padding, subtract the window, divide "
-                  "by the stride, round down, and add 1. conv3 to conv5 keep their size.")
+                  "by the stride, round down, and add 1. conv2 to conv5 keep their size.")
 def sides(answer):
     expect(isinstance(answer, (list, tuple)) and len(answer) == 8, "Give eight whole numbers.")
     expect(not {None, ...} & set(answer), "Give eight whole numbers.")
