@@ -15,19 +15,19 @@ def _near(a, b, rel=1e-3):
 @exercise("10-1", "Predict each class with the probability that it really has; the loss is the "
                   "mean of -ln p over the images.")
 def guessing(answer):
-    expect(_near(number(answer([100] * 10)), math.log(10)), "Ten classes of 100 images each: "
-           "ln 10 = 2.303.")
+    expect(_near(number(answer([100] * 10)), math.log(10)), "For ten classes of 100 images "
+           "each, it's ln 10 = 2.303.")
     value = number(answer([900, 100]))
-    expect(not _near(value, math.log(2)), "900 images of one class and 100 of the other: if you "
-           "know that, you can do better than ln 2.")
-    expect(not _near(value, -math.log(0.9)), "Always the large class with p = 0.9? The hundred "
-           "others count, too, and cost -ln 0.1 each.")
-    expect(_near(value, 0.325083), "900 and 100: nine images in ten cost -ln 0.9, one in ten costs "
-           "-ln 0.1 (in nats).")
+    expect(not _near(value, math.log(2)), "You know that there are 900 images of one class and "
+           "100 of the other, so you can do better than ln 2.")
+    expect(not _near(value, -math.log(0.9)), "Do you always predict the large class, with "
+           "p = 0.9? The hundred others count, too, and cost -ln 0.1 each.")
+    expect(_near(value, 0.325083), "With 900 and 100 images, nine in ten cost -ln 0.9, and one in "
+           "ten costs -ln 0.1 (in nats).")
     expect(_near(number(answer([50, 50, 0])), math.log(2)),
            "A class without images is never predicted and costs nothing: 0 times ln 0 counts as 0.")
-    return ("0.325, exactly where your loss sits: the network knows how many cats there are, and "
-            "has never looked at one. This number is the entropy of the labels.")
+    return ("That's 0.325, exactly where your loss sits: the network knows how many cats there "
+            "are, but has never looked at one. This number is the entropy of the labels.")
 
 
 NAMES = {"two softmaxes", "learning rate too high", "learning rate too low", "labels shuffled"}
@@ -37,16 +37,16 @@ NAMES = {"two softmaxes", "learning rate too high", "learning rate too low", "la
 def four_patients(answer):
     expect(isinstance(answer, dict) and set(answer) == set("ABCD"), "Fill in A, B, C and D.")
     expect(all(isinstance(name, str) and name in NAMES for name in answer.values()),
-           f"Use {', '.join(map(repr, sorted(NAMES)))}.")
+           f"Use only {', '.join(map(repr, sorted(NAMES)))}.")
     expect(answer["B"] == "learning rate too high", "B's loss leaps off the chart at once, and "
-           "then nothing of the image arrives any more.")
-    expect(answer["A"] == "two softmaxes", "A starts exactly at guessing and hardly has any noise. "
+           "then nothing of the image reaches the output.")
+    expect(answer["A"] == "two softmaxes", "A starts exactly at guessing, with hardly any noise. "
            "What keeps its outputs so close together?")
-    expect(answer["C"] == "learning rate too low", "C is the only one that gets somewhere; give it "
+    expect(answer["C"] == "learning rate too low", "C is the only one that gets somewhere. Give it "
            "time.")
     expect(answer["D"] == "labels shuffled", "D starts like the healthy network, and the image "
-           "keeps arriving. Then what is it that makes no sense to D?")
-    return ("The instruments give three of them away. D you can only find by ruling out the rest, "
+           "keeps reaching its output. So what makes no sense to D?")
+    return ("The instruments give three of them away. You find D only by ruling out the rest, "
             "or by looking at images beside their labels.")
 
 
@@ -64,7 +64,8 @@ def rescued(answer):
            f"You have changed {' and '.join(changed)}. If it works, which of them did it?")
     expect(len(losses) <= 400, f"It took {len(losses)} steps; 400 are allowed.")
     expect(len(losses) >= 20 and sum(losses[-20:]) / 20 < math.log(10) - 0.2,
-           f"With another {changed[0]} its loss is still near guessing after {len(losses)} steps.")
+           f"With a different {changed[0]}, its loss is still near guessing after "
+           f"{len(losses)} steps.")
     return f"Rescued by {changed[0]} alone, after {len(losses)} steps."
 
 
@@ -90,7 +91,7 @@ def calibrated(answer):
         before = [p.detach().clone() for p in net.parameters()]
         given = answer(net, x.clone())
         expect(isinstance(given, nn.Module), "Return the net.")
-        expect(all(p.requires_grad for p in given.parameters()), "Its weights must still be able "
+        expect(all(p.requires_grad for p in given.parameters()), "The weights must still be able "
                "to learn: keep requires_grad.")
         out = x
         for n, layer in enumerate(given):
@@ -99,8 +100,8 @@ def calibrated(answer):
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 expect(layer.bias is None or not layer.bias.any(), "Set every bias to 0.")
                 std = out.std().item()
-                expect(_near(std, 1, 0.02), f"With pixels of std {scale:g} the output of layer {n} "
-                       f"has a std of {std:.3g}, not 1.")
+                expect(_near(std, 1, 0.02), f"With pixels of std {scale:g}, the output of layer "
+                       f"{n} has a std of {std:.3g}, not 1.")
         for old, new in zip(before, given.parameters(), strict=True):
             if new.dim() > 1:
                 ratio = (new / old).flatten()
@@ -140,23 +141,23 @@ def _own(silent: int, *end, last=1.0, lift=0.0) -> nn.Module:
 
 def _patients():
     """(net, what its inputs are divided by, what it suffers from, what to say if it is missed)."""
-    yield (_own(25), 1, "not the net", "A net with 25 of 40 units off: that is much, but 15 are "
-           "alive")
-    yield _own(40), 1, "dead", "A net with all 40 units of its hidden full layer off"
-    yield (_own(0, nn.Softmax(1), last=0.001), 1, "two softmaxes", "A net that ends in a softmax, "
-           "which makes small differences between the images still smaller")
-    yield _own(0, nn.Softmax(1)), 1, "two softmaxes", "A net that ends in a softmax"
-    yield (_own(0, nn.LogSoftmax(1)), 1, "not the net", "A net that ends in a log-softmax, which "
-           "is harmless")
-    yield (_own(0, lift=60), 1, "not the net", "A net whose outputs are all above 0, but do not "
-           "sum to 1")
-    yield _net(), 1, "not the net", "The net of 2012, fresh, with pixels of 0 to 255"
-    yield _net("paper"), 58, "faded", "The paper's weights with divided inputs"
-    yield _net(silent="conv4"), 1, "dead", "The net of 2012, all of whose conv4 is off"
+    yield (_own(25), 1, "not the net", "A network with 25 of 40 units off: that's a lot, but 15 "
+           "are alive")
+    yield _own(40), 1, "dead", "A network whose hidden layer has all 40 units off"
+    yield (_own(0, nn.Softmax(1), last=0.001), 1, "two softmaxes", "A network that ends in a "
+           "softmax, which makes small differences between images even smaller")
+    yield _own(0, nn.Softmax(1)), 1, "two softmaxes", "A network that ends in a softmax"
+    yield (_own(0, nn.LogSoftmax(1)), 1, "not the net", "A network that ends in a log-softmax, "
+           "which is harmless")
+    yield (_own(0, lift=60), 1, "not the net", "A network whose outputs are all above 0, but "
+           "don't sum to 1")
+    yield _net(), 1, "not the net", "The untrained network of 2012, with pixels from 0 to 255"
+    yield _net("paper"), 58, "faded", "The paper's weights with normalized pixels"
+    yield _net(silent="conv4"), 1, "dead", "The network of 2012 with all of conv4 off"
 
 
-@exercise("10-5", "Begin with what is surest: do the outputs sum to 1? Then look inside, as in the "
-                  "sections above: is a layer off, how much of the image arrives?")
+@exercise("10-5", "Begin with the surest sign: do the outputs sum to 1? Then look inside, as in "
+                  "the sections above: is a layer off? How much of the image reaches the output?")
 def diagnosis(answer):
     names = ("two softmaxes", "dead", "faded", "not the net")
     pictures, labels = _pictures()
@@ -164,19 +165,19 @@ def diagnosis(answer):
         net.train()
         found = answer(net, pictures / divide, labels)
         expect(found in names, f"Return one of {', '.join(map(repr, names))}.")
-        expect(found == illness, f"{told}: this is {illness!r}; you say {found!r}."
+        expect(found == illness, f"{told}: this is {illness!r}, but you return {found!r}."
                + _advice(illness, found))
-    return "Four nets that look alike from outside, told apart in one pass each."
+    return "You told apart networks that look alike from the outside, in a single pass each."
 
 
 def _advice(illness: str, found: str) -> str:
     """Why one takes the one for the other."""
-    return {("faded", "not the net"): " The net comes in training mode: dropout makes its outputs "
-                                      "differ, whatever the image. And ask how they differ from "
-                                      "image to image, not from class to class.",
-            ("two softmaxes", "faded"): " Look at what the net puts out before you look inside.",
-            ("dead", "faded"): " In a faded net a little of the image arrives; here a layer is "
-                               "zero for every image.",
-            ("faded", "dead"): " Its units are on, for every image alike.",
+    return {("faded", "not the net"): " The network comes in training mode, so dropout makes its "
+                                      "outputs differ, whatever the image. Measure how they "
+                                      "differ from image to image, not from class to class.",
+            ("two softmaxes", "faded"): " Look at the outputs before you look inside.",
+            ("dead", "faded"): " In a faded network, a little of the image reaches the output. "
+                               "Here, a layer is zero for every image.",
+            ("faded", "dead"): " Its units are on, for all images alike.",
             ("dead", "not the net"): " Look at every hidden layer, of whatever kind."
             }.get((illness, found), "")
