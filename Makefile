@@ -38,7 +38,7 @@ prose: $(STAMP)  ## look at how the course is written: spelling, glossary, capti
 
 test-browser: $(STAMP)  ## run all notebooks in JupyterLab and Chromium, and move what can be moved
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser
-	$(PYTEST) -o addopts=--durations=0 tests/browser/test_lab.py $(ARGS)
+	$(PYTEST) -o addopts=--durations=0 tests/browser/test_lab.py tests/browser/test_explorables.py $(ARGS)
 
 test-site: site  ## make the site, and look at it in Chromium as on a phone and on a desk
 	@PYTHON="$(PYTHON)" EXTRA=,browser sh .ci/env $(VENV) $(VENV)/.browser

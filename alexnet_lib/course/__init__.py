@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a notebook host may lack, by module. Never torch or numpy: those are the host's own.
 MISSING_MAY_BE = {"torchmetrics": "torchmetrics", "lightning_utilities": "lightning-utilities",
                   "safetensors": "safetensors", "captum": "captum",
-                  "skimage": "scikit-image"}
+                  "skimage": "scikit-image", "anywidget": "anywidget", "psygnal": "psygnal"}
 
 SETUP_CELL = f'''\
 # Fetch the course where it is not there yet (Colab, an empty folder), then set it up.

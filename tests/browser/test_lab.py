@@ -196,13 +196,23 @@ def test_runs_to_its_end_and_answers_to_every_control(open_notebook, name):
         assert shown(old) == shown(new), old["id"]
     for c in ran:
         explores = c["kind"] == "code" and "widgets.explore(" in c["source"]
+        draws = c["kind"] == "code" and "explorables.show(" in c["source"]
         views = [o for o in c["outputs"]
                  if WIDGET in o.get("data", {})]
-        assert bool(views) >= explores, c["id"]
+        assert bool(views) >= (explores or draws), c["id"]
         if explores:
             area = cell(page, c["index"]).locator(".jp-OutputArea")
             area.locator("img").last.wait_for()
             assert move_everything(area, c["id"])
+            page.screenshot(path=SHOTS / f"{c['id']}.png")
+        if draws:
+            place = cell(page, c["index"]).locator(".xp")
+            place.scroll_into_view_if_needed()
+            for control in place.get_by_role("slider").all():
+                before = place.locator("svg").inner_html()
+                control.press("ArrowRight")
+                control.press("ArrowUp")
+                expect(place.locator("svg")).not_to_have_js_property("innerHTML", before)
             page.screenshot(path=SHOTS / f"{c['id']}.png")
     whole(page, SHOTS / f"{name[:2]}-run.png")
 

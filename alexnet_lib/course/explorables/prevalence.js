@@ -25,10 +25,15 @@ export default { render(given) {
       const wrong = Math.round((PEOPLE - ill) * alarms);
       const kinds = [[found, "var(--xp-one)", 1], [ill - found, "var(--xp-one)", 0.3],
                      [wrong, "var(--xp-two)", 1], [PEOPLE - ill - wrong, "var(--xp-soft)", 0.25]];
-      const cells = kinds.flatMap(([count, fill, opacity]) => Array(count).fill([fill, opacity]));
-      const dots = cells.map(([fill, opacity], i) => draw("rect", {
-        x: 430 + (i % ACROSS) * CELL, y: TOP + Math.floor(i / ACROSS) * (CELL + 0.5),
-        width: CELL - 1.5, height: CELL - 1.5, fill, opacity }));
+      let first = 0;
+      const dots = kinds.map(([count, fill, opacity]) => {  // a path each: quicker than a thousand
+        const cells = Array.from({ length: count }, (_, i) => {
+          const left = 430 + ((first + i) % ACROSS) * CELL;
+          return `M${left} ${TOP + Math.floor((first + i) / ACROSS) * (CELL + 0.5)}h5.5v5.5h-5.5z`;
+        });
+        first += count;
+        return draw("path", { d: cells.join(""), fill, opacity });
+      });
       const legend = [["found", 430], ["missed", 508], ["false alarms", 592]].map(([text, at], i) => draw(
         "g", {}, draw("rect", { x: at, y: 232, width: 11, height: 11, fill: kinds[i][1],
                                 opacity: kinds[i][2] }),
