@@ -15,7 +15,8 @@ from test_site import Quiet
 from alexnet_lib.course import explorables
 from alexnet_lib.optim import PaperSGD
 
-PAGE = """<!doctype html><meta charset="utf-8"><title>Explorables</title><body><script type="module">
+PAGE = """<!doctype html><meta charset="utf-8"><title>Explorables</title><body>
+<script type="module">
 window.models = {};
 for (const name of NAMES) {
   const state = {}, heard = [];
