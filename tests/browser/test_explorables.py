@@ -6,6 +6,7 @@ import json
 import re
 import threading
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Explorables</title><body>
 <script type="module">
 window.models = {};
 for (const name of NAMES) {
-  const state = {}, heard = [];
+  const state = { ...STATES[name] }, heard = [];
   const model = { get: (key) => state[key], set: (key, value) => { state[key] = value; },
                   save_changes() {}, on: (_, call) => heard.push(call), off() {},
                   assign(values) { Object.assign(state, values); heard.forEach((f) => f()); } };
@@ -32,12 +33,17 @@ document.body.dataset.done = "yes";
 </script>"""
 
 
+PHOTO = np.random.default_rng(0).integers(0, 256, (227, 227, 3), np.uint8)
+
+
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):  # noqa: F811
     root = tmp_path_factory.mktemp("explorables")
     for file in explorables.HERE.glob("*.js"):
         (root / file.name).write_bytes(file.read_bytes())
-    (root / "index.html").write_text(PAGE.replace("NAMES", json.dumps(explorables.NAMES)))
+    states = {"convolution": {"photo": explorables.picture(PHOTO)}}
+    (root / "index.html").write_text(PAGE.replace("NAMES", json.dumps(explorables.NAMES))
+                                     .replace("STATES", json.dumps(states)))
     with http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), functools.partial(Quiet, directory=root)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -45,6 +51,8 @@ def page(browser, tmp_path_factory):  # noqa: F811
         page.on("pageerror", lambda error: pytest.fail(str(error)))
         page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
         page.wait_for_selector("body[data-done]")
+        for name in explorables.NAMES:
+            page.wait_for_selector(f"#{name} svg")
         yield page
         page.close()
         server.shutdown()
@@ -70,6 +78,18 @@ def test_responses_are_those_of_torch(page, n, alpha, k, beta):
                     beta=beta)
     assert found[:2] == [4, 240]
     assert found[2:4] == pytest.approx([after.item(), alone.item()], abs=0.051)
+
+
+@pytest.mark.parametrize("row, column, stride, turned", [(20, 42, 4, False), (1, 7, 12, True)])
+def test_a_convolution_is_that_of_torch(page, row, column, stride, turned):
+    kernel = torch.zeros(11, 11)
+    kernel[:, :5], kernel[:, 6:] = -1, 1
+    kernel = (kernel.T if turned else kernel).expand(1, 3, 11, 11).double()
+    image = torch.from_numpy(PHOTO).double().permute(2, 0, 1)[None]
+    expected = F.conv2d(image, kernel, stride=stride)[0, 0]
+    found = numbers(page, "convolution", row=row, column=column, stride=stride,
+                    angle=90 if turned else 0)
+    assert found == [row, column, *expected.shape, expected[row - 1, column - 1]]
 
 
 @pytest.mark.parametrize("z, s", [(3, 2), (2, 2), (1, 1), (2, 5), (6, 1)])

@@ -4,7 +4,9 @@ A module exports `render({model, el})`, as anywidget wants it. In a notebook `sh
 kernel; on the site the same file runs without one. All of them share `shared.js`.
 """
 
+import base64
 import html
+import io
 import json
 import re
 from functools import cache
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import anywidget
 import traitlets
+from PIL import Image
 
 HERE = Path(__file__).parent
 NAMES = sorted(file.stem for file in HERE.glob("*.js") if file.stem != "shared")
@@ -51,6 +54,13 @@ def _kind(name: str, names: tuple[str, ...]) -> type[Explorable]:
     traits = {key: traitlets.Any().tag(sync=True) for key in names}
     return type(f"Explorable_{name}", (Explorable,),
                 {"_esm": module(name), "explorable": name, "state": names, **traits})
+
+
+def picture(image) -> str:
+    """An image, (rows, columns, 3) uint8, as a browser's address of a picture."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def show(name: str, **state) -> Explorable:

@@ -75,8 +75,9 @@ export function explorable({ model, el }, { start, controls, width, height, name
   return () => { model.off("change", hear); cancelAnimationFrame(waiting); };
 }
 
-function control(box, { key, label, min, max, step, show = (value) => `${value}`, log = false },
-                 state, change) {
+// most: the highest value, where that depends on the state.
+function control(box, { key, label, min, max, step, show = (value) => `${value}`, log = false,
+                        most }, state, change) {
   const row = document.createElement("label");
   row.className = "xp-control";
   const input = Object.assign(document.createElement("input"), { type: "range" });
@@ -89,6 +90,7 @@ function control(box, { key, label, min, max, step, show = (value) => `${value}`
   input.addEventListener("input", () => change({ [key]: read() }, false));
   input.addEventListener("change", () => change({ [key]: read() }));
   return { follow() {
+    if (most) input.max = most(state);
     if (read() !== state[key]) input.value = there(state[key]);
     input.setAttribute("aria-valuetext", show(state[key]));
     value.textContent = show(state[key]);
