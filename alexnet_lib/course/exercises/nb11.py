@@ -15,15 +15,16 @@ def _numbers(answer, count: int, what: str) -> list[float]:
                   "150, and how large is one standard deviation of 150 coin tosses?")
 def by_hand(answer):
     images, tosses = _numbers(answer, 2, "both numbers")
-    expect(abs(images - 2400) > 5, "(a) That is for one standard error; the point is to hold two.")
+    expect(abs(images - 2400) > 5, "(a) That's for one standard error. Two of them "
+           "should make a point.")
     expect(images > 100, "(a) One point is 0.01 as a share. Are all your numbers shares?")
-    expect(abs(images - 9600) < 10, f"(a) is not {images:g}. Solve 2 sqrt(p(1 - p)/n) = 0.01.")
+    expect(abs(images - 9600) < 10, f"(a) isn't {images:g}. Solve 2 sqrt(p(1 - p)/n) = 0.01.")
     expect(abs(tosses - 30) > 0.5 and abs(tosses - 15) > 0.5,
            "(b) That counts images. Divide by the standard deviation.")
     expect(abs(tosses - 1.22) > 0.03, "(b) With 150 tosses the standard deviation is half of the "
            "square root of 150.")
-    expect(abs(tosses - 2.45) < 0.03, f"(b) is not {tosses:g}. Only 150 images count.")
-    return "Above 2, so those two networks differ. What about their recipes? One pair can't say."
+    expect(abs(tosses - 2.45) < 0.03, f"(b) isn't {tosses:g}. Only 150 images count.")
+    return "That's above 2, so the two networks differ. Do their recipes? One pair can't say."
 
 
 @exercise("11-2", "Find the dark cells off the diagonal first, then the empty columns.")
@@ -36,7 +37,7 @@ def diagnoses(answer):
     expect(never == "C", "A class that is never answered leaves its column white.")
     expect((swapped, shifted) == ("D", "B"), "Two swapped labels hurt two rows only.")
     expect(zero == "B", "Accuracy is what's on the diagonal. In which matrix is it empty?")
-    return "In B and D the network is fine: somebody's list of labels isn't."
+    return "In B and D, the network is fine, but somebody's list of labels isn't."
 
 
 def _chain_saws(threshold: float) -> tuple[float, float, float]:
@@ -56,32 +57,33 @@ def threshold(answer):
     tried = (0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
     expect(cut in tried, "Choose one of the seven thresholds.")
     enough = [t for t in tried if _chain_saws(t)[0] >= 0.8]
-    expect(cut in enough, f"At {cut:g} the network finds fewer than 80 % of the chain saws.")
+    expect(cut in enough, f"At {cut:g}, the network finds fewer than 80 % of the chain saws.")
     expect(cut == max(enough), f"{cut:g} finds 80 %, but so does a higher threshold, with fewer "
            "false alarms.")
     recall, right, alarms = _chain_saws(cut)
     expect(precision > 1 and rare > 1, "Give both precisions in percent.")
-    expect(abs(precision - 100 * recall) > 0.6, "That's the recall; the precision is asked for.")
-    expect(abs(precision - 100 * right) < 0.6, f"The precision at {cut:g} is not {precision:g} %.")
+    expect(abs(precision - 100 * recall) > 0.6, "That's the recall. We asked for the precision.")
+    expect(abs(precision - 100 * right) < 0.6, f"The precision at {cut:g} isn't {precision:g} %.")
     at_one = recall * 0.01 / (recall * 0.01 + alarms * 0.99)
     expect(abs(rare - precision) > 0.6, "When chain saws get rarer, precision falls.")
-    expect(abs(rare - 100 * at_one) < 0.4, f"At a prevalence of 1 % it is not {rare:g} %. Recall "
-           "and false alarms stay as they are; use the formula.")
-    return "More chain saws found, more false alarms. Which is worse? The data can't tell you."
+    expect(abs(rare - 100 * at_one) < 0.4, f"At a prevalence of 1 %, it isn't {rare:g} %. The "
+           "recall and the false-alarm rate stay as they are. Use the formula.")
+    return ("A lower threshold finds more chain saws and raises more false alarms. Which is worse, "
+            "a miss or a false alarm? The data can't tell you.")
 
 
-@exercise("11-4", "Write the formula for the precision down, and solve it for the false alarms.")
+@exercise("11-4", "Write down the formula for the precision. Solve it for the false-alarm rate.")
 def alarms_allowed(answer):
     for prevalence, recall, precision in ((0.1, 0.8, 0.5), (0.01, 0.9, 0.5), (0.5, 1.0, 0.9),
                                           (0.001, 0.6, 0.2), (0.25, 0.75, 1.0)):
         right = recall * prevalence * (1 - precision) / (precision * (1 - prevalence))
         found = number(answer(prevalence, recall, precision))
         expect(abs(found - right * (1 - prevalence)) > 1e-6 or right == 0,
-               "False alarms are a share of the images that are *not* of the class.")
+               "The false-alarm rate is a share of the images that are *not* of the class.")
         expect(abs(found - right) < 1e-6, f"With a prevalence of {prevalence:g}, a recall of "
-               f"{recall:g} and a precision of {precision:g} asked for, {found:.5g} is not the "
+               f"{recall:g}, and a demanded precision of {precision:g}, {found:.5g} isn't the "
                "false-alarm rate. Put it into the formula: which precision comes out?")
-    return "For a class of one in a thousand, even a tiny rate of false alarms is too much."
+    return "For a class of one in a thousand, even a tiny false-alarm rate is too high."
 
 
 @exercise("11-5", "Sort, multiply by the number of comparisons that are left, never let a later "
@@ -91,7 +93,7 @@ def adjusted(answer):
               [0.01, 0.04, 0.03, 0.005], [0.2, 0.2, 0.001]):
         given = list(p)
         found = answer(given)
-        expect(given == p, "The list that came in has changed: sort a copy.")
+        expect(given == p, "Your function changes the list it's given. Sort a copy.")
         found = torch.as_tensor(found).tolist() if hasattr(found, "shape") else found
         found = _numbers(found, len(p), f"a list of {len(p)} adjusted p-values for {p}")
         right = _slowly(p)
@@ -102,8 +104,9 @@ def adjusted(answer):
         for value, wanted, raw in zip(found, right, p, strict=True):
             expect(abs(value - wanted) < 1e-9 or abs(value - min(1, raw * len(p))) > 1e-9,
                    f"{p}: that's Bonferroni's method, which multiplies all by {len(p)}. Holm's "
-                   "number shrinks as you go up the list.")
-            expect(abs(value - wanted) < 1e-9, f"{p}: {raw:g} is not adjusted to {value:.4g}.")
+                   "factor shrinks as you go through the sorted list.")
+            expect(abs(value - wanted) < 1e-9, f"{p}: the adjusted value of {raw:g} isn't "
+                   f"{value:.4g}.")
     return "These are the numbers in the course's ledger."
 
 
