@@ -1,127 +1,100 @@
 """Exercises of notebook 13, the paper and the 2012 source."""
 
 import torch
-import torch.nn.functional as F
 
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
+from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
 from alexnet_lib.layers import local_response_norm
-from alexnet_lib.optim import PaperSGD, Run145, parameter_groups
 
 
-def _pair(answer) -> tuple[int, int]:
-    try:
-        images, wrong = answer
-        return images, wrong
-    except (TypeError, ValueError):
-        expect(False, "Two numbers are asked for: how many images, and how many of them wrong.")
+@exercise("13-1", "Multiply both errors by 50,000, then by 150,000, and allow for six digits.")
+def which_images(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (images, missed).")
+    images = filled(answer[0], "ABCD")
+    expect(images["A"] == 150_000, "A: 0.356707 · 50,000 is 17,835.35, which is no number of "
+           "photographs.")
+    expect(images["B"] == 150_000, "B: its top-1 error fits both numbers. Does its top-5 error?")
+    expect(images["C"] == 50_000, "C: both of its errors fit the smaller number.")
+    expect(images["D"] == 0, "D: multiply, round, divide again. Do all six digits come back?")
+    expect(abs(number(answer[1]) - 23_234) < 0.5, "For A, the top-5 error counts the photographs "
+           "whose class isn't among the five answers. Round to a whole number.")
+    return "D was counted with one view; the notes don't say how."
 
 
-@exercise("13-1", "For 50,000, then for 150,000: is error * n a whole number, up to the rounding?")
-def pictures(answer):
-    expect(_pair(answer(0.406640)) == (50_000, 20_332),
-           "0.406640 is run 145 on the validation images: 20,332 of 50,000.")
-    images, _ = _pair(answer(0.374727))
-    expect(images == 150_000, "0.374727 * 50,000 = 18,736.35 is no whole number; so it must be "
-           "150,000. (Six digits are rounded: allow for half a unit of the sixth, no more.)")
-    for error, wrong in ((0.374727, 56_209), (0.182953, 27_443), (0.420340, 21_017),
-                         (0.182287, 27_343)):
-        images, found = _pair(answer(error))
-        expect(images == (150_000 if wrong in (56_209, 27_443, 27_343) else 50_000),
-               f"{error:.6f}: take 50,000 wherever it fits, else 150,000.")
-        expect(found == wrong, f"{error:.6f} of {images:,} images are {wrong:,}: round to the "
-               "nearest whole number.")
-    return "An error is a count; its digits give it away."
+SNAPSHOTS = {"A": (25, 50), "B": (67, 71), "C": (72, 78), "D": (91, 106)}
 
 
-class _Net(torch.nn.Module):
-    """Just names: what `parameter_groups` needs."""
-
-    def __init__(self):
-        super().__init__()
-        self.features = torch.nn.ModuleDict({f"conv{i}": torch.nn.Linear(1, 1) for i in (1, 2)})
-
-
-@exercise("13-2", "First the exceptions: conv1 frozen, then biases; the rest are weights.")
-def logged_rate(answer):
-    rule, plan, rates = PaperSGD(parameter_groups(_Net(), 0.01, bias_lr_factor=2.0)), Run145(91), {}
-    for epoch in range(91):
-        plan.update(rule, epoch, None)
-        rates |= {(g["name"], g["kind"], epoch): g["lr"] for g in rule.param_groups}
-    hints = {("conv2", "weight"): "weights fall at 25, 51 and 79, and have the new rate in that "
-                                  "epoch already",
-             ("conv2", "bias"): "the biases' rate never falls",
-             ("conv1", "weight"): "conv1's weights fall to 1e-5 at 67 and are frozen from 72 on",
-             ("conv1", "bias"): "conv1's biases keep their rate until they are frozen, at 72"}
-    for (name, kind), hint in hints.items():
-        for epoch in range(91):
-            given, right = number(answer(name, kind, epoch)), rates[name, kind, epoch]
-            expect(abs(given - right) <= 1e-9 * max(right, 1e-3),
-                   f"{name}, {kind}, epoch {epoch}: {given:g}, but {hint}.")
-    expect(abs(number(answer("fc8", "weight", 70)) - 1e-4) < 1e-9,
-           "fc8 follows the rule of all layers but conv1.")
-    return "Six lines of notes, typed while the net was training."
+@exercise("13-2", "Rule out epochs one line of the file at a time; the restart counts, too.")
+def when(answer):
+    answer = filled(answer, SNAPSHOTS)
+    hints = {"A": "all weights are at 0.001, and the noise is still on",
+             "B": "conv1 has taken its last step, but isn't frozen yet",
+             "C": "conv1 is frozen, and the other weights haven't taken their last step",
+             "D": "conv1 is frozen and yet the others are at 0.001: when did that happen?"}
+    for name, (first, last) in SNAPSHOTS.items():
+        try:
+            given = tuple(int(epoch) for epoch in answer[name])
+        except (TypeError, ValueError):
+            given = ()
+        expect(len(given) == 2, f"{name}: two epochs, such as (0, 24).")
+        expect(given[1] != last + 1, f"{name}: at epoch {last + 1} the next change has been made.")
+        expect(given == (first, last), f"{name}: {hints[name]}.")
+    return "A settings file is a snapshot. Its date has to be worked out."
 
 
-@exercise("13-3", "Count the pixels that the last window lacks, and add so many zeros at the right "
-                  "and the bottom.")
-def ceil_conv(answer):
-    g = torch.Generator().manual_seed(0)
-    for height, width, k, stride in ((224, 224, 11, 4), (227, 227, 11, 4), (30, 21, 5, 3),
-                                     (16, 17, 3, 2), (12, 12, 5, 1)):
-        x = torch.randn(2, 3, height, width, generator=g)
-        weight = torch.randn(4, 3, k, k, generator=g)
-        below, right = (-(n - k) % stride for n in (height, width))
-        expected = F.conv2d(F.pad(x, (0, right, 0, below)), weight, stride=stride)
-        out = tensor(answer(x, weight, stride))
-        said = f"{height} x {width} pixels, window {k}, stride {stride}"
-        expect(out.shape == expected.shape, f"{said}: the result should be "
-               f"{tuple(expected.shape[2:])}, not {tuple(out.shape[2:])}. Only as many zeros as "
-               "the last window lacks, and none if it fits.")
-        expect(torch.allclose(out, expected, rtol=1e-4, atol=1e-3), f"{said}: the size is right, "
-               "the numbers are not. The first window begins at the first pixel; the zeros are "
-               "at the right and the bottom.")
-    return "With 224, 11 and 4 this is the 55 that nobody could explain."
+@exercise("13-3", "The source divides by 2 + 2e-5 times all squares, the paper by 2 + 1e-4 times "
+                  "the squares of positive responses only.")
+def witnesses(answer):
+    found = filled(answer, ("less", "more", "same"))
+    for name in ("less", "more", "same"):
+        five = tensor(found[name], (5,)).view(1, 5, 1, 1)
+        expect(five[0, 2] == 50, f"{name}: the response in the middle should be 50.")
+        paper = local_response_norm(five.relu(), alpha=1e-4)[0, 2].item()
+        source = local_response_norm(five, alpha=2e-5)[0, 2].item()
+        said = f"{name}: the paper leaves {paper:.1f} of the 50, the source {source:.1f}"
+        if name == "same":
+            expect(abs(source / paper - 1) < 0.005, f"{said}.")
+        else:
+            expect((source < paper) == (name == "less"), f"{said}: the other way round.")
+            expect(abs(source / paper - 1) > 0.1, f"{said}. Make the gap at least a tenth.")
+    return "Same layer, same file, and which form quiets more depends on the signs."
 
 
-@exercise("13-4", "Count the classes above the right one, and those equal to it.")
-def top1_error(answer):
-    probs = torch.tensor([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [0.4, 0.4, 0.2]])
-    first = number(answer(probs[:1], torch.tensor([0])))
-    expect(abs(first) < 1e-6, "One image, the right class in front: an error of 0.")
-    for label in (0, 1):
-        expect(abs(number(answer(probs[1:2], torch.tensor([label]))) - 0.5) < 1e-6,
-               "Two classes in front, one of them right: half an error, whichever it is.")
-    expect(abs(number(answer(probs[1:2], torch.tensor([2]))) - 1) < 1e-6,
-           "If another class is above the right one, it is wrong.")
-    low = torch.tensor([[0.6, 0.2, 0.2]])
-    expect(abs(number(answer(low, torch.tensor([1]))) - 1) < 1e-6,
-           "A tie behind the first place is no merit.")
-    expect(abs(number(answer(torch.full((20, 10), 0.1), torch.zeros(20, dtype=torch.long))) - 0.9)
-           < 1e-6, "A net that says the same of ten classes is wrong in 90 %, whatever the labels.")
-    mixed = number(answer(probs, torch.tensor([1, 0, 1, 2])))
-    expect(abs(mixed - 0.75) < 1e-6, "The mean over the images: 1, 0.5, 0.5 and 1 make 0.75.")
-    return "Now a dead net is as bad as it is."
+@exercise("13-4", "Does the bar cross zero? And does it stay within half a point of it?")
+def read_the_bars(answer):
+    kinds = ("worse", "better", "less than half a point", "can't tell")
+    answer = filled(answer, "ABCD", kinds)
+    expect(answer["A"] == "worse", "A: the whole bar is on one side of zero. Which side is it?")
+    expect(answer["B"] == "can't tell", "B: the bar reaches more than a point to either side.")
+    expect(answer["C"] != "can't tell", "C crosses zero, but look how short it is.")
+    expect(answer["C"] == "less than half a point", "C crosses zero, so nobody knows its sign.")
+    expect(answer["D"] == "better", "D: the whole bar is on one side of zero. Which side is it?")
+    return ("A: columns that never exchange. B: no restart, and 20 epochs instead of 30. C: no "
+            "normalization after conv2. D: no restart, and just as long.")
 
 
-@exercise("13-5", "Squares of the signed responses, windows of five within each column, divide; "
-                  "the ReLU last.")
-def first_norm(answer):
-    a = torch.randn(2, 96, 3, 4, generator=torch.Generator().manual_seed(0)) * 300
-    out = tensor(answer(a.clone()), tuple(a.shape))
-    expect((out >= 0).all(), "After all of it there is a ReLU: nothing is below zero.")
+@exercise("13-5", "Draw `tries` errors, keep the lowest, subtract it from one more draw, and "
+                  "repeat that thousands of times.")
+def luck(answer):
+    def ask(*asked):
+        torch.manual_seed(0)
+        given = answer(*asked)
+        expect(isinstance(given, (tuple, list)) and len(given) == 2,
+               "Return two numbers: the mean lead, and how often the lead is large enough.")
+        return number(given[0]), number(given[1])
 
-    def same(**settings):
-        before = settings.pop("relu_first", False)
-        given = a.relu() if before else a
-        made = local_response_norm(given, **({"alpha": 2e-5, "columns": 2} | settings)).relu()
-        return torch.allclose(out, made, rtol=1e-4, atol=1e-3)
-
-    expect(not same(alpha=1e-4), "That is the printed strength. The source divides α by n.")
-    expect(not same(alpha=4e-6), "α is divided by n twice: 1e-4 / 5 is enough.")
-    expect(not same(relu_first=True), "That is the paper's order. The source normalizes the "
-           "signed responses, and a negative one silences its neighbors, too.")
-    expect(not same(columns=1), "Maps 47 and 48 stand on different cards and do not see each "
-           "other.")
-    expect(same(), "The numbers are not right. In the bracket: k = 2, and 1e-4 / 5 times the sum "
-           "of five squares; its power is 0.75.")
-    return "Layer 1 of the net that won."
+    lead, _ = ask(1, 0.12, 0.41)
+    expect(abs(lead) < 0.02, f"With one try, luck helps it as often as #145. You have {lead:.2f}.")
+    lead, often = ask(16, 0.12, 0.41)
+    expect(lead > 0, "A lead counts as positive: the error of #145 minus the best error.")
+    expect(abs(lead - 0.212) < 0.02, f"16 tries should lead by about 0.21 points, not {lead:.2f}: "
+           "take the lowest of them, not their mean.")
+    expect(often < 1, "How often is asked as a fraction, 0 to 1.")
+    expect(often > 0.03, f"A lead of 0.41 should be seen in some 7 % of the searches, not in "
+           f"{often:.1%}. #145 is a draw, too: it may have been unlucky.")
+    expect(abs(often - 0.075) < 0.03, f"A lead of 0.41 should be seen in some 7 % of the searches, "
+           f"not in {often:.1%}.")
+    lead, often = ask(4, 0.5, 0.6)
+    expect(abs(lead - 0.514) < 0.05 and abs(often - 0.44) < 0.04,
+           "4 tries that scatter by 0.5 points should lead by about 0.51: use all three arguments.")
+    return ("Sixteen tries that change nothing at all lead by 0.21 points: half of 0.41. The whole "
+            "0.41 is luck in 7 searches of 100.")
