@@ -35,7 +35,7 @@ CHAINS = {
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "
           "rare-run",
     "12": "alike-train alike-measure alike-find alike-picture plane",
-    "13": "norms-data inputs-draw inputs-picture fade",
+    "13": "race-config race-run race-verdict",
 }
 
 
