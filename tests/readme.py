@@ -173,21 +173,21 @@ def trust() -> str:
     names = ", ".join(r["claim"] + " on CIFAR-10" * ("CIFAR" in r["data"] and r["claim"] == "C05")
                       for r in hints)
     return (
-        f"{len(tested)} of these rows test something, so even if every claim were false, about "
-        f"{0.05 * len(tested):.0f} intervals would miss zero by chance. The last column therefore "
-        "has p values adjusted for their number by Holm's method: among the rows at 0.05 or below, "
-        "the chance of even one false alarm is at most 5 %. "
-        f"{len(hints)} rows have an interval that excludes zero and don't survive this: {names}. "
-        "They are hints. The rows also depend on each other, because "
+        f"Of these rows, {len(tested)} test something. Even if every claim were false, about "
+        f"{0.05 * len(tested):.0f} of their intervals would exclude zero by chance. So the "
+        "p-values in the last column are adjusted for the number of tests by Holm's method: among "
+        "the rows at 0.05 or below, the chance of even one false alarm is at most 5 %. "
+        f"In {len(hints)} rows, the interval excludes zero, but the result doesn't survive this "
+        f"correction: {names}. Treat them as hints. The rows also depend on each other, because "
         f"{max(r['comparisons'] for r in rows)} of them use the same reference runs: one lucky "
-        "reference net would shift all of them together. Pairing the arms by seed doesn't help "
-        f"much either: over {len(both)} rows the correlation of the two arms is "
-        f"{np.mean([found['correlation'] for found in both]):.2f} on average, and the paired "
-        f"interval is wider than the unpaired one (Welch's) in {wider}. Finally, the intervals are "
-        "about seeds. They hold for these test images and these learning rates, and in "
-        f"{sum(close.values())} of {len(close)} arms the best rate of the search beat the second "
-        "by less than the seeds' standard deviation (`ledger.json` names them in each row's "
-        "note).\n")
+        "reference network would shift all of them together. Pairing the arms by seed doesn't help "
+        f"much, either. Over {len(both)} rows, the correlation of the two arms is "
+        f"{np.mean([found['correlation'] for found in both]):.2f} on average, and in {wider} of "
+        "them the paired interval is wider than the unpaired one (Welch's). Finally, the intervals "
+        "tell you about seeds only. They hold for these test images and these learning rates. In "
+        f"{sum(close.values())} of {len(close)} arms, the best learning rate of the search beat "
+        "the second by less than the seeds' standard deviation (each row's note in `ledger.json` "
+        "names them).\n")
 
 
 # Logs of recorded runs, each with its evaluations on the test images.
