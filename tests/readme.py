@@ -47,8 +47,8 @@ def speed() -> str:
     alike = json.loads((RESULTS / "precision-shapes.json").read_text())["summary"]
     low, high = (100 * value for value in alike["val_error"]["interval_95"])
     about = (f"Measured on {record['device']}, torch {record['versions']['torch']}, "
-             f"{record['date']}. Does bf16 cost accuracy? On the drawn shapes, {alike['seeds']} "
-             f"seeds, the validation error in bf16 less that in fp32 is "
+             f"{record['date']}. Does bf16 cost accuracy? With the drawn shapes and "
+             f"{alike['seeds']} seeds, the validation error in bf16 minus that in fp32 is "
              f"{100 * alike['val_error']['paired_difference']:.2f} ({low:.2f} to {high:.2f}) "
              "points.")
     return (tabulate(rows, ("", "ours", "rival", "ratio", "target"), tablefmt="github",
