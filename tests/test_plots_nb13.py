@@ -114,10 +114,10 @@ def test_the_counts_that_the_notebooks_quote_follow_from_the_notes():
              and run["kind"] != "depth, more data"]
     ten = [run for run in alone if run["views"] == 10]
     p = next(run["top1"] for run in ten if run["run"] == "145")
-    half = 2 * (0.15 / 50_000) ** 0.5  # where exactly one of two is wrong on 15 % of the images
+    half = 2 * (0.107 / 50_000) ** 0.5  # exactly one of two seeds is wrong on 10.7 %
     outside = [run["run"] for run in ten if abs(run["top1"] - p) > half]
-    assert (len(ten), len(outside)) == (24, 11)
-    assert f"11 of 23 are outside: {'; '.join(outside)}" in NOTEBOOK.read_text()
+    assert (len(ten), len(outside)) == (24, 12)
+    assert f"12 of 23 are outside: {'; '.join(outside)}" in NOTEBOOK.read_text()
     assert sum(run["era"] == "after" for run in ten) == 16  # exercise 13-5
     one = sorted(run["top1"] for run in alone if run["views"] == 1)
     assert (round(100 * one[0], 1), round(100 * one[-1], 1)) == (42.3, 43.9)

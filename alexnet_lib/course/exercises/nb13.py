@@ -86,8 +86,8 @@ def luck(answer):
     expect(abs(lead) < 0.02, f"With one try, luck helps it as often as #145. You have {lead:.2f}.")
     lead, often = ask(16, 0.12, 0.41)
     expect(lead > 0, "A lead counts as positive: the error of #145 minus the best error.")
-    expect(abs(lead - 0.212) < 0.02, f"16 tries should lead by about 0.21 points, not {lead:.2f}: "
-           "take the lowest of them, not their mean.")
+    expect(abs(lead - 0.212) < 0.02, "16 tries that scatter by 0.12 should lead by about 0.21 "
+           f"points, not {lead:.2f}: take the lowest of them, not their mean.")
     expect(often < 1, "How often is asked as a fraction, 0 to 1.")
     expect(often > 0.03, f"A lead of 0.41 should be seen in some 7 % of the searches, not in "
            f"{often:.1%}. #145 is a draw, too: it may have been unlucky.")
@@ -96,5 +96,5 @@ def luck(answer):
     lead, often = ask(4, 0.5, 0.6)
     expect(abs(lead - 0.514) < 0.05 and abs(often - 0.44) < 0.04,
            "4 tries that scatter by 0.5 points should lead by about 0.51: use all three arguments.")
-    return ("Sixteen tries that change nothing at all lead by 0.21 points: half of 0.41. The whole "
-            "0.41 is luck in 7 searches of 100.")
+    return ("With coin tosses alone, sixteen tries that change nothing lead by 0.18 points. With a "
+            "scatter of 0.23 they lead by 0.41.")
