@@ -140,7 +140,7 @@ def test_the_docs_repeat_the_records(name):
 def test_the_readme_repeats_the_times_of_the_notebooks():
     text = readme.README.read_text()
     assert readme.times(text) == text
-    rows = re.findall(r"\(notebooks/\S+\) \|.* \| .+; runs in \d+ s \|$", text, re.MULTILINE)
+    rows = re.findall(r"\(notebooks/\S+\) \|.* \| .+; \d+ s \|$", text, re.MULTILINE)
     assert len(rows) == len(list((readme.ROOT / "notebooks").glob("*.ipynb")))
 
 

@@ -37,7 +37,8 @@ export function explorable({ model, el }, { start, controls, width, height, name
     Object.entries(start).map(([key, value]) => [key, model.get(key) ?? value]));
   const root = document.createElement("div");
   root.className = "xp";
-  root.dataset.lmSuppressShortcuts = "true"; // arrow keys are for the sliders, not for JupyterLab
+  root.dataset.lmSuppressShortcuts = "true"; // arrow keys are for the sliders, not for JupyterLab,
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // whose cells take them, too
   const style = document.createElement("style");
   style.textContent = STYLE;
   const says = Object.assign(document.createElement("div"), { className: "xp-says" });
