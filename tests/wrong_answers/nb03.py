@@ -35,6 +35,7 @@ WRONG = {
         torch.exp,  # too large to the right
         lambda x: x**2,  # flat in the middle
         lambda x: torch.where(x > 0, x, -0.1 * x),  # turns round at zero
+        lambda x: torch.where(x > 0, -x, -0.1 * x),  # falls everywhere
     ],
     "03-4": [
         ({"pixels": 330, "initialization": 400}, "pixels"),  # one of them is not enough
