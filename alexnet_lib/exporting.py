@@ -53,7 +53,7 @@ def export_onnx(net: LoadedModel, path: str | Path, probabilities: bool = False,
 
     Args:
         net: from `load_model` or `torchvision_alexnet`.
-        path: the file to write, usually *.onnx.
+        path: the file to write, usually with the ending .onnx.
         probabilities: add a softmax.
         uint8: take bytes instead of floats.
 
