@@ -23,10 +23,9 @@ def keep_freed_memory() -> Iterator[None]:
     glibc gives every large block back to the system at once, and asks for it again in the next
     step. Fresh pages must be zeroed and mapped one by one, 4 KiB at a time, which can take longer
     than computing what is then written to them. At the end all is given back, and glibc's settings
-    are those of the environment (those of `mallopt`, GLIBC_TUNABLES) or its usual ones. May be nested, and
-    entered by several threads. In threads other than the first, only blocks of less than 64 MiB
-    are kept, unless the process was started with MALLOC_ARENA_MAX=1 in its environment. Does
-    nothing where the C library is another.
+    are those of the environment or its usual ones. May be nested, and entered by several threads.
+    In threads other than the first, only blocks of less than 64 MiB are kept, unless the process
+    was started with MALLOC_ARENA_MAX=1. Does nothing where the C library is another.
     """
     global _depth
     libc = _glibc()

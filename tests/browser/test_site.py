@@ -6,6 +6,7 @@ and formulas as they were written, as they are where MathJax cannot be had.
 
 import functools
 import http.server
+import re
 import threading
 from pathlib import Path
 
@@ -96,3 +97,19 @@ def test_the_search_finds_pages(look):
     expect(found.first).to_be_visible()
     assert any("08" in text for text in found.all_inner_texts())
     page.screenshot(path=SHOTS / "site-search.png")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_explorable_moves_without_a_kernel(look, width):
+    page = look("notebooks/04-local-response-normalisation.html", width)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    place = page.locator(".xp")
+    place.scroll_into_view_if_needed()
+    before = place.locator("svg").inner_html()
+    place.get_by_role("slider", name="window n").press("ArrowRight")
+    expect(place.locator("svg")).not_to_have_js_property("innerHTML", before)
+    page.screenshot(path=SHOTS / f"site-explorable-{width}.png")
+    text, ground = page.evaluate("""() => { const xp = document.querySelector('.xp');
+        return [getComputedStyle(xp).color, getComputedStyle(xp.parentElement.parentElement)
+                .backgroundColor]; }""")
+    assert ground == "rgba(0, 0, 0, 0)" and min(map(int, re.findall(r"\d+", text)[:3])) > 128
