@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alexnet_lib import memory
@@ -180,34 +179,6 @@ def center(net: LoadedModel | Trainer, images, index) -> np.ndarray:
     middle = [free // 2] * len(index)
     cut = crop(images, index, middle, middle, [False] * len(index), size)
     return cut.permute(0, 2, 3, 1).numpy()
-
-
-def maximize(net: LoadedModel | Trainer, layer: str, unit: int, steps: int = 128, rate: float = 6.0,
-             shift: int = 4, blur: float = 0.02, seed: int = 0) -> np.ndarray:
-    """A picture that excites a unit, found by climbing its gradient from gray noise.
-
-    layer: any; of a map its middle unit is meant. At each step the picture is moved by up to
-    `shift` pixels and blurred a little, so that it does not end in noise that only this unit at
-    this place likes. Returns (size, size, 3) uint8, gray being the mean color.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    size, config = net.augment.size, net.config
-    x = torch.randn(1, config.in_channels, size, size, generator=generator) * 8
-    x = x.to(config.device).requires_grad_()
-    net.model.eval()
-    with probe({layer: named(net, layer)}) as seen:
-        for _ in range(steps):
-            down, right = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
-            net.model(x.roll((down, right), (2, 3)) / net.augment.input_divisor)
-            out = seen[layer][0, unit]
-            middle = out if out.dim() == 0 else out[out.shape[0] // 2, out.shape[1] // 2]
-            [gradient] = torch.autograd.grad(middle.float(), x)
-            with torch.no_grad():
-                x += rate * gradient / gradient.std().clamp_min(1e-12)
-                x.lerp_(F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), blur)
-                x.clamp_(-128, 127)
-    picture = (x.detach()[0] + 128).round().byte().cpu().permute(1, 2, 0)
-    return picture.expand(size, size, 3).numpy()
 
 
 def nearest(features: Tensor, queries: Tensor, count: int = 6, itself: bool = True) -> Tensor:

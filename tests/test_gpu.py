@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from alexnet_lib import batches, cli, datasets, features, training
 from alexnet_lib.config import TrainConfig
+from alexnet_lib.course import seeing
 from alexnet_lib.evaluation import probabilities
 from alexnet_lib.layers import (
     Conv2d,
@@ -265,8 +266,10 @@ def test_features_are_the_cpus(data):
     maps = [features.responses(run, images, "conv2") for run in runs]
     torch.testing.assert_close(maps[0], maps[1], rtol=0.02, atol=0.05)
     assert features.top_patches(runs[0], images, "conv2", 2)
-    picture = features.maximize(runs[0], "conv2", 0, steps=3)
-    assert np.isfinite(np.asarray(picture)).all()
+    pictures = [seeing.optimized(run, "conv2", [0], steps=3).astype(int) for run in runs]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 5
+    where = [seeing.grad_cam(run, run.augment.view(images, range(2)), 1) for run in runs]
+    torch.testing.assert_close(where[0], where[1], rtol=0.05, atol=0.05)
 
 
 def test_the_commands(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """Where a net looks and what it likes, against captum, plain loops and the net's own answers."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
@@ -67,3 +70,70 @@ def test_grad_cam_of_the_shipped_net_finds_something():
 def test_what_grad_cam_refuses(net, x, how, told):
     with pytest.raises(UserError, match=told):
         seeing.grad_cam(net, x, **how)
+
+
+def middle(out):
+    return float(out[out.shape[0] // 2, out.shape[1] // 2] if out.dim() else out)
+
+
+@pytest.mark.parametrize("layer, units", [("conv2", [1, 0]), ("fc8", [3, 3, 7])])
+def test_an_optimized_image_excites_its_unit_more_than_drawings_do(net, layer, units):
+    made = seeing.optimized(net, layer, units, steps=30)
+    side = 51 if layer == "conv2" else 67  # the receptive field, or the whole input
+    assert made.shape == (len(units), side, side, 3) and made.dtype == np.uint8
+    mean = net.augment.mean.mean((0, 1)).round().byte()
+    stored = mean.expand(len(units), 72, 72, 3).clone().numpy()
+    at = (66 - side + 1) // 2 + 2 if layer == "conv2" else 2
+    stored[:, at:at + side, at:at + side] = made
+    drawings = datasets.shapes.render(0, 100, 72)[0]
+    theirs = features.responses(net, drawings, layer)
+    for k, out in zip(units, features.responses(net, stored, layer), strict=True):
+        assert middle(out[k]) > np.quantile([middle(one[k]) for one in theirs], 0.99)
+
+
+def fine(images) -> float:
+    """The share of the energy above a quarter cycle a pixel."""
+    images = torch.as_tensor(images).permute(0, 3, 1, 2).double()
+    power = torch.fft.fft2(images - images.mean((2, 3), keepdim=True)).abs().square()
+    frequency = torch.fft.fftfreq(images.shape[-1])
+    return float(power[..., torch.hypot(frequency[:, None], frequency) > 0.25].sum() / power.sum())
+
+
+def test_each_choice_of_an_optimized_image_does_something(net):
+    def made(**how):
+        return seeing.optimized(net, "conv2", [0, 1], steps=20, **how)
+    usual = made()
+    assert np.array_equal(usual, made())
+    for how in ({"fourier": False}, {"color": False}, {"jitter": 0}, {"seed": 1}):
+        assert not np.array_equal(usual, made(**how))
+    assert fine(usual) < 0.7 * fine(made(fourier=False, color=False, jitter=0))
+
+
+def test_a_net_is_shown_what_it_was_trained_on(net):
+    config = dataclasses.replace(net.config, input_divisor=58.0)
+    data = datasets.load("shapes", 72, counts={"train": 24, "val": 10, "test": 12}, progress=False)
+    divided, given = Trainer(config, data, progress=False), []
+    features.named(divided, "conv1").register_forward_pre_hook(
+        lambda layer, inputs: given.append(inputs[0].detach()))
+    assert seeing.optimized(divided, "conv2", [1], steps=20).std() > 8
+    assert torch.cat(given).abs().max() <= 255 / 58
+
+
+def test_gray_nets_get_gray_images():
+    data = datasets.load("shapes", 72, counts={"train": 24, "val": 10, "test": 12}, progress=False)
+    gray = Trainer(TrainConfig(data="shapes", input_size=67, stored_size=72, width=0.1,
+                               in_channels=1, device="cpu", precision="fp32"), data,
+                   progress=False)
+    made = seeing.optimized(gray, "conv1", [0, 2], steps=3)
+    assert made.shape == (2, 11, 11, 3) and np.ptp(made, axis=3).max() == 0
+
+
+def test_convolutions_alone_and_units_that_are_not_there(net):
+    alone = dataclasses.make_dataclass("Net", ["model", "config", "augment"])(
+        net.model.features, net.config, net.augment)
+    assert np.array_equal(seeing.optimized(alone, "conv3", [2], steps=2),
+                          seeing.optimized(net, "conv3", [2], steps=2))
+    with pytest.raises(UserError, match="there is no 10"):
+        seeing.optimized(net, "fc8", [10], steps=1)
+    with pytest.raises(UserError, match="no layer 'conv6' here"):
+        seeing.optimized(net, "conv6", [0])
