@@ -287,39 +287,49 @@ def test_figures_of_fields_answers_and_likeness(picture):
     assert axes.get_xlabel() == axes.get_ylabel() == "pixel"
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["conv1: 11 pixels",
                                                                      "conv2: 51 pixels"]
-    figure = figures.looked_at(picture, np.eye(67), np.eye(67), "church")
-    assert {"answer: church", "occlusion", "gradient"} <= {title for _, title in shown(figure)}
-    assert {"fall of its probability", "size, largest is 1"} <= {
-        axes.get_ylabel() for axes in figure.axes}
+    figure = figures.looked_at([picture] * 2, ["church", "fish"],
+                               {"occlusion": -np.ones((2, 67, 67)),
+                                "Grad-CAM": np.ones((2, 67, 67))})
+    assert shown(figure) == [(1, "church"), (2, "occlusion"), (2, "Grad-CAM"), (1, "fish"), (2, ""),
+                             (2, "")]
     figure = figures.alike(np.zeros((2, 8, 8, 3)), np.zeros((5, 8, 8, 3)),
                            {"by features": np.eye(2, dtype=int), "by pixels": np.eye(2, dtype=int)})
     assert shown(figure) == [(1, "asked"), (1, "by features"), (1, "by pixels")]
-    figure = figures.planes({"pixels": np.eye(2), "features": np.eye(2)}, [0, 1], ("a", "b"))
-    for axes in figure.axes:
-        assert len(axes.collections) == 2
-        assert axes.get_xlabel() and axes.get_ylabel()
-    assert [t.get_text() for t in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
 
 
-def test_no_class_is_left_out_of_a_plane(picture):
-    classes = [f"class {k}" for k in range(25)]
-    axes, = figures.planes({"features": np.eye(25, 2)}, range(25), classes).axes
-    looks = {(tuple(dots.get_facecolor()[0]), dots.get_paths()[0].vertices.tobytes())
-             for dots in axes.collections}
-    assert len(axes.collections) == len(looks) == 25
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == classes
+def test_figures_of_what_a_first_layer_learned(picture):
+    kernels = torch.randn(96, 3, 11, 11)
+    figure = figures.sheets({"trained": kernels, "learned": kernels})
+    assert shown(figure) == [(1, "trained"), (1, "learned")]
+    assert figure.axes[0].images[0].get_array().shape == (4 * 12 + 1, 24 * 12 + 1, 3)
+    [axes] = figures.film({0: 0 * kernels[:5], 2000: kernels[:5]}).axes
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["0", "2,000"]
+    gray, last = (axes.images[0].get_array()[1:12, x:x + 11] for x in (1, 13))
+    assert np.ptp(gray) == 0 and np.abs(last - 0.5).max() == pytest.approx(0.5)
+    [axes] = figures.fine_detail({"a": [0.2, 0.4], "b": [0.1, 0.1]}).axes
+    assert {"a\n(mean 30 %)", "b\n(mean 10 %)"} == {t.get_text() for t in axes.texts}
+    [axes] = figures.forgetting([0.1, 0.5], [2.0, 0.9], 0.886).axes
+    assert "0.886" in axes.get_legend().get_texts()[0].get_text()
+    figure = figures.gallery({"one": [picture] * 3, "two": [picture]}, "all")
+    assert len(shown(figure)) == 4 and figure.get_suptitle() == "all"
+    [axes] = figures.nine_places(np.linspace(0.1, 0.9, 9).reshape(3, 3)).axes
+    assert [t.get_text() for t in axes.texts][::4] == ["10.0 %", "50.0 %", "90.0 %"]
+    for made in map(plt.figure, plt.get_fignums()):
+        assert len(made.alt) > 20
 
 
-def test_the_kernels_colors_are_dots_run_by_run(picture):
-    runs = {seed: np.linspace(0, 1, 24) for seed in (0, 3)}
-    figure = figures.colors_by_run(runs, {0: 0.62, 3: 0.048})
-    axes, = figure.axes
-    dots = [line for line in axes.lines if len(line.get_xdata()) == 12]
-    assert len(dots) == 4 and max(dots[0].get_ydata()) < 50 < min(dots[1].get_ydata())
-    assert not np.intersect1d(dots[0].get_xdata(), dots[1].get_xdata()).size
-    assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "0\n62 %", "3\n5 %"]
-    assert "kernel" in axes.get_ylabel() and len(figure.legends[0].get_texts()) == 3
+def test_colors_by_net_show_each_kernel_and_the_columns_means(picture):
+    nets = {"first": np.array([0.1, 0.3, 0.6, 1.0]), "second": np.array([0.2, 0.4, 0.5, 0.7])}
+    figure = figures.colors_by_net(nets, {"first": 0.62, "second": 0.048})
+    [axes] = figure.axes
+    dots = [line for line in axes.lines if line.get_marker() in ("o", "s")]
+    assert sorted(y for line in dots for y in line.get_ydata()) == pytest.approx(
+        sorted(100 * np.concatenate(list(nets.values()))))
+    means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "None"
+             and len(line.get_ydata())]
+    assert means == pytest.approx([20, 80, 30, 60])
+    assert [t.get_text() for t in axes.get_xticklabels()] == [
+        "first\n62 % of deals as far apart", "second\n5 % of deals as far apart"]
 
 
 # Widgets.

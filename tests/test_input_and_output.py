@@ -252,9 +252,8 @@ def draw_all(classes):
         dropout.thinned(probs, probs[0], probs[0], probs[0], classes),
         dropout.committee(images[0], probs, probs[0], classes, 0),
         evaluation.confusion(np.ones((k, k)), classes),
-        features.planes({"plane": np.zeros((k, 2))}, np.arange(k), classes),
-        *(features.looked_at(images[0] / 255, np.zeros((8, 8)), np.zeros((8, 8)), name)
-          for name in classes)]
+        features.looked_at(images, classes, {"Grad-CAM": np.zeros((k, 8, 8))}),
+        features.gallery(dict.fromkeys(classes, images[:1]), "all classes")]
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")

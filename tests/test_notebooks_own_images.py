@@ -34,7 +34,6 @@ CHAINS = {
           "inside shuffled heart heart-run heart-picture",
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "
           "rare-run",
-    "12": "alike-train alike-measure alike-find alike-picture plane",
     "13": "race-config race-run race-verdict",
 }
 
@@ -93,7 +92,7 @@ def test_live_cells_take_a_flat_folder(number, own, monkeypatch):
 @pytest.mark.parametrize("number, names", [
     ("10", "left has-left fresh look-inside race stuck-run hook-batch hook hook-share inside "
            "modes"),
-    ("12", "load photographs looks-ask looks-both looks-picture"),
+    ("12", "load initial photographs made-picture made-verdict looks-both looks-picture"),
 ])
 def test_live_cells_where_bf16_is_the_usual_precision(number, names, monkeypatch):
     monkeypatch.setattr(devices, "pick_precision", bf16 := lambda name, *where:

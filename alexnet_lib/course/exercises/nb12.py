@@ -3,49 +3,63 @@
 import torch
 import torch.nn.functional as F
 
-from alexnet_lib.course.exercises import exercise, expect, number, tensor
-from alexnet_lib.features import color_selectivity
+from alexnet_lib.course.exercises import exercise, expect, filled, number, tensor
+
+CONVOLUTIONS = {"conv1": 11, "conv2": 5, "conv3": 3, "conv4": 3, "conv5": 3}
 
 
-@exercise("12-1", "Take the mean over red, green and blue: that is the gray part, three times.")
-def color_share(answer):
-    pixel = torch.tensor([2.0, 1.0, 0.0]).view(1, 3, 1, 1)
-    first = tensor(answer(pixel))
-    expect(first.shape == (1,), "One number for each map: sum over channels, height and width.")
-    expect(abs(number(first[0]) - 0.4) < 1e-4,
-           "Of (2, 1, 0), the gray part (1, 1, 1) has the energy 3 of 5: its color is 0.4.")
-    expect(abs(number(tensor(answer(torch.ones(1, 3, 2, 2)))[0])) < 1e-4,
-           "A gray kernel has no color.")
-    weights = torch.randn(7, 3, 5, 4, generator=torch.Generator().manual_seed(0))
-    found = tensor(answer(weights))
-    expect(found.shape == (7,), "One number for each of the maps: sum over height and width, too.")
-    expect(torch.allclose(found, color_selectivity(weights), atol=1e-4),
-           "Sum the squares over a whole kernel first, and divide then.")
-    return "And noise has two thirds: one of three directions is gray."
+def _pool3_sees(kernels: dict[str, int]) -> int:
+    """The receptive field of pool3, in pixels, for these kernels of the convolutions."""
+    seen = jump = 1
+    for kernel, stride in ((kernels["conv1"], 4), (3, 2), (kernels["conv2"], 1), (3, 2),
+                           *((kernels[name], 1) for name in ("conv3", "conv4", "conv5")), (3, 2)):
+        seen, jump = seen + (kernel - 1) * jump, jump * stride
+    return seen
 
 
-@exercise("12-2", "Field and jump begin at 1; go through the steps one by one.")
-def field_and_jump(answer):
-    expect(tuple(answer([(11, 4)])) == (11, 4), "conv1: field 11, jump 4.")
-    expect(tuple(answer([(11, 4), (3, 2)])) == (19, 8),
-           "pool1: two jumps of 4 more than 11, and then neighbors are 8 apart.")
-    steps = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1), (3, 2)]
-    expect(tuple(answer(steps)) == (195, 32), "pool3 of the paper's net sees 195 pixels.")
-    expect(tuple(answer([])) == (1, 1), "Without a layer, a pixel sees itself.")
-    return "195 of 227: before fc6 no unit sees the whole picture."
+@exercise("12-1", "By how many pixels does the field grow if a kernel grows by one?")
+def one_kernel(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2, "Pass (layer, kernel).")
+    layer, kernel = answer
+    expect(layer in CONVOLUTIONS, "Choose one of conv1 to conv5: pool3 is to stay as it is.")
+    kernel = number(kernel)
+    expect(kernel == int(kernel) > 0, "A kernel is a whole number of units wide.")
+    seen = _pool3_sees(CONVOLUTIONS | {layer: int(kernel)})
+    expect(seen == 227, f"With a kernel of {kernel:g} in {layer}, a unit of pool3 sees {seen} "
+           "pixels.")
+    return "And the later the layer, the more a single step of its kernel is worth."
 
 
-@exercise("12-3", "All distances, the k smallest of each row, their labels.")
-def precision_at(answer):
-    known = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-    labels, asked = torch.tensor([0, 0, 1, 1]), torch.tensor([[2.9], [0.4]])
-    one = number(answer(known, labels, asked, torch.tensor([1, 0]), 1))
-    expect(one == 1, "The nearest of 2.9 is 3 and of 0.4 is 0: both have the right label.")
-    two = number(answer(known, labels, asked, torch.tensor([1, 0]), 2))
-    expect(two == 0.75, "The two nearest of 2.9 are 3 and 1, with labels 1 and 0: half right.")
-    wrong = number(answer(known, labels, asked, torch.tensor([0, 1]), 1))
-    expect(wrong == 0, "Compare with the truth of each question.")
-    return "The same, on 4096 numbers instead of one, is Fig. 4 of the paper."
+@exercise("12-2", "Grain is the initialization; it is gone where that was subtracted.")
+def four_sheets(answer):
+    answer = filled(answer, "ABCD", ("start", "early learned", "end learned", "end"))
+    expect(len(set(answer.values())) == 4, "Each of the four is there once.")
+    expect(answer["B"] == "start", "One sheet is nothing but grain.")
+    expect(answer["D"] == "end", "One sheet has patterns and grain: nothing was subtracted there.")
+    expect(answer["A"] == "early learned", "Coarse patterns come first, sharp ones later.")
+    return "Blurs come early, stripes late, and the grain was there before either."
+
+
+@exercise("12-3", "Call seeing.optimized four times, and switch off one trick in three of them.")
+def which_trick(answer):
+    expect(isinstance(answer, (tuple, list)) and len(answer) == 2,
+           "Pass (grains, matters_most).")
+    grains, most = answer
+    names = ("all", "fourier", "color", "jitter")
+    grains = {name: number(value) for name, value in filled(grains, names).items()}
+    expect(all(0 <= value <= 1 for value in grains.values()),
+           "`grain` gives a share, between 0 and 1.")
+    expect(len(set(grains.values())) == 4, "Two of your images are the same: is a trick off in "
+           "each of the last three?")
+    expect(grains["all"] < 0.1, f"With all three tricks the grain is {grains['all']:.0%}: leave "
+           "`seeing.optimized` its usual settings there.")
+    expect(grains["jitter"] > 0.12, f"Without jitter you have {grains['jitter']:.0%}. Pass "
+           "jitter=0, with the usual number of steps.")
+    expect(most in ("fourier", "color", "jitter"), 'Is it "fourier", "color" or "jitter"?')
+    expect(most == "jitter", f"Without {most} the grain is {grains.get(most, 0):.0%}, without "
+           f"jitter {grains['jitter']:.0%}.")
+    return ("Jitter. Grain works at exactly one position, and the next shift spoils it; a pattern "
+            "survives.")
 
 
 @exercise("12-4", "Cover one square of a copy, ask, take the difference; then the next one.")
@@ -56,7 +70,8 @@ def occlusion(answer):
     found = tensor(answer(lambda batch: batch.sum(), x, 2))
     expect(found.shape == (2, 3), "4 x 6 pixels have 2 x 3 squares of two pixels.")
     expect(torch.equal(x, before), "The picture itself was covered: work on x.clone().")
-    expect(found[0, 2] != -6, "It is to be the fall: the whole picture's number less the other.")
+    expect(found[0, 2] != -6, "Return the fall: the number of the whole picture minus that of "
+           "the covered one.")
     expect(found[0, 2] == 6 and found.sum() == 6,
            "Only the square at the top right matters, and it costs 6: 3 in each of two channels.")
     even = tensor(answer(lambda batch: batch.sum(), torch.ones(1, 1, 6, 6), 3))
@@ -110,7 +125,7 @@ def strongest(answer):
             maps[1, row, column] = 1
             (found,) = asked(maps, steps, side, 1)
             _expect_box(found[1:], steps, side, row, column)
-    return "Cut out, these are the rows of pieces above, for a unit of any layer."
+    return "Cut out, these are the rows of favorites above, for a unit of any layer."
 
 
 def _expect_box(found: tuple, steps, side: int, row: int, column: int) -> None:
@@ -120,5 +135,5 @@ def _expect_box(found: tuple, steps, side: int, row: int, column: int) -> None:
     expect(found[2] - found[0] == right[2] - right[0] or found[0] >= 0 and found[2] <= side,
            f"{told}there are no pixels outside of 0 to {side}: cut the frame off at the border.")
     expect(found == right, f"{told}it sees {right} (top, left, bottom, right; the last two "
-           f"not included), and you have {found}. The first unit begins at the pixel 0 less the "
-           "padding of every layer, times the jump before it.")
+           f"not included), and you have {found}. The first unit begins at pixel 0 minus the "
+           "padding of every layer times the jump before it.")

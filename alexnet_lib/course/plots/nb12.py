@@ -5,9 +5,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from alexnet_lib.course.plots import BLUE, CYCLE, ORANGE, plain
-
-MARKS = "os^Dv<>P*X"
+from alexnet_lib.course.plots import BLUE, GRAY, ORANGE, RED, plain
 
 
 def tiles(pictures, across: int, gap: int = 1, ground: float = 1.0) -> np.ndarray:
@@ -61,30 +59,123 @@ def kernels(weights, columns: int = 2, index=None) -> Figure:
     return figure
 
 
-def colors_by_run(runs: dict[int, np.ndarray], as_far: dict[int, float]) -> Figure:
-    """Each kernel's color as a dot, column beside column, run by run; a bar is a column's mean.
+def sheets(kernels: dict, across: int = 24) -> Figure:
+    """Sets of the first layer's kernels one below the other, each kernel on a scale of its own.
 
-    runs: by seed, (maps,), the color selectivity, the first column's half first, 0-1. as_far: by
-    seed, the share of random deals that put the columns at least as far apart, 0-1.
+    kernels: by title, (maps, 3, side, side).
+    """
+    rows = -(-max(map(len, kernels.values())) // across)
+    figure, panels = plt.subplots(len(kernels), 1,
+                                  figsize=(11, (11 * rows / across + 0.35) * len(kernels)))
+    for axes, (title, weights) in zip(np.atleast_1d(panels), kernels.items(), strict=True):
+        axes.imshow(tiles(as_pictures(weights), across))
+        axes.set_title(title, fontsize=11.5, loc="left")
+        axes.axis("off")
+    figure.alt = ("The 96 kernels of conv1 as small pictures, in four rows, several times. "
+                  + " ".join(f"{title}." for title in kernels))
+    return figure
+
+
+def fine_detail(shares: dict) -> Figure:
+    """How much of each kernel is fine detail, kernels sorted.
+
+    shares: by set of kernels, (maps,), 0-1.
     """
     figure, axes = plt.subplots(figsize=(9, 3.8))
-    for at, index in enumerate(runs.values()):
+    for (name, share), color, line in zip(shares.items(), (GRAY, RED, ORANGE, BLUE),  # noqa: B905
+                                          (":", "-.", "--", "-")):
+        share = np.sort(100 * np.asarray(share))
+        axes.plot(np.arange(1, len(share) + 1), share, color=color, ls=line, lw=2.4)
+        axes.text(len(share) + 1.5, share[-len(share) // 8:].mean(), f"{name}\n(mean "
+                  f"{share.mean():.0f} %)", color="black", va="center", fontsize=10)
+        axes.plot(len(share), share[-1], "o", color=color, ms=6)
+    axes.set(xlabel="kernel, smoothest first", ylabel="share of energy above\n0.25 cycles a "
+             "pixel, %", ylim=(0, 100), xlim=(0, 128))
+    axes.set_xticks((1, 24, 48, 72, 96))
+    axes.set_title("Subtract its own initialization, and a kernel loses its fine detail",
+                   fontsize=11.5)
+    figure.alt = ("Each of the 96 kernels' share of fine detail, sorted, a line for each set. "
+                  "The initialization: about 82 % throughout. Trained minus another seed's "
+                  "initialization is above the trained kernels, trained minus its own far below.")
+    return figure
+
+
+def forgetting(frequency, coefficient, decay: float) -> Figure:
+    """How much of its initialization each band of spatial frequency still has.
+
+    frequency: (bands,), cycles a pixel. coefficient: (bands,), of the initial weights in the
+    trained ones. decay: what weight decay alone would have left, 0-1.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 3.7))
+    axes.axhline(decay, color=ORANGE, lw=2.5, ls="--",
+                 label=f"what weight decay alone would leave: {decay:.3f}")
+    axes.plot(frequency, coefficient, "o-", color=BLUE, ms=8, lw=1.5, label="measured")
+    axes.set(xlabel="spatial frequency, cycles a pixel (coarse on the left, fine on the right)",
+             ylabel="factor on the initial\nweights (log scale)", yscale="log", ylim=(0.7, 9))
+    axes.set_yticks((1, 2, 4, 8), (1, 2, 4, 8))
+    axes.minorticks_off()
+    axes.legend(loc="upper right")
+    axes.set_title("In fine detail, training did nothing but decay", fontsize=11.5)
+    figure.alt = ("The factor on the initial weights against spatial frequency: high at coarse "
+                  "frequencies, and exactly on the dashed line of weight decay from about 0.25 "
+                  "cycles a pixel on.")
+    return figure
+
+
+def film(frames: dict) -> Figure:
+    """Kernels over time, a row for each kernel, on the scale of its last frame.
+
+    frames: by step, what training had added until then, (kernels, 3, side, side).
+    """
+    steps, last = list(frames), np.asarray(list(frames.values())[-1])
+    most = np.abs(last).max((1, 2, 3), keepdims=True)
+    shown = [(0.5 + 0.5 * (np.asarray(kernels) / most).clip(-1, 1)).transpose(0, 2, 3, 1)
+             for kernels in frames.values()]
+    across = len(steps)
+    sheet = tiles(np.stack(shown, 1).reshape(-1, *shown[0].shape[1:]), across)
+    figure, axes = plt.subplots(figsize=(10, 10 * len(last) / across + 0.7))
+    axes.imshow(sheet)
+    side = last.shape[-1] + 1
+    axes.set_xticks(side * (np.arange(across) + 0.5), [f"{step:,}" for step in steps])
+    axes.set_yticks([])
+    axes.set_xlabel("training step")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_title("First a blur, then edges, and fine stripes last", fontsize=11.5)
+    figure.alt = (f"{len(last)} kernels, a row each, at {across} moments of training: plain gray "
+                  "at first, and at last edges, stripes and blobs of color.")
+    return figure
+
+
+def colors_by_net(nets: dict, as_far: dict) -> Figure:
+    """How colorful each kernel is, column beside column, net by net; a bar is a column's mean.
+
+    nets: by name, (maps,), the color selectivity, the first column's half first, 0-1. as_far: by
+    name, the share of random deals that put the columns at least as far apart, 0-1.
+    """
+    figure, axes = plt.subplots(figsize=(10, 3.8))
+    for at, index in enumerate(nets.values()):
         halves = np.split(100 * np.asarray(index), 2)
         for shift, half, color, mark in zip((-0.19, 0.19), halves, (BLUE, ORANGE), "os",
                                             strict=True):
-            aside = 0.22 * (0.618 * np.arange(len(half)) % 1) - 0.11  # so that no dot hides one
-            axes.plot(at + shift + aside, half, mark, color=color, ms=5.5, alpha=0.75, mew=0)
+            aside = 0.26 * (0.618 * np.arange(len(half)) % 1) - 0.13  # so that no dot hides one
+            axes.plot(at + shift + aside, half, mark, color=color, ms=5, alpha=0.7, mew=0)
             axes.plot([at + shift - 0.16, at + shift + 0.16], [half.mean()] * 2, color="black",
                       lw=2.5)
     for color, mark, name in ((BLUE, "o", "column 1"), (ORANGE, "s", "column 2")):
         axes.plot([], [], mark, color=color, ms=7, label=f"{name}, a kernel each")
     axes.plot([], [], color="black", lw=2.5, label="mean of a column")
-    axes.set_xticks(range(len(runs)),
-                    [f"{seed}\n{100 * as_far[seed]:.0f} %" for seed in runs])
-    axes.set(xlabel="seed, and how many random deals are at least as far apart",
-             ylabel="color, % of a kernel's energy", ylim=(0, 100))
+    axes.set_xticks(range(len(nets)),
+                    [f"{name}\n{100 * as_far[name]:.0f} % of deals as far apart"
+                     for name in nets], fontsize=10)
+    axes.set(ylabel="color, % of what a\nkernel has learned", ylim=(0, 100))
     axes.grid(axis="x", visible=False)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=10)
+    axes.set_title("In each column of each network, gray kernels stand beside colorful ones",
+                   fontsize=11.5, pad=32)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3, fontsize=10)
+    figure.alt = ("Each kernel of the networks as a dot, higher if it has more color: column 1 as "
+                  "circles, column 2 as squares, for each network side by side. Both columns "
+                  "range from nearly gray to nearly all color, and their means are close.")
     return figure
 
 
@@ -101,7 +192,7 @@ def maps(picture, responses: dict, most: int = 12) -> Figure:
 
     picture: (side, side, 3) uint8. responses: by layer, (maps, height, width) or (units,).
     """
-    figure = plt.figure(figsize=(11, 1.15 * (len(responses) + 1.2)))
+    figure = plt.figure(figsize=(11, 1.02 * len(responses) + 0.3))
     left, right = figure.subfigures(1, 2, width_ratios=(1, 4))
     axes = left.subplots()
     axes.imshow(picture)
@@ -120,6 +211,8 @@ def maps(picture, responses: dict, most: int = 12) -> Figure:
                     interpolation="nearest")
         axes.set_title(f"{layer}: {told}", fontsize=9, loc="left")
         axes.axis("off")
+    figure.alt = ("A photograph, and for each layer its feature maps with the strongest answers, "
+                  "bright where they answer: outlines in conv1, small coarse patches further on.")
     return figure
 
 
@@ -155,6 +248,28 @@ def patches(found: dict, layer: str) -> Figure:
     return figure
 
 
+def gallery(rows: dict, title: str, side: float = 1.45) -> Figure:
+    """Rows of square images, each with its name at the left.
+
+    rows: by name, images (side, side, 3) uint8; the sides of two rows may differ. side: of an
+    image, inches.
+    """
+    across = max(map(len, rows.values()))
+    figure, panels = plt.subplots(len(rows), across, squeeze=False,
+                                  figsize=(side * across + 1.4, (side + 0.05) * len(rows) + 0.4))
+    for axes in panels.flat:
+        axes.axis("off")
+    for line, (name, images) in zip(panels, rows.items(), strict=True):
+        line[0].text(-0.08, 0.5, plain(name), transform=line[0].transAxes, ha="right",
+                     va="center", fontsize=10.5)
+        for axes, image in zip(line, images, strict=False):
+            axes.imshow(image)
+    figure.suptitle(title, fontsize=12)
+    figure.alt = (f"{title}. " * bool(title) + "Rows of images: "
+                  + "; ".join(name.replace("\n", ", ") for name in rows) + ".")
+    return figure
+
+
 def frame(axes, box, ls: str = "-", label: str | None = None) -> None:
     """Draw a box (top, left, bottom, right) of pixels, on a white line that all grounds show."""
     top, left, bottom, right = box
@@ -174,37 +289,70 @@ def placed(picture, boxes: dict[str, tuple]) -> Figure:
         frame(axes, box, style, f"{name}: {box[2] - box[0]} pixels")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     axes.set(xlabel="pixel", ylabel="pixel")
+    axes.set_title("From a few hairs to most of a face", fontsize=11.5)
     axes.grid(False)
+    figure.alt = ("A photograph with the receptive fields of units in its middle as nested "
+                  "frames: " + ", ".join(f"{name} {box[2] - box[0]} pixels"
+                                         for name, box in boxes.items()) + ".")
     return figure
 
 
-def looked_at(picture, fall, slope, answer: str) -> Figure:
-    """A picture, what occlusion says of it, and the size of the gradient.
+def looked_at(pictures, answers, ways: dict, side: float = 2.75) -> Figure:
+    """Pictures, a row each, and beside them where an answer comes from, one panel for each way.
 
-    picture: (side, side, 3) uint8. fall: (side, side), by how much the answer's probability falls
-    where a square is covered, 0-1. slope: (side, side), 0 or more.
+    Args:
+        pictures: (N, side, side, 3) uint8. answers: N strings.
+        ways: by name, (N, side, side). Ways with negative values are drawn in two colors: blue
+            where the picture speaks for the answer, orange where it speaks against it. Each
+            panel has a scale of its own.
+        side: of a picture, inches.
     """
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.6))
-    panels[0].imshow(picture)
-    panels[0].set_title(f"answer: {plain(answer)}", fontsize=11)
-    most = max(np.abs(fall).max(), 1e-9)
-    panels[1].imshow(picture.mean(2), cmap="gray", alpha=0.35)
-    shown = panels[1].imshow(fall, cmap=LinearSegmentedColormap.from_list(
-        "orange_blue", [ORANGE, "white", BLUE]), vmin=-most, vmax=most, alpha=0.75)
-    figure.colorbar(shown, ax=panels[1], label="fall of its probability", fraction=0.046)
-    panels[1].set_title("occlusion", fontsize=11)
-    shown = panels[2].imshow(slope / max(slope.max(), 1e-12), cmap="Grays", vmin=0, vmax=0.6)
-    figure.colorbar(shown, ax=panels[2], label="size, largest is 1", fraction=0.046, extend="max")
-    panels[2].set_title("gradient", fontsize=11)
-    for axes in panels:
-        axes.axis("off")
+    figure, panels = plt.subplots(len(pictures), 1 + len(ways), squeeze=False,
+                                  figsize=(side * (1 + len(ways)), side * len(pictures) + 0.5))
+    both = LinearSegmentedColormap.from_list("orange_blue", [ORANGE, "white", BLUE])
+    for row, (line, picture, answer) in enumerate(zip(panels, pictures, answers, strict=True)):
+        line[0].imshow(picture)
+        line[0].set_title(plain(answer), fontsize=11)
+        for axes, (name, values) in zip(line[1:], ways.items(), strict=True):
+            values = np.asarray(values, float)
+            values, signed = values[row], values.min() < 0
+            most = max(np.abs(values).max(), 1e-12)
+            axes.imshow(np.asarray(picture).mean(2), cmap="gray")
+            axes.imshow(values, cmap=both if signed else "inferno", vmin=-most if signed else 0,
+                        vmax=most, alpha=0.65)
+            axes.set_title(name if row == 0 else "", fontsize=11)
+        for axes in line:
+            axes.axis("off")
+    figure.alt = ("Pictures, a row each, and beside each of them where the network's answer comes "
+                  f"from: {', '.join(ways)}.")
+    return figure
+
+
+def nine_places(errors) -> Figure:
+    """A test error for each of nine positions of the same photographs.
+
+    errors: (3, 3), fractions, rows from top to bottom.
+    """
+    errors = 100 * np.asarray(errors)
+    figure, axes = plt.subplots(figsize=(4.6, 4.3))
+    axes.imshow(errors, cmap="Blues", vmin=0, vmax=100)
+    for (row, column), error in np.ndenumerate(errors):
+        axes.text(column, row, f"{error:.1f} %", ha="center", va="center", fontsize=13,
+                  color="white" if error > 55 else "black")
+    axes.set_xticks(range(3), ["left", "middle", "right"])
+    axes.set_yticks(range(3), ["top", "middle", "bottom"])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_title("Position matters little", fontsize=11.5)
+    figure.alt = ("A table of three by three positions with the test error at each: "
+                  + ", ".join(f"{error:.1f} %" for error in errors.flat) + ".")
     return figure
 
 
 def alike(questions, known, answers: dict) -> Figure:
     """Each question at the left of a row, then its nearest known pictures, a block for each way.
 
-    questions: (Q, S, S, 3) uint8. known: (N, S, S, 3). answers: by name, (Q, k) numbers of known.
+    questions: (Q, S, S, 3) uint8. known: (N, S, S, 3). answers: by title, (Q, k) numbers of known.
     """
     side, count = questions.shape[1], next(iter(answers.values())).shape[1]
     figure, panels = plt.subplots(1, 1 + len(answers), figsize=(11, 0.83 * len(questions) + 0.3),
@@ -215,23 +363,6 @@ def alike(questions, known, answers: dict) -> Figure:
         axes.imshow(tiles(pictures.reshape(-1, side, side, 3) / 255, pictures.shape[1], gap=2))
         axes.set_title(name, fontsize=11)
         axes.axis("off")
-    return figure
-
-
-def planes(points: dict, labels, classes) -> Figure:
-    """Pictures as points in planes, with the color and mark of their class.
-
-    points: by title, (N, 2). labels: (N,).
-    """
-    figure, panels = plt.subplots(1, len(points), figsize=(11, 4.4), squeeze=False)
-    for axes, (title, places) in zip(panels[0], points.items(), strict=True):
-        for k, name in enumerate(classes):
-            color, mark = CYCLE[k % len(CYCLE)], MARKS[k // len(CYCLE) % len(MARKS)]
-            chosen = np.asarray(places)[np.asarray(labels) == k]
-            axes.scatter(*chosen.T, s=26, color=color, marker=mark, alpha=0.8, lw=0,
-                         label=plain(name))
-        axes.set(title=title, xlabel="first component", ylabel="second component", xticks=[],
-                 yticks=[])
-    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9,
-                         ncols=-(-len(classes) // 20))
+    figure.alt = ("Pictures that were asked about, a row each, then the known pictures nearest to "
+                  f"each: {'; '.join(answers)}.")
     return figure
