@@ -312,7 +312,7 @@ def test_figures_of_what_a_first_layer_learned(picture):
     assert "0.886" in axes.get_legend().get_texts()[0].get_text()
     figure = figures.gallery({"one": [picture] * 3, "two": [picture]}, "all")
     assert len(shown(figure)) == 4 and figure.get_suptitle() == "all"
-    [axes] = figures.nine_places(np.linspace(0.1, 0.9, 9).reshape(3, 3)).axes
+    [axes] = figures.nine_places(np.linspace(0.1, 0.9, 9).reshape(3, 3), "error").axes
     assert [t.get_text() for t in axes.texts][::4] == ["10.0 %", "50.0 %", "90.0 %"]
     for made in map(plt.figure, plt.get_fignums()):
         assert len(made.alt) > 20

@@ -58,11 +58,10 @@ def answers(net: LoadedModel, images) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--images", type=int, default=1000)
     args = parser.parse_args()
     net = load_model(in_data("weights/imagenette.safetensors"), "auto", "fp32")
     data = datasets.load("imagenette", net.config.stored_size)
-    test = data.splits["test"].balanced_subset(args.images)
+    test = data.splits["test"]
     said = answers(net, test.images)
     wrong = said != np.asarray(test.labels)
     args.file.write_text(json.dumps({

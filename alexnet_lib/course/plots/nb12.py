@@ -328,7 +328,7 @@ def looked_at(pictures, answers, ways: dict, side: float = 2.75) -> Figure:
     return figure
 
 
-def nine_places(errors) -> Figure:
+def nine_places(errors, title: str) -> Figure:
     """A test error for each of nine positions of the same photographs.
 
     errors: (3, 3), fractions, rows from top to bottom.
@@ -343,7 +343,7 @@ def nine_places(errors) -> Figure:
     axes.set_yticks(range(3), ["top", "middle", "bottom"])
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    axes.set_title("Position matters little", fontsize=11.5)
+    axes.set_title(title, fontsize=11.5)
     figure.alt = ("A table of three by three positions with the test error at each: "
                   + ", ".join(f"{error:.1f} %" for error in errors.flat) + ".")
     return figure
