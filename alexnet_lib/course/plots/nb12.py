@@ -338,7 +338,7 @@ def nine_places(errors, title: str) -> Figure:
     axes.imshow(errors, cmap="Blues", vmin=0, vmax=100)
     for (row, column), error in np.ndenumerate(errors):
         axes.text(column, row, f"{error:.1f} %", ha="center", va="center", fontsize=13,
-                  color="white" if error > 55 else "black")
+                  color="white" if error > 50 else "black")
     axes.set_xticks(range(3), ["left", "middle", "right"])
     axes.set_yticks(range(3), ["top", "middle", "bottom"])
     axes.grid(False)
