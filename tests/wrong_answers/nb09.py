@@ -6,23 +6,8 @@ import torch
 import torch.nn.functional as F
 
 
-def _step(w, v, g, lr, momentum=0.9, decay=0.0005):
-    return momentum * v - decay * lr * w - lr * g
-
-
-def _plateau(errors, patience, drops=3, first=1, again=True, most=True):
-    best, waited, found = float("inf"), 0, []
-    for epoch, error in enumerate(errors, first):
-        waited = 0 if error < best else waited + 1
-        best = min(best, error)
-        if waited >= patience and (len(found) < drops or not most):
-            found.append(epoch)
-            waited = 0 if again else waited
-    return found
-
-
 def _go_on(keep=("net", "rule", "random"), copied=True, zero=True, more=0):
-    """A run that saves and takes back only these things (09-6)."""
+    """A run that saves and takes back only these things (09-5)."""
     def run(net, rule, x, y, steps, saved=None):
         if saved is not None:
             if "net" in keep:
@@ -54,38 +39,42 @@ def _dict_of_net(net, rule, x, y, steps, saved=None):
     return {name: dict(part) if isinstance(part, dict) else part for name, part in made.items()}
 
 
+_TRAIN = "alexnet train --data imagenette --out /content/drive/MyDrive/mine"
+
 WRONG = {
     "09-1": [
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w - lr * g, m * v - lr * g),  # velocity not used
-        lambda w, v, g, lr, m=0.9, d=0.0005: (_step(w, v, g, lr, m, d), w),  # order of the results
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w + lr * g, m * v + lr * g),  # uphill
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w - lr * (m * v + g), m * v + g),  # PyTorch's
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w + m * v - lr * g, m * v - lr * g),  # no decay
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w + m * v - d * w - lr * g,  # decay without rate
-                                              m * v - d * w - lr * g),
-        lambda w, v, g, lr, m=0.9, d=0.0005: (w + _step(w, v, g, lr), _step(w, v, g, lr)),  # fixed
+        {"paper": 0.018, "PyTorch": 0.0018},  # one step
+        {"paper": 0.2, "PyTorch": 0.02},  # the step before the drop counted
+        {"paper": 0.18, "PyTorch": 0.18},  # PyTorch's velocity taken for its step
+        {"paper": 0.018, "PyTorch": 0.18},  # taken for each other
+        {"paper": 0.18, "PyTorch": 0},  # it brakes, but does not stand still
     ],
-    "09-2": [lambda m: 1 + m, lambda m: 1 / m, lambda m: 10, lambda m: 1 - m,
-             lambda m: sum(m ** k for k in range(100))],
+    "09-2": [
+        {"A": 0.9, "B": 0.99, "C": 0},  # the other way round
+        {"A": 0, "B": 0.9, "C": 0.99},  # in the order of the panels
+        {"A": 0.99, "B": 0, "C": 0.9},
+        {"A": 0.9, "B": 0.9, "C": 0.9},
+    ],
     "09-3": [
-        lambda images, cycles, speed: images / speed / 86400,  # one cycle
-        lambda images, cycles, speed: images * cycles / speed / 3600,  # hours
-        lambda images, cycles, speed: images * cycles / speed,  # seconds
-        lambda images, cycles, speed: images * cycles * speed / 86400,
-        lambda images, cycles, speed: images * cycles / speed / 86400 / 2,  # two cards again
+        {10: 0.9, 100: 0.9, 1000: 0.9},  # the usual one
+        {10: 0.9, 100: 0.75, 1000: 0.5},  # the other way round
+        {10: 0, 100: 0.75, 1000: 0.9},  # none where it is easy
+        {10: 0.5, 100: 0.75, 1000: 0.99},  # the more, the better
+        {10: 0.6, 100: 0.8, 1000: 0.9},  # not of the list
     ],
     "09-4": [
-        lambda errors, patience, drops=3: _plateau(errors, patience, first=0),  # from 0
-        lambda errors, patience, drops=3: _plateau(errors, patience, again=False),
-        lambda errors, patience, drops=3: _plateau(errors, patience, most=False),
-        lambda errors, patience, drops=3: _plateau(errors, patience + 1),
-        lambda errors, patience, drops=3: [  # compares with the epoch before only
-            i + 1 for i in range(1, len(errors)) if errors[i] >= errors[i - 1]][:drops],
-        lambda errors, patience, drops=3: len(_plateau(errors, patience)),
+        "alexnet train --data imagenette --variant paper --epochs 70",  # no folder
+        f"{_TRAIN} --epochs 70",  # ends with the session
+        f"{_TRAIN} --epochs 70 --resume",  # does not start
+        f"{_TRAIN} --epochs 90 --resume auto",  # too long
+        f"{_TRAIN} --epochs 30 --resume auto",  # too short
+        f"{_TRAIN} --resume auto",  # 90, by default
+        f"{_TRAIN} --epochs 70 --resume auto --lr-scheduler 145",  # does not watch
+        f"{_TRAIN} --epochs 70 --resume auto --variant 2012",
+        f"{_TRAIN} --epochs 70 --resume auto --patience 5",  # no such option
+        "alexnet train --data imagenette --epochs 70 --resume auto --out runs/mine",  # is lost
     ],
-    "09-5": [lambda old, new: new / old, lambda old, new: 10, lambda old, new: old - new,
-             lambda old, new: 1],
-    "09-6": [
+    "09-5": [
         _go_on(keep=()),  # begins anew
         _go_on(keep=("net", "random")),  # the weights alone
         _go_on(keep=("net", "rate", "random")),  # no velocities

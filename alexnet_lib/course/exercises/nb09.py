@@ -1,84 +1,88 @@
 """Exercises of notebook 09, training the full network."""
 
-import numpy as np
+import shlex
+
+import click
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from alexnet_lib.course.exercises import exercise, expect, number
+from alexnet_lib.cli import train
+from alexnet_lib.course.exercises import Hint, exercise, expect, filled, number
 from alexnet_lib.layers import Dropout
 from alexnet_lib.optim import PaperSGD
 
-
-def _close(a, b) -> bool:
-    return abs(number(a) - b) < 1e-9
+LOG = 66 * 128 / 90.0  # seconds of an epoch in the log of exercise 09-4
 
 
-@exercise("09-1", "Two lines: the velocity from the old weight, then the weight.")
-def paper_step(answer):
-    given = answer(1.0, 0.0, 0.5, 0.01)
-    expect(np.size(given) == 2, "Return two numbers: (w, v).")
-    expect(not _close(given[0], -0.005005), "The other way round: first the weight.")
-    expect(not _close(given[0], 1.005), "Downhill is against the gradient: mind the signs.")
-    expect(_close(given[1], -0.005005), "From w = 1, v = 0, gradient 0.5, rate 0.01: v is "
-           "-0.000005 - 0.005.")
-    expect(_close(given[0], 0.994995), "The weight takes the new velocity: 1 - 0.005005.")
-    w, v = answer(2.0, 0.1, -1.0, 0.1, 0.5, 0.01)
-    expect(_close(v, 0.148) and _close(w, 2.148), "With w = 2, v = 0.1, gradient -1, rate 0.1, "
-           "momentum 0.5 and decay 0.01, v is 0.05 - 0.002 + 0.1.")
-    return "So does every weight of the net, 60 million of them, 843,000 times."
+@exercise("09-1", "Write down the next three steps by each rule. What are they multiplied by?")
+def coasting(answer):
+    answer = filled(answer, ("paper", "PyTorch"))
+    paper, torchs = (abs(number(answer[name])) for name in ("paper", "PyTorch"))
+    expect(paper > 0.0181, "By the paper's rule its next step alone is 0.018 long; more follow.")
+    expect(abs(paper - 0.2) > 1e-3, "That includes a step of 0.02, before the drop. The next one "
+           "is nine tenths of it.")
+    expect(abs(paper - 0.18) < 1e-3, "By the paper's rule the steps are 0.018, 0.0162, ...: add "
+           "them all up.")
+    expect(abs(torchs - 0.18) > 1e-3, "PyTorch multiplies its velocity by the learning rate, and "
+           "that's a tenth now.")
+    expect(abs(torchs - 0.018) < 1e-4, "PyTorch's steps are 0.0018, 0.00162, ...")
+    return "Nine steps' worth of coasting. PyTorch coasts, too, but at a tenth of the speed."
 
 
-@exercise("09-2", "The first step is 1, the second 1 + m, the third 1 + m + m * m, ...")
-def gain(answer):
-    expect(not _close(answer(0.9), 1.9), "That is the second step; there are many more.")
-    expect(_close(answer(0.9), 10) or not 9.9 < number(answer(0.9)) < 10, "Nearly: so many steps "
-           "come close to where the sum ends. What is 1 + m + m * m + ... without end?")
-    expect(_close(answer(0.9), 10), "With 0.9 it is 10: 1 + 0.9 + 0.81 + ...")
-    expect(_close(answer(0.0), 1), "Without momentum every step is the first.")
-    expect(_close(answer(0.5), 2), "With 0.5 it is 2.")
-    return "Momentum 0.99 would be 100: who raises the momentum must lower the rate."
+@exercise("09-2", "Look at two things: where the cliff is, and how far the loss falls before it.")
+def cliffs(answer):
+    answer = filled(answer, "ABC")
+    found = {name: number(answer[name]) for name in "ABC"}
+    expect(sorted(found.values()) == [0, 0.9, 0.99], "Each of 0, 0.9 and 0.99 belongs to one "
+           "curve.")
+    expect(found["C"] != 0, "C comes to its cliff first. Without momentum, no old step could add "
+           "to a new one.")
+    expect(found["C"] == 0.99, "One curve comes to its cliff long before the others. Which "
+           "momentum remembers old steps the longest?")
+    expect(found["B"] == 0, "The cliffs of A and B are close together. Which of the two has fallen "
+           "less before it?")
+    return ("Without momentum the cliff is only about twice as far away, and the loss hardly falls "
+            "before it. So 0.9 is a bargain, and 0.99 asks too much.")
 
 
-@exercise("09-3", "All images there are to look at, divided by those of a second, then of a day.")
-def days(answer):
-    got = number(answer(1_281_167, 90, 243))
-    expect(abs(got - 1_281_167 / 243 / 86400) > 1e-6, "That is one cycle.")
-    expect(abs(got - 131.8) > 0.2, "That is in hours.")
-    expect(abs(got - 5.492) < 0.01, "ImageNet, 90 cycles, 243 images a second: 5.49 days.")
-    expect(abs(number(answer(86_400, 2, 4)) - 0.5) < 1e-9, "86,400 images twice, 4 a second: half "
-           "a day.")
-    return "This is claim C17, from the other side."
+@exercise("09-3", "Write a function that counts the steps for one steepness and one momentum.")
+def best_momentum(answer):
+    answer = filled(answer, (10, 100, 1000))
+    found = {steep: number(answer[steep]) for steep in (10, 100, 1000)}
+    expect(all(value in (0, 0.5, 0.75, 0.9, 0.95, 0.99) for value in found.values()),
+           "Take the momenta from the list.")
+    expect(len(set(found.values())) > 1, "The best momentum isn't the same in each ravine.")
+    expect(found[10] < found[1000], "The steeper ravine should have the larger momentum.")
+    right = {10: 0.5, 100: 0.75, 1000: 0.9}
+    wrong = [steep for steep in right if found[steep] != right[steep]]
+    expect(not wrong, f"Another momentum takes fewer steps in the ravine of {wrong[:1]}. Does the "
+           "loss stay below 0.01 from where you stopped counting?")
+    return ("The steep side limits the learning rate, so a narrow ravine has a slow floor: the "
+            "more there is to add up, the better. 0.9 suits very narrow ones.")
 
 
-@exercise("09-4", "Go through the errors; remember the best and how long it has been the best.")
-def drops_after(answer):
-    def got(*given):
-        found = answer(*given)
-        expect(np.ndim(found) == 1, "A list of epochs is asked for.")
-        return [int(epoch) for epoch in found]
-
-    errors = [60, 50, 45, 44, 45, 46, 44, 45, 45]
-    expect(got(errors, 3) != [6], "Epochs count from 1.")
-    expect(got(errors, 3) == [7], "60 50 45 44 45 46 44 45 45 with patience 3: epochs 5, 6 and 7 "
-           "are no better than the 44 of epoch 4.")
-    expect(got([9, 8, 7, 6], 1) == [], "An error that always falls needs no drop.")
-    expect(got([5, 5, 5, 5, 5], 2) == [3, 5], "5 5 5 5 5 with patience 2: after a drop the waiting "
-           "begins anew.")
-    expect(got([5] * 20, 2) == [3, 5, 7], "At most three drops.")
-    expect(got([5, 6, 4, 6, 6], 2) == [5], "5 6 4 6 6 with patience 2: a new best ends "
-           "the waiting.")
-    return "The authors did it by looking. A program has more patience."
-
-
-@exercise("09-5", "The paper's velocity is minus the rate times PyTorch's. What stays at the drop?")
-def factor(answer):
-    expect(not _close(answer(0.01, 0.001), 0.1), "The other way round: the new rate is smaller, so "
-           "the velocity has to be larger for the same step.")
-    expect(_close(answer(0.01, 0.001), 10), "From 0.01 to 0.001 PyTorch's velocity must be "
-           "multiplied by 10.")
-    expect(_close(answer(0.02, 0.005), 4), "From 0.02 to 0.005: by 4.")
-    return "One multiplication, and the two rules walk together again."
+@exercise("09-4", "Work out the seconds of one epoch first. Then see `alexnet train --help`.")
+def planned(answer):
+    expect(isinstance(answer, str), "A command is asked for, as a string.")
+    words = shlex.split(answer.strip().removeprefix("!"))
+    expect("train" in words, "The command begins with: alexnet train")
+    try:
+        chosen = train.make_context("train", words[words.index("train") + 1:]).params
+    except click.ClickException as error:
+        raise Hint(f"alexnet would say: {error.format_message()}") from None
+    expect(chosen["data"] == "imagenette", "Which data? See --data.")
+    expect(chosen["variant"] in (None, "paper"), "It's the network of the text: --variant paper.")
+    minutes = (chosen["epochs"] or 90) * LOG / 60
+    expect(minutes <= 112, f"{minutes:.0f} minutes of training: too many epochs.")
+    expect(minutes >= 100, f"{minutes:.0f} minutes of training: there's time for more epochs.")
+    expect(chosen["lr_scheduler"] in (None, "plateau"), "Which schedule watches the validation "
+           "error? See --lr-scheduler.")
+    expect(chosen["out"].startswith("/content/drive/MyDrive/mine"), "The checkpoint should go to "
+           "/content/drive/MyDrive/mine: see --out.")
+    expect(chosen["resume"] == "auto", "Typed again after a disconnect, this command doesn't go "
+           "on, or it doesn't start the first time. See --resume.")
+    return "One command that starts, survives, and goes on. Now you can go to bed."
 
 
 def _begun(seed: int, p: float = 0.5):
@@ -109,7 +113,7 @@ def _half_a_run(answer, x, y):
     return net, rule, answer(net, rule, x, y, 2)
 
 
-@exercise("09-6", "First the loop alone, without `saved`. Then ask of everything that the next "
+@exercise("09-5", "First the loop alone, without `saved`. Then ask of everything that the next "
                   "step reads: would a fresh net and a fresh rule have it?")
 def go_on(answer):
     generator = torch.Generator().manual_seed(9)
