@@ -29,7 +29,8 @@ CHAINS = {
     "08": "live-config live-learn live-run committee-ask committee-draw committee-picture "
           "committee-widget",
     "09": "dashboard-make dashboard-show dashboard-run dashboard-picture dashboard-verdict "
-          "resume-run resume-equal",
+          "drop-def drop-run drop-picture range-run range-picture plans learn resume-run "
+          "resume-equal",
     "10": "left has-left fresh look-inside race stuck-run stuck-picture hook-batch hook hook-share "
           "inside shuffled heart heart-run heart-picture",
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "

@@ -130,8 +130,8 @@ def drops(losses: dict[str, dict[str, list[float]]], before: int) -> Figure:
         axes.plot(at[:before], values[:before], "o-", color=GRAY, ms=3, lw=1)
         axes.axvline(-0.5, color=GRAY, lw=1)
         axes.set_title(title, fontsize=11)
-        axes.set(xlabel="steps since the drop", ylim=(0, None))
-    panels[0].set_ylabel("loss of the batch, nats")
+        axes.set_xlabel("steps since the drop")
+    panels[0].set(ylabel="loss of the batch, nats", ylim=(0, None))  # of all: they share it
     panels[0].legend(loc="lower left", fontsize=9)
     figure.alt = ("A panel for each seed: the loss of each batch before and after the learning "
                   "rate drops to a tenth. After the drop the paper's rule rises above what it was "
@@ -189,7 +189,7 @@ def range_test(rates, losses, chosen: float, smooth: int = 5) -> Figure:
              ylim=(0, 1.6 * losses[0]))
     axes.legend(loc="upper left")
     figure.alt = ("The loss of each batch against a learning rate that grows from step to step, "
-                  "on a log scale: it falls slowly, and a little above 0.01 it rises steeply.")
+                  "on a log scale: it falls slowly, wavers, and in the end rises steeply.")
     return figure
 
 
@@ -244,7 +244,7 @@ def range_tests(rates, tests: dict[str, list[float]], smooth: int = 7) -> Figure
     for axes, (name, losses) in zip(panels, tests.items(), strict=True):
         mean = np.convolve(losses, np.ones(smooth) / smooth, "valid")
         axes.plot(rates[smooth - 1:len(losses)], mean, color=BLUE, lw=2)
-        axes.set(xscale="log", xlabel="learning rate", ylim=(0, 3.2))
+        axes.set(xscale="log", xlabel="learning rate", xlim=(1e-4, 0.12), ylim=(1.3, 2.7))
         axes.set_title(name, fontsize=11.5)
     panels[0].set_ylabel("loss, nats")
     figure.alt = ("Three curves of the loss against a growing learning rate. Each falls gently "
