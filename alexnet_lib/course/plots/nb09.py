@@ -56,8 +56,8 @@ def progress(losses, history: list[dict], steps: int, epochs: int, classes: int,
 def _valley(axes, steep: float) -> None:
     """Lines of equal loss of (x² + steep·y²)/2, and the lowest point."""
     x, y = np.meshgrid(np.linspace(-11.5, 6.5, 200), np.linspace(-1.6, 1.6, 200))
-    axes.contour(x, y, (x**2 + steep * y**2) / 2, np.geomspace(0.5, 200, 9), colors="#c8c8c8",
-                 linewidths=0.9)
+    axes.contour(x, y, (x**2 + steep * y**2) / 2, np.geomspace(0.5, 200, 9), colors=GRAY,
+                 linewidths=0.9, alpha=0.4)
     axes.plot(0, 0, "+", color="black", ms=12, mew=2)
     axes.set(xlabel="along the ravine", xlim=(-11.5, 6.5), ylim=(-1.6, 1.6))
     axes.grid(visible=False)
