@@ -122,19 +122,25 @@ def test_prevalence_counts_a_thousand_cases(page, prevalence, recall, alarms):
     assert found[4] == pytest.approx(100 * hits / (hits + false), rel=0.051)
 
 
-@pytest.mark.parametrize("lr, momentum, steep", [(0.5, 0.9, 2.5), (0.1, 0.5, 4.0)])
-def test_the_ravine_takes_the_steps_of_our_optimizer(page, lr, momentum, steep):
-    def ends(momentum):
-        place = torch.tensor([-9, 1.6], dtype=torch.float64, requires_grad=True)
-        optimizer = PaperSGD([{"params": [place], "weight_decay": 0.0}], lr, momentum)
-        for _ in range(60):
+@pytest.mark.parametrize("lr, momentum, steep, drop", [(0.018, 0.9, 100, 0), (0.01, 0.5, 40, 7)])
+def test_the_ravine_takes_the_steps_of_the_optimizers(page, lr, momentum, steep, drop):
+    def end(rule):
+        place = torch.tensor([-10, 1], dtype=torch.float64, requires_grad=True)
+        optimizer = rule([place])
+        for step in range(60):
+            if step == drop > 0:
+                optimizer.param_groups[0]["lr"] /= 10
             optimizer.zero_grad()
-            loss = 0.5 * (0.02 * place[0] ** 2 + steep * place[1] ** 2)
+            loss = (place[0] ** 2 + steep * place[1] ** 2) / 2
             loss.backward()
             optimizer.step()
-        return 0.5 * (0.02 * place[0] ** 2 + steep * place[1] ** 2).item()
-    found = numbers(page, "ravine", lr=lr, momentum=momentum, steep=steep)
-    assert found[1:3] == pytest.approx([ends(0.0), ends(momentum)], rel=0.051)
+        return (place[0] ** 2 + steep * place[1] ** 2).item() / 2
+    ends = [end(lambda place: torch.optim.SGD(place, lr)),
+            end(lambda place: torch.optim.SGD(place, lr, momentum)),
+            end(lambda place: PaperSGD(place, lr, momentum, 0.0))]
+    found = numbers(page, "ravine", lr=lr, momentum=momentum, steep=steep, drop=drop)
+    assert found[:2] == [60, (100 + steep) / 2]
+    assert found[2:] == pytest.approx(ends, rel=0.051)
 
 
 @pytest.mark.parametrize("name", explorables.NAMES)

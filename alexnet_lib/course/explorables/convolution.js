@@ -100,9 +100,9 @@ function seen(gray, photo, given) {
         move(event);
       });
       const small = 6;
-      const weights = kernel.map((w, i) => draw("rect", {
-        x: 322 + (i % KERNEL) * small, y: 130 + Math.floor(i / KERNEL) * small, width: small,
-        height: small, fill: w > 0 ? "#e07b39" : w < 0 ? "#684ca0" : "#fff" }));
+      const weights = [[1, "#e07b39"], [-1, "#684ca0"], [0, "#fff"]].map(([sign, fill]) => draw(
+        "path", { fill, d: kernel.map((w, i) => (w === sign ? `M${322 + (i % KERNEL) * small} ${
+          130 + Math.floor(i / KERNEL) * small}h${small}v${small}h-${small}z` : "")).join("") }));
       const square = { fill: "none", stroke: "var(--xp-two)", "stroke-width": 2.5,
                        "pointer-events": "none" };
       return {
