@@ -56,7 +56,7 @@ export default { render(given) {
       const curves = ways.map(([, way, color]) => path(
         way.map((p, i) => [lx(i), ly(loss(p, steep))]), { stroke: color, "stroke-width": 2 }));
       const names = ways.map(([name, , color], i) => draw("text", {
-        x: 10 + 165 * i, y: 306, style: `fill: ${color}; font-weight: 600` }, name));
+        x: 10 + 172 * i, y: 306, style: `fill: ${color}; font-weight: 600` }, name));
       const said = ([, way]) => {
         const end = loss(way[STEPS], steep);
         return end > 1e4 ? "it flies away" : `${Number(end.toPrecision(2))}`;
