@@ -355,7 +355,8 @@ def alike(questions, known, answers: dict) -> Figure:
     questions: (Q, S, S, 3) uint8. known: (N, S, S, 3). answers: by title, (Q, k) numbers of known.
     """
     side, count = questions.shape[1], next(iter(answers.values())).shape[1]
-    figure, panels = plt.subplots(1, 1 + len(answers), figsize=(11, 0.83 * len(questions) + 0.3),
+    figure, panels = plt.subplots(1, 1 + len(answers), figsize=(
+        0.85 * (1 + count * len(answers)), 0.83 * len(questions) + 0.3),
                                   width_ratios=[1] + [count] * len(answers))
     columns = [("asked", questions[:, None])] + [(name, known[np.asarray(found)])
                                                  for name, found in answers.items()]
