@@ -30,7 +30,7 @@ def one_kernel(answer):
     return "And the later the layer, the more a single step of its kernel is worth."
 
 
-@exercise("12-2", "Grain is the initialization; it is gone where that was subtracted.")
+@exercise("12-2", "Grain is the initialization; subtract that, and the grain is gone.")
 def four_sheets(answer):
     answer = filled(answer, "ABCD", ("start", "early learned", "end learned", "end"))
     expect(len(set(answer.values())) == 4, "Each of the four is there once.")
@@ -55,7 +55,7 @@ def which_trick(answer):
            "`seeing.optimized` its usual settings there.")
     expect(grains["jitter"] > 0.12, f"Without jitter you have {grains['jitter']:.0%}. Pass "
            "jitter=0, with the usual number of steps.")
-    expect(most in ("fourier", "color", "jitter"), 'Is it "fourier", "color" or "jitter"?')
+    expect(most in ("fourier", "color", "jitter"), 'Is it "fourier", "color", or "jitter"?')
     expect(most == "jitter", f"Without {most} the grain is {grains.get(most, 0):.0%}, without "
            f"jitter {grains['jitter']:.0%}.")
     return ("Jitter. Grain works at exactly one position, and the next shift spoils it; a pattern "
@@ -76,7 +76,7 @@ def occlusion(answer):
            "Only the square at the top right matters, and it costs 6: 3 in each of two channels.")
     even = tensor(answer(lambda batch: batch.sum(), torch.ones(1, 1, 6, 6), 3))
     expect(torch.equal(even, torch.full((2, 2), 9.0)), "Uncover each square before the next one.")
-    return "An ordinary picture needs some hundred questions, and no gradient."
+    return "An ordinary picture takes a few hundred questions, and no gradient."
 
 
 def _seen(steps, side: int, row: int, column: int) -> tuple:
@@ -91,14 +91,14 @@ def _seen(steps, side: int, row: int, column: int) -> tuple:
     return ys[0], xs[0], ys[-1] + 1, xs[-1] + 1
 
 
-@exercise("12-5", "The highest answer of each picture and where it stands; the k highest of those; "
-                  "then from the place in the map back to pixels.")
+@exercise("12-5", "The highest answer of each picture and its position; the k highest of those; "
+                  "then from the position in the map back to pixels.")
 def strongest(answer):
     def asked(maps, steps, side, k):
         found = answer(maps, steps, side, k)
         expect(isinstance(found, (list, tuple)) and all(
             isinstance(row, (list, tuple)) and len(row) == 5 for row in found),
-            "A list of (picture, top, left, bottom, right) is asked for.")
+            "Return a list of (picture, top, left, bottom, right).")
         return [tuple(int(number(value)) for value in row) for row in found]
 
     maps = torch.full((4, 5, 5), -3.0)
@@ -106,7 +106,7 @@ def strongest(answer):
     found = asked(maps, [(3, 1, 0)], 7, 3)
     expect(len(found) == 3, f"k is 3, and there are {len(found)}.")
     expect([row[0] for row in found] != [3, 0, 0], "Each picture may be there once, with its "
-           "highest place.")
+           "highest answer.")
     expect([row[0] for row in found] == [3, 0, 1], "Highest answers of 9 in picture 3, 7 in "
            f"picture 0, 1 in picture 1: strongest first. You have {[row[0] for row in found]}.")
     expect(found[0][1:] != (1, 4, 4, 7), "Rows and columns are exchanged: maps are (pictures, "
@@ -133,7 +133,7 @@ def _expect_box(found: tuple, steps, side: int, row: int, column: int) -> None:
     right = _seen(steps, side, row, column)
     told = f"Steps {steps}, the unit in row {row}, column {column} of the map: "
     expect(found[2] - found[0] == right[2] - right[0] or found[0] >= 0 and found[2] <= side,
-           f"{told}there are no pixels outside of 0 to {side}: cut the frame off at the border.")
+           f"{told}there are no pixels outside 0 to {side}: cut the frame off at the border.")
     expect(found == right, f"{told}it sees {right} (top, left, bottom, right; the last two "
            f"not included), and you have {found}. The first unit begins at pixel 0 minus the "
            "padding of every layer times the jump before it.")
