@@ -36,6 +36,8 @@ CHAINS = {
     "11": "live live-ask plant worst-picture worst-verdict rare-features rare-layer rare-thinned "
           "rare-run",
     "13": "race-config race-run race-verdict",
+    "14": "data features probe-fit probe-untrained tune-function tune-run tune-picture tune-moved "
+          "traps-light traps-light-run looks-own",
 }
 
 
