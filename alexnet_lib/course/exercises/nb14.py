@@ -26,8 +26,7 @@ def how_many_to_test(answer):
     expect(174 <= photographs <= 182,
            f"{photographs:g} photographs give {100 * (0.16 / max(photographs, 1)) ** 0.5:.1f} "
            "points.")
-    return ("Ten points, either way: 15 photographs can't even tell 10 % from 30 %. A hundred "
-            "times as much patience goes into choosing photographs as into choosing networks.")
+    return "Ten points, either way: 15 photographs can't even tell 10 % from 30 %."
 
 
 @exercise("14-2", "On log scales, equal steps to the right are equal factors. How many steps of "
