@@ -19,7 +19,8 @@ LOG = 66 * 128 / 92  # seconds of an epoch in the log of exercise 09-4
 def coasting(answer):
     answer = filled(answer, ("paper", "PyTorch"))
     paper, torchs = (abs(number(answer[name])) for name in ("paper", "PyTorch"))
-    expect(paper > 0.0181, "By the paper's rule its next step alone is 0.018 long; more follow.")
+    expect(paper > 0.0181, "By the paper's rule, the next step alone is 0.018 long, and more "
+           "follow.")
     expect(abs(paper - 0.2) > 1e-3, "That includes a step of 0.02, before the drop. The next one "
            "is nine tenths of it.")
     expect(abs(paper - 0.18) < 1e-3, "By the paper's rule the steps are 0.018, 0.0162, ...: add "
@@ -34,8 +35,8 @@ def coasting(answer):
 def cliffs(answer):
     answer = filled(answer, "ABC")
     found = {name: number(answer[name]) for name in "ABC"}
-    expect(sorted(found.values()) == [0, 0.9, 0.99], "Each of 0, 0.9 and 0.99 belongs to one "
-           "curve.")
+    expect(sorted(found.values()) == [0, 0.9, 0.99], "Each of 0, 0.9, and 0.99 belongs to "
+           "one curve.")
     expect(found["C"] != 0, "C comes to its cliff first. Without momentum, no old step could add "
            "to a new one.")
     expect(found["C"] == 0.99, "One curve comes to its cliff long before the others. Which "
@@ -64,14 +65,14 @@ def best_momentum(answer):
 
 @exercise("09-4", "Work out the seconds of one epoch first. Then see `alexnet train --help`.")
 def planned(answer):
-    expect(isinstance(answer, str), "A command is asked for, as a string.")
+    expect(isinstance(answer, str), "The answer should be a command, as a string.")
     words = shlex.split(answer.strip().removeprefix("!"))
     expect("train" in words, "The command begins with: alexnet train")
     try:
         chosen = train.make_context("train", words[words.index("train") + 1:]).params
     except click.ClickException as error:
         raise Hint(f"alexnet would say: {error.format_message()}") from None
-    expect(chosen["data"] == "imagenette", "Which data? See --data.")
+    expect(chosen["data"] == "imagenette", "Which data set? See --data.")
     expect(chosen["variant"] in (None, "paper"), "It's the network of the text: --variant paper.")
     minutes = (chosen["epochs"] or 90) * LOG / 60
     expect(minutes <= 111, f"{minutes:.0f} minutes of training: too many epochs.")
@@ -113,8 +114,8 @@ def _half_a_run(answer, x, y):
     return net, rule, answer(net, rule, x, y, 2)
 
 
-@exercise("09-5", "First the loop alone, without `saved`. Then ask of everything that the next "
-                  "step reads: would a fresh net and a fresh rule have it?")
+@exercise("09-5", "Write the loop first, without `saved`. Then go through everything that the "
+                  "next step reads: would a fresh net and a fresh rule have it?")
 def go_on(answer):
     generator = torch.Generator().manual_seed(9)
     x, y = torch.randn(12, 6, generator=generator), torch.arange(12) % 4
@@ -132,15 +133,15 @@ def go_on(answer):
     w, v, r = _now(back, rule)
     expect(not _same(w, moved) and not _same(v, sped), "What you saved went on with the run: "
            "`state_dict()` holds the tensors themselves, not copies of them. See copy.deepcopy.")
-    expect(_same(w, weights), "After `saved` is put back, the weights are not those of the stop.")
-    expect(_same(v, velocities), "The weights are back, the velocities are not: nine tenths of "
+    expect(_same(w, weights), "After `saved` is put back, the weights aren't those of the stop.")
+    expect(_same(v, velocities), "The weights are back, but the velocities aren't: nine tenths of "
            "the next step are in them. The rule has a state_dict, too.")
     expect(r == rate, f"The rate had been lowered to {rate:g} before the stop; after it, it is "
            f"{r:g} again.")
     torch.manual_seed(99)
     answer(back, rule, x, y, 5, saved)
-    expect(_same(_now(back, rule)[0], _now(whole, rule)[0]), "Weights, velocities and rate are "
-           "back, and the next five steps are still not those of the undisturbed run. What else "
+    expect(_same(_now(back, rule)[0], _now(whole, rule)[0]), "Weights, velocities, and rate are "
+           "back, but the next five steps still aren't those of the undisturbed run. What else "
            "is drawn in a step? Where do the coins of dropout come from?")
     return "Six days may be interrupted as often as it pleases the power company."
 
@@ -154,6 +155,6 @@ def _steps_are_taken(answer, x, y) -> None:
         F.cross_entropy(known(x), y).backward()
         plain.step()
     for mine, right in zip(net.parameters(), known.parameters(), strict=True):
-        expect(torch.allclose(mine, right, atol=1e-6), "Without `saved`: three steps do not lead "
-               "where three steps of the rule lead. In each of them: gradients to zero, "
-               "F.cross_entropy of net(x) and y, backward, rule.step().")
+        expect(torch.allclose(mine, right, atol=1e-6), "Without `saved`: three steps don't lead "
+               "where three steps of the rule lead. In each step, set the gradients to zero, take "
+               "F.cross_entropy of net(x) and y, call backward(), and then call rule.step().")
