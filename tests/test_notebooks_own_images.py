@@ -38,6 +38,8 @@ CHAINS = {
     "13": "race-config race-run race-verdict",
     "14": "data features probe-fit probe-untrained tune-function tune-run tune-picture tune-moved "
           "traps-light traps-light-run looks-own",
+    "15": "data pictures prepare yours run run-picture run-verdict tested report report-picture "
+          "filters filters-share claim-run claim-row claim-ours claim-picture claim-verdict",
 }
 
 

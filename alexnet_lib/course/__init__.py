@@ -135,6 +135,7 @@ def source(thing) -> None:
 # Exercises.
 
 _attempts: dict[str, int] = {}  # by exercise, since the kernel started
+solved: dict = {}  # by exercise, the answer that was correct last
 
 
 def check(name: str, answer) -> None:
@@ -150,6 +151,8 @@ def check(name: str, answer) -> None:
         print(f"{name} · {words}")
         return
     _attempts[name] = attempt
+    if right:
+        solved[name] = answer
     print(f"{name} · {'Correct ✓' if right else 'Not yet.'} {words}".rstrip())
 
 
