@@ -29,8 +29,8 @@ PRESETS = {
     "2012": {"lr": 0.01, "bias_lr_factor": 2.0, "lr_scheduler": "145", "color": "2012",
              "mean_at": "center", "crop_group_size": 32, "color_until": 67 / 91, "epochs": 91,
              "input_size": 227},
-    # The original file says 0.001, for 140 epochs; in 10 epochs, 0.002 gets further (28.9 % against
-    # 31.9 % on the validation split of CIFAR-10, with norms across maps).
+    # The original file says 0.001, for 140 epochs; in 10 epochs, 0.002 gets further (28.9% against
+    # 31.9% on the validation split of CIFAR-10, with norms across maps).
     "cifar": {"lr": 0.002, "bias_lr_factor": 2.0, "lr_scheduler": "cifar", "color": "none",
               "mean_at": "pixel", "crop_group_size": 1, "epochs": 140, "input_size": 32,
               "stored_size": 32, "crop": False, "flip": False, "variant": "18pct"},

@@ -185,7 +185,7 @@ class AlexNet(nn.Module):
 class CifarNet(nn.Module):
     """The small nets that cuda-convnet came with, three convolutions and one full layer.
 
-    variant "18pct" reached 18 % error on CIFAR-10 (example-layers/layers-18pct.cfg): max, then
+    variant "18pct" reached 18% error on CIFAR-10 (example-layers/layers-18pct.cfg): max, then
     two average poolings, ceil rule 32 -> 16 -> 8 -> 4, and normalization within each map, over
     3 x 3 pixels (`type=rnorm`). "cross-map" is the same with the paper's kind of normalization,
     here over 3 neighboring maps. "four-layer" is without normalization and without weight decay:

@@ -176,7 +176,7 @@ def trust() -> str:
         f"Of these rows, {len(tested)} test something. Even if every claim were false, about "
         f"{0.05 * len(tested):.0f} of their intervals would exclude zero by chance. So the "
         "p-values in the last column are adjusted for the number of tests by Holm's method: among "
-        "the rows at 0.05 or below, the chance of even one false alarm is at most 5 %. "
+        "the rows at 0.05 or below, the chance of even one false alarm is at most 5%. "
         f"In {len(hints)} rows, the interval excludes zero, but the result doesn't survive this "
         f"correction: {names}. Treat them as hints. The rows also depend on each other, because "
         f"{max(r['comparisons'] for r in rows)} of them use the same reference runs: one lucky "
@@ -217,7 +217,7 @@ def nets() -> str:
             rows.append((f"{config['model']}, {config['variant']}, {config['input_size']} px",
                          title_of(made["data"]), config["epochs"],
                          f"{lasted(made['seconds'])}, {made['device']}", found["views"],
-                         *(f"{100 * found[key]:.2f} %" for key in
+                         *(f"{100 * found[key]:.2f}%" for key in
                            ("top1_error", "precision", "recall", "f1"))))
     return tabulate(rows, ("net", "data", "epochs", "trained in", "views", "top-1 error",
                            "precision", "recall", "F1"), tablefmt="github",

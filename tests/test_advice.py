@@ -215,7 +215,7 @@ def test_when_a_net_guesses(row, words):
 
 
 def test_guessing_among_unequal_classes():
-    """An error of 10 % is no achievement where nine of ten images are of one class."""
+    """An error of 10% is no achievement where nine of ten images are of one class."""
     config, few = resolve(TrainConfig(**TINY), 300), data((270, 30), (72, 8))
     (line,) = advice.after(config, few, {"val_error": 0.1, "train_error": 0.09}, 288)
     assert "'a'" in line and "10.0%" in line and "--class-weights balanced" in line

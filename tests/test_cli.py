@@ -63,7 +63,7 @@ def photos(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     images, _ = shapes.render(0, 40, 80)
     for i, image in enumerate(images):
-        split, name = ("train", "val")[i % 4 == 3], f"class{i // 4 % 2}"
+        split, name = ("train", "val")[i % 4 == 3], f"class{i // 4% 2}"
         folder = root / split / name
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{i}.png")

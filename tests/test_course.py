@@ -138,12 +138,12 @@ def test_versions_are_compared_as_numbers(found, enough):
 # Live and recorded.
 
 @pytest.mark.parametrize("value, low, high, unit, line", [
-    (34.123, 33.2, 36.0, "%", "x: 34.1 % (ours: 33.2 to 36.0 %). Good."),
+    (34.123, 33.2, 36.0, "%", "x: 34.1% (ours: 33.2 to 36.0%). Good."),
     (torch.tensor(3), 0, 16, "", "x: 3 (ours: 0 to 16). Good."),
     (1.3, 0, 5, "points", "x: 1.30 points (ours: 0 to 5 points). Good."),
     (-0.5, -1, 9, "", "x: -0.500 (ours: -1 to 9). Good."),
     (2.0004e-4, 1e-5, 4e-4, "", "x: 2.00e-04 (ours: 1e-05 to 0.0004). Good."),
-    (0.0, 0, 1.5, "%", "x: 0.0 % (ours: 0.0 to 1.5 %). Good."),
+    (0.0, 0, 1.5, "%", "x: 0.0% (ours: 0.0 to 1.5%). Good."),
     (0.2004, 0.01, 0.2, "", "x: 0.200 (ours: 0.01 to 0.20). Good."),  # judged as printed
     (2.333, 2.202585, 2.452585, "", "x: 2.333 (ours: 2.203 to 2.453). Good."),
     (torch.tensor([2.5]), 0, 3, "s", "x: 2.50 s (ours: 0 to 3 s). Good."),
@@ -164,10 +164,10 @@ def test_within_says_that_a_value_is_outside_and_why(value, capsys, monkeypatch)
 
 
 def test_nbval_masks_the_value_of_within_and_nothing_else(tmp_path):
-    """One cell for each stored line; each runs `within` with 34.1 %."""
+    """One cell for each stored line; each runs `within` with 34.1%."""
     call = "course.within('error: b', 34.123, {}, {}, '%', 'It helps.')"
-    right = "error: b: 35.9 % (ours: 33.2 to 36.0 %). It helps.\n"
-    outside = "error: b: 40.9 % (ours: 35.0 to 36.5 %), outside our range. " + \
+    right = "error: b: 35.9% (ours: 33.2 to 36.0%). It helps.\n"
+    outside = "error: b: 40.9% (ours: 35.0 to 36.5%), outside our range. " + \
         records._why_outside() + "\n"
     stored = {
         right: (True, 33.2, 36.0), outside: (True, 35.0, 36.5),
@@ -176,7 +176,7 @@ def test_nbval_masks_the_value_of_within_and_nothing_else(tmp_path):
         right.replace("33.2", "33.3"): (False, 33.2, 36.0),
         right.replace("error", "loss"): (False, 33.2, 36.0),
         right.replace("helps", "hurts"): (False, 33.2, 36.0),
-        right.replace(" %", ""): (False, 33.2, 36.0),
+        right.replace("%", ""): (False, 33.2, 36.0),
         "error: 34 of 40\n": (False, 33.2, 36.0)}
     cells = [nbformat.v4.new_code_cell("from alexnet_lib import course")] + [
         nbformat.v4.new_code_cell(call.format(low, high), execution_count=1, outputs=[

@@ -256,8 +256,8 @@ def shown(figure):
 
 def test_figures_of_kernels_and_maps(picture):
     figure = figures.kernels(torch.randn(10, 3, 5, 5), 2, torch.linspace(0, 0.9, 10))
-    assert shown(figure) == [(1, "column 1: color 20 % of the energy"),
-                             (1, "column 2: color 70 % of the energy")]
+    assert shown(figure) == [(1, "column 1: color 20% of the energy"),
+                             (1, "column 2: color 70% of the energy")]
     figure = figures.maps(picture, {"conv1": torch.rand(20, 5, 5), "fc6": torch.rand(70)})
     assert [title for _, title in shown(figure)] == [
         "what the net sees", "conv1: 12 of 20 maps, 5 x 5", "fc6: all 70 units"]
@@ -307,13 +307,13 @@ def test_figures_of_what_a_first_layer_learned(picture):
     gray, last = (axes.images[0].get_array()[1:12, x:x + 11] for x in (1, 13))
     assert np.ptp(gray) == 0 and np.abs(last - 0.5).max() == pytest.approx(0.5)
     [axes] = figures.fine_detail({"a": [0.2, 0.4], "b": [0.1, 0.1]}).axes
-    assert {"a\n(mean 30 %)", "b\n(mean 10 %)"} == {t.get_text() for t in axes.texts}
+    assert {"a\n(mean 30%)", "b\n(mean 10%)"} == {t.get_text() for t in axes.texts}
     [axes] = figures.forgetting([0.1, 0.5], [2.0, 0.9], 0.886).axes
     assert "0.886" in axes.get_legend().get_texts()[0].get_text()
     figure = figures.gallery({"one": [picture] * 3, "two": [picture]}, "all")
     assert len(shown(figure)) == 4 and figure.get_suptitle() == "all"
     [axes] = figures.nine_places(np.linspace(0.1, 0.9, 9).reshape(3, 3), "error").axes
-    assert [t.get_text() for t in axes.texts][::4] == ["10.0 %", "50.0 %", "90.0 %"]
+    assert [t.get_text() for t in axes.texts][::4] == ["10.0%", "50.0%", "90.0%"]
     for made in map(plt.figure, plt.get_fignums()):
         assert len(made.alt) > 20
 
@@ -329,7 +329,7 @@ def test_colors_by_net_show_each_kernel_and_the_columns_means(picture):
              and len(line.get_ydata())]
     assert means == pytest.approx([20, 80, 30, 60])
     assert [t.get_text() for t in axes.get_xticklabels()] == [
-        "first\n62 % of deals as far apart", "second\n5 % of deals as far apart"]
+        "first\n62% of deals as far apart", "second\n5% of deals as far apart"]
 
 
 # Widgets.

@@ -82,7 +82,7 @@ def test_errors_are_drawn_beneath_the_schedule_in_its_color():
     top, below = source.schedules(PLANS, {"restarted": [record, record]}, "a title").axes
     line, = below.lines
     assert list(line.get_ydata()) == [50, 40, 30] and line.get_color() == top.lines[0].get_color()
-    assert line.get_label() == "restarted: ends at 30.0 %"
+    assert line.get_label() == "restarted: ends at 30.0%"
 
 
 def test_the_gray_band_is_as_high_as_asked():
@@ -114,7 +114,7 @@ def test_the_counts_that_the_notebooks_quote_follow_from_the_notes():
              and run["kind"] != "depth, more data"]
     ten = [run for run in alone if run["views"] == 10]
     p = next(run["top1"] for run in ten if run["run"] == "145")
-    half = 2 * (0.107 / 50_000) ** 0.5  # exactly one of two seeds is wrong on 10.7 %
+    half = 2 * (0.107 / 50_000) ** 0.5  # exactly one of two seeds is wrong on 10.7%
     outside = [run["run"] for run in ten if abs(run["top1"] - p) > half]
     assert (len(ten), len(outside)) == (24, 12)
     assert f"12 of 23 are outside: {'; '.join(outside)}" in NOTEBOOK.read_text()

@@ -198,7 +198,7 @@ def table(record: dict) -> str:
     rows = [(run["seed"], f"{run['test_error']:.1f}", "{:.1f} to {:.1f}".format(*run["interval"]),
              f"{run['seconds'] / 60:.1f}", f"{run['processor_seconds'] / 60:.1f}")
             for run in record["runs"]]
-    return tabulate(rows, ("seed", "test error, %", "95 % interval", "minutes by the clock",
+    return tabulate(rows, ("seed", "test error, %", "95% interval", "minutes by the clock",
                            "minutes of computing"), disable_numparse=True)
 
 

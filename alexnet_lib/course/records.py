@@ -21,7 +21,7 @@ def within(name: str, value: float, low: float, high: float, unit: str = "",
     decimals = max(_decimals(low), _decimals(high))
     shown = _digits(value, decimals)
     bounds = [f"{bound:.{decimals}f}" if decimals < 5 else f"{bound:g}" for bound in (low, high)]
-    unit = f" {unit}" if unit else ""
+    unit = f" {unit}" if unit not in ("", "%") else unit
     line = f"{name}: {shown}{unit} (ours: {bounds[0]} to {bounds[1]}{unit})"
     if low <= float(shown) <= high:  # judged as printed, so that the two never contradict
         print(f"{line}. {means}" if means else line)

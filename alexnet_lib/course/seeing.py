@@ -58,7 +58,7 @@ def optimized(net: LoadedModel | Trainer, layer: str, units, steps: int = 64, ra
         fourier: change the frequencies of the image, low ones most, instead of its pixels.
         color: change along the colors that vary most in the training data, instead of RGB.
         jitter: before each step the image is shifted, turned and resized at random, by at most
-            this times 7 % of its side, 8 degrees and 8 %; 0 leaves it where it is.
+            this times 7% of its side, 8 degrees and 8%; 0 leaves it where it is.
 
     Returns: (len(units), side, side, 3) uint8. Raises UserError.
     """

@@ -85,8 +85,8 @@ def list_folder(path: str | Path, seed: int = 0) -> Listing:
     PATH/<class>/*; PATH/{train,val,test}/<class>/*, also under similar names; either with the
     images side by side and a list of their labels (.csv, .tsv, .txt) instead of class folders.
 
-    Without a validation split, one is held out of the training images by `seed`: 15 % of a flat
-    folder, 10 % where there is a test split. Raises UserError for a folder that cannot be
+    Without a validation split, one is held out of the training images by `seed`: 15% of a flat
+    folder, 10% where there is a test split. Raises UserError for a folder that cannot be
     understood, or that cannot be trained on.
     """
     root, splits, aside, notes = _find_splits(_root(path))

@@ -25,7 +25,7 @@ from alexnet_lib.research.verdicts import NOT_RUN, NOT_TESTED, UNSURE, holm, sum
 
 
 def interval(values) -> tuple[float, float]:
-    """95 % interval of the mean of independent values (Student's t); infinite for fewer than 2."""
+    """95% interval of the mean of independent values (Student's t); infinite for fewer than 2."""
     values = np.asarray(values, float)
     if len(values) < 2 or not np.isfinite(values).all():
         return -math.inf, math.inf
@@ -58,7 +58,7 @@ def pairs(claim: Claim, setup: str, results: Path = RESULTS) -> dict[int, tuple[
 
 
 def both_intervals(pairs) -> dict[str, tuple[float, float] | float]:
-    """How much pairing by seed helps: the 95 % interval of the mean difference, with and without.
+    """How much pairing by seed helps: the 95% interval of the mean difference, with and without.
 
     pairs: (seeds, 2), such as the values of `pairs`; the difference is the second less the first.
     Returns "paired", by Student's t, "welch", as if the arms had nothing to do with each other,
@@ -204,11 +204,14 @@ def figure(r: dict) -> str:
     """Our number with its unit and, of several seeds, its interval; or nothing."""
     if r["ours"] is None:
         return ""
+    sign = "%" if r["unit"].startswith("%") else ""  # which belongs to each number
+    unit = r["unit"].removeprefix("% ")
     if r["interval"] is None:
-        return f"{r['ours']:.3g} {r['unit']}"
-    if r["interval"][0] == r["interval"][1]:
-        return f"{r['ours']:,.10g} {r['unit']}"
-    return f"{r['ours']:.3g} ({r['interval'][0]:.3g} to {r['interval'][1]:.3g}) {r['unit']}"
+        return f"{r['ours']:.3g}{sign} {unit}"
+    low, high = r["interval"]
+    if low == high:
+        return f"{r['ours']:,.10g}{sign} {unit}"
+    return f"{r['ours']:.3g}{sign} ({low:.3g}{sign} to {high:.3g}{sign}) {unit}"
 
 
 def ours(r: dict) -> str:
@@ -220,7 +223,7 @@ def ours(r: dict) -> str:
         return f"{figure(r)}, of one seed: {r['verdict']}; {r['command']}"
     if len(r["seeds"]) == 1:
         return f"{figure(r)}: {r['verdict']}; {r['command']}"
-    return (f"{figure(r)}, 95 % interval over {len(r['seeds'])} seeds: {r['verdict']}; "
+    return (f"{figure(r)}, 95% interval over {len(r['seeds'])} seeds: {r['verdict']}; "
             f"{r['command']}")
 
 
@@ -232,7 +235,7 @@ def table(rows: list[dict], style: str = "simple") -> str:
                 r["data"], r["effect"], r["size"] or "",
                 "" if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}")
         return told if style == "github" else (*told, r["command"])
-    heads = ("claim", "the paper says", "its figure", "ours (95 % interval)", "seeds", "data",
+    heads = ("claim", "the paper says", "its figure", "ours (95% interval)", "seeds", "data",
              "effect", "size", "p (Holm)", "command")
     return tabulate([cells(r) for r in rows], heads[:9 if style == "github" else 10],
                     tablefmt=style, disable_numparse=True)

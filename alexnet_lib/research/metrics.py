@@ -34,14 +34,14 @@ def train_error(run: dict) -> float | None:
 
 
 def epochs_to_quarter(run: dict) -> float:
-    """Epochs until the training error first falls to 25 %, interpolated; infinite if never."""
+    """Epochs until the training error first falls to 25%, interpolated; infinite if never."""
     return epochs_until(run["curves"]["train_error"], 0.25)
 
 
 def epochs_to_35(run: dict) -> float:
-    """Epochs until the training error first falls to 35 %, interpolated; infinite if never.
+    """Epochs until the training error first falls to 35%, interpolated; infinite if never.
 
-    The error is that of the minibatches as they were trained on, dropout included. 35 % is the
+    The error is that of the minibatches as they were trained on, dropout included. 35% is the
     lowest multiple of five that nets of the small set-up reach before their rate falls.
     """
     return epochs_until(run["curves"]["train_error"], 0.35)

@@ -1,6 +1,6 @@
 """Verdicts in two parts: is there an effect, and is it of the paper's size?
 
-Both follow from a 95 % interval. A wide interval leads to "cannot tell", never to a yes or a no.
+Both follow from a 95% interval. A wide interval leads to "cannot tell", never to a yes or a no.
 """
 
 YES, NO, UNSURE = "yes", "no", "cannot tell"
@@ -55,7 +55,7 @@ def summary(effect: str, size: str | None, asked: str) -> str:
 def holm(values: list[float]) -> list[float]:
     """p values adjusted for their number by Holm's method, in the given order.
 
-    Reject what is at most 0.05 here, and the chance of even one false rejection is at most 5 %,
+    Reject what is at most 0.05 here, and the chance of even one false rejection is at most 5%,
     however the tests depend on each other.
     """
     adjusted, most = [0.0] * len(values), 0.0

@@ -36,7 +36,7 @@ WRONG = {
         FOUR | {"accuracy near zero": "A"},
     ],
     "11-3": [
-        (0.1, 50.5, 8.6),  # 79 % are found, and 80 are asked for
+        (0.1, 50.5, 8.6),  # 79% are found, and 80 are asked for
         (0.02, 34.6, 4.7),  # a threshold lower than needed
         (0.05, 0.428, 0.065),  # shares
         (0.05, 42.8, 42.8),  # precision does not depend on how rare they are

@@ -15,7 +15,7 @@ def loss_of_guessing(answer):
     return "ln 1000 = 6.9: that's where every training run on ImageNet begins."
 
 
-@exercise("00-2", "Compare each error with 90 %, the error of guessing. Then compare the two "
+@exercise("00-2", "Compare each error with 90%, the error of guessing. Then compare the two "
           "errors of each network.")
 def diagnosis(answer):
     answer = filled(answer, "ABC", ("guesses", "memorizes", "learns"))

@@ -54,11 +54,11 @@ def what_frees(answer):
     found = {name: number(value) for name, value in percent.items()}
     expect(not all(0 <= value <= 1 for value in found.values()), "Give percentages, 0 to 100.")
     expect(found["divide by 255"] > 30, "Dividing by 255 keeps the sign of every response; "
-           f"{found['divide by 255']:.0f} % stuck is too low. Did you subtract something, too?")
-    expect(found["subtract 128"] < 30, f"{found['subtract 128']:.0f} % stuck is too high for "
+           f"{found['divide by 255']:.0f}% stuck is too low. Did you subtract something, too?")
+    expect(found["subtract 128"] < 30, f"{found['subtract 128']:.0f}% stuck is too high for "
            "pixels around zero. Subtract 128 from the raw pixels.")
     expect(found["subtract 230"] > 30, "230 is nearly white, so most pixels become negative. "
-           f"{found['subtract 230']:.0f} % stuck is too low.")
+           f"{found['subtract 230']:.0f}% stuck is too low.")
     expect(matters in ("size", "center"), 'Is it the "size" or the "center"?')
     expect(matters == "center", "Dividing by 255 changed the size by a factor of 255, but it "
            "didn't free a single filter.")

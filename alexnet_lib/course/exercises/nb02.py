@@ -35,10 +35,10 @@ def above_one_percent(answer):
         given = set(answer[columns])
         expect(not any(str(name).startswith("fc") for name in given),
                "The paper's sentence is about the convolutional layers.")
-        expect(not given - right, f"With {columns}, no more than 1 % is in "
+        expect(not given - right, f"With {columns}, no more than 1% is in "
                f"{', '.join(sorted(given - right))}. Divide by the total of this network.")
         expect(given == right, f"With {columns}, there's at least one more.")
-    return ("conv3 has 1.45 % and conv4 1.09 %. “About 1 %” would have been fair; “no more than” "
+    return ("conv3 has 1.45% and conv4 1.09%. “About 1%” would have been fair; “no more than” "
             "isn't.")
 
 
@@ -82,7 +82,7 @@ def who_is_who(answer):
            "fully connected layers together.")
     expect(most in ("A", "AlexNet"), "One bar isn't enough. Add up the bars of all fully "
            "connected layers in each panel.")
-    return ("96 % in AlexNet, 89 % in VGG-16, and 4 % in ResNet-18: in three years, that half was "
+    return ("96% in AlexNet, 89% in VGG-16, and 4% in ResNet-18: in three years, that half was "
             "gone.")
 
 

@@ -21,7 +21,7 @@ def largest_x(answer):
 @exercise("03-2", "Look at the first fifty steps of each run.")
 def diagnosis(answer):
     answer = filled(answer, "ABC", ("too small", "too large", "right"))
-    expect(answer["C"] == "right", "Only one of the three gets to 50 %.")
+    expect(answer["C"] == "right", "Only one of the three gets to 50%.")
     expect(answer["A"] != "too small", "A doesn't move at all. Small steps would move it a little.")
     expect((answer["A"], answer["B"]) == ("too large", "too small"),
            "B moves in the right direction to the end; it just takes its time.")

@@ -55,8 +55,8 @@ def brought_back(answer):
     expect(isinstance(answer, (tuple, list)) and len(answer) == 2
            and not {None, ...} & {*answer}, "Fill in both numbers.")
     share, alpha = map(number, answer)
-    expect(share < 40, f"{share:.0f} % is what `x` gives. Pass `x / 58`.")
-    expect(abs(share) < 0.01, f"It's not {share:g} %. Is that really `x / 58`, and a loudness over "
+    expect(share < 40, f"{share:.0f}% is what `x` gives. Pass `x / 58`.")
+    expect(abs(share) < 0.01, f"It's not {share:g}%. Is that really `x / 58`, and a loudness over "
            "0.5?")
     right = 2e-5 * 58 ** 2 * 5
     expect(not math.isclose(alpha, right / 5, rel_tol=0.02), "That would be right in the printed "

@@ -45,13 +45,13 @@ def the_mean(answer):
     answer = filled(answer, ("change", "no gradient", "steadier"))
     silent, moves = number(answer["no gradient"]), number(answer["change"])
     expect(answer["steadier"] in ("maximum", "mean"), '"steadier" is "maximum" or "mean".')
-    expect(silent < 5, f"{silent:g} % is not the mean's share. Which pixels does a mean ignore?")
+    expect(silent < 5, f"{silent:g}% is not the mean's share. Which pixels does a mean ignore?")
     if course.data == "shapes":  # the numbers of other pictures are not known here
         expect(abs(moves - 28.3) > 0.8, "That's how much the maximum's maps change.")
-        expect(29 < moves < 32, f"{moves:g} % is not how much means of 3 x 3 change when the "
+        expect(29 < moves < 32, f"{moves:g}% is not how much means of 3 x 3 change when the "
                "image moves by one pixel.")
-        expect(answer["steadier"] == "maximum", f"The mean's maps change by {moves:.1f} %, the "
-               "maximum's by 28.3 %.")
+        expect(answer["steadier"] == "maximum", f"The mean's maps change by {moves:.1f}%, the "
+               "maximum's by 28.3%.")
     return ("By itself, the mean changes less, but it also makes different images more alike, and "
             "that counts for more. In return, every pixel gets a little of the gradient.")
 

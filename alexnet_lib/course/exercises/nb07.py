@@ -16,7 +16,7 @@ def counts(answer):
     expect(inputs == 162, f"(a) is not {inputs:g}. After padding the picture is 40 pixels wide.")
     expect(not 0.03 < percent < 0.05, "(b) asks for a percentage.")
     expect(percent < 50, "In 90 epochs the network sees at most 90 of the 2178 inputs.")
-    expect(3.9 < percent < 4.2, f"(b) is not {percent:g} %. How many of 2178 are 90?")
+    expect(3.9 < percent < 4.2, f"(b) is not {percent:g}%. How many of 2178 are 90?")
     return "The network never sees most of its 2178 inputs. What helps is that each one is new."
 
 

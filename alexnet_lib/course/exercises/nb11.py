@@ -57,16 +57,16 @@ def threshold(answer):
     tried = (0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
     expect(cut in tried, "Choose one of the seven thresholds.")
     enough = [t for t in tried if _chain_saws(t)[0] >= 0.8]
-    expect(cut in enough, f"At {cut:g}, the network finds fewer than 80 % of the chain saws.")
-    expect(cut == max(enough), f"{cut:g} finds 80 %, but so does a higher threshold, with fewer "
+    expect(cut in enough, f"At {cut:g}, the network finds fewer than 80% of the chain saws.")
+    expect(cut == max(enough), f"{cut:g} finds 80%, but so does a higher threshold, with fewer "
            "false alarms.")
     recall, right, alarms = _chain_saws(cut)
     expect(precision > 1 and rare > 1, "Give both precisions in percent.")
     expect(abs(precision - 100 * recall) > 0.6, "That's the recall. We asked for the precision.")
-    expect(abs(precision - 100 * right) < 0.6, f"The precision at {cut:g} isn't {precision:g} %.")
+    expect(abs(precision - 100 * right) < 0.6, f"The precision at {cut:g} isn't {precision:g}%.")
     at_one = recall * 0.01 / (recall * 0.01 + alarms * 0.99)
     expect(abs(rare - precision) > 0.6, "When chain saws get rarer, precision falls.")
-    expect(abs(rare - 100 * at_one) < 0.4, f"At a prevalence of 1 %, it isn't {rare:g} %. The "
+    expect(abs(rare - 100 * at_one) < 0.4, f"At a prevalence of 1%, it isn't {rare:g}%. The "
            "recall and the false-alarm rate stay as they are. Use the formula.")
     return ("A lower threshold finds more chain saws and raises more false alarms. Which is worse, "
             "a miss or a false alarm? The data can't tell you.")

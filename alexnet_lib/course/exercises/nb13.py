@@ -89,9 +89,9 @@ def luck(answer):
     expect(abs(lead - 0.212) < 0.02, "16 tries that scatter by 0.12 should lead by about 0.21 "
            f"points, not {lead:.2f}: take the lowest of them, not their mean.")
     expect(often < 1, "How often is asked as a fraction, 0 to 1.")
-    expect(often > 0.03, f"A lead of 0.41 should be seen in some 7 % of the searches, not in "
+    expect(often > 0.03, f"A lead of 0.41 should be seen in some 7% of the searches, not in "
            f"{often:.1%}. #145 is a draw, too: it may have been unlucky.")
-    expect(abs(often - 0.075) < 0.03, f"A lead of 0.41 should be seen in some 7 % of the searches, "
+    expect(abs(often - 0.075) < 0.03, f"A lead of 0.41 should be seen in some 7% of the searches, "
            f"not in {often:.1%}.")
     lead, often = ask(4, 0.5, 0.6)
     expect(abs(lead - 0.514) < 0.05 and abs(often - 0.44) < 0.04,

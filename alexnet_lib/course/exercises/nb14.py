@@ -26,7 +26,7 @@ def how_many_to_test(answer):
     expect(174 <= photographs <= 182,
            f"{photographs:g} photographs give {100 * (0.16 / max(photographs, 1)) ** 0.5:.1f} "
            "points.")
-    return "Ten points, either way: 15 photographs can't even tell 10 % from 30 %."
+    return "Ten points, either way: 15 photographs can't even tell 10% from 30%."
 
 
 @exercise("14-2", "On log scales, equal steps to the right are equal factors. How many steps of "
@@ -43,12 +43,12 @@ def lay_a_ruler(answer):
            "That's for 25 times as many photographs, from 20 to 500.")
     expect(factor < 1, "The error shrinks: the factor is below 1.")
     expect(abs(factor - right) < 0.06, f"With a factor of {factor:g} for ten times as many, 20 "
-           f"photographs at {few:.0f} % would lead to "
-           f"{few * max(factor, 0.01) ** math.log10(25):.0f} % at 500.")
-    expect(photographs > 500, "At 500 it isn't down to 10 % yet.")
+           f"photographs at {few:.0f}% would lead to "
+           f"{few * max(factor, 0.01) ** math.log10(25):.0f}% at 500.")
+    expect(photographs > 500, "At 500 it isn't down to 10% yet.")
     expect(enough / 2.5 < photographs < 2.5 * enough,
            f"Follow the line further: at {photographs:g} it would be at "
-           f"{many * right ** math.log10(photographs / 500):.0f} %.")
+           f"{many * right ** math.log10(photographs / 500):.0f}%.")
     return ("Many more than anybody wants to take. That's when people borrow from a network that "
             "has seen more than 9,469 photographs, instead of taking more of their own.")
 
@@ -63,9 +63,9 @@ def which_layer(answer):
     errors, best = answer
     found = {name: number(filled(errors, LAYERS)[name]) for name in LAYERS}
     for name, value in found.items():
-        expect(value > 1.5, f"{name}: {value:g} % looks like a fraction, or like the error on the "
+        expect(value > 1.5, f"{name}: {value:g}% looks like a fraction, or like the error on the "
                "pictures that the probe has learned. Test on new ones, in percent.")
-        expect(value < 85, f"{name}: {value:g} % is hardly better than guessing. Does the probe "
+        expect(value < 85, f"{name}: {value:g}% is hardly better than guessing. Does the probe "
                "get features of the same layer for both kinds of pictures?")
     expect(len(set(found.values())) > 1, "The layers should differ: is the network cut off?")
     expect(best in LAYERS, f"Name one of {', '.join(LAYERS)}.")

@@ -51,7 +51,7 @@ def the_net(answer):
                "same answer twice.")
     loss = _overfits(fresh)
     _like(_sizes(answer(1000), 227, 1000, *PAPER), AlexNet(1000, variant="paper", dropout=0.0))
-    return (f"60,965,224 parameters, 96 % of them in the three fully connected layers. The small "
+    return (f"60,965,224 parameters, 96% of them in the three fully connected layers. The small "
             f"one memorized 16 pictures: its loss fell to {loss:.2f}.")
 
 
@@ -250,7 +250,7 @@ def the_training(answer):
            "the first two hundred or so: take smaller batches.")
     error = _error(net, *_shapes(5000, 5500))
     expect(error < BOUND, f"On 500 pictures that it had never seen, your network got {error:.0%} "
-           f"wrong. Below {BOUND:.0%} we'd believe that it learned; guessing gets 90 %. Do images "
+           f"wrong. Below {BOUND:.0%} we'd believe that it learned; guessing gets 90%. Do images "
            "and labels still belong together after shuffling? Is the optimizer made only once?")
     return f"Error on 500 pictures that it had never seen: {error:.0%}."
 
@@ -301,12 +301,12 @@ def the_report(answer):
     error, low, high = map(number, found)
     expect(abs(error - 0.25) > 1e-6, "Give percent, not a fraction.")
     expect(error < 80, "Nearly everything is wrong: in which mode is the network?")
-    expect(abs(error - 25) < 1e-4, f"We planted 75 errors in 300 images; you found {error:.2f} %. "
+    expect(abs(error - 25) < 1e-4, f"We planted 75 errors in 300 images; you found {error:.2f}%. "
            "Ten crops, five of them mirrored; the mean of their probabilities, not of their "
            "logits.")
     expect(low < error < high, "The error should be between the two ends of its interval.")
     half = 196 * (0.25 * 0.75 / 300) ** 0.5
-    expect(abs(high - low - 2 * half) < 0.4, f"Your interval is {high - low:.2f} points wide; 95 % "
+    expect(abs(high - low - 2 * half) < 0.4, f"Your interval is {high - low:.2f} points wide; 95% "
            f"of 300 images need {2 * half:.2f}.")
     return "The last digit of an error is chance. Now you can say from which one on."
 
@@ -356,6 +356,6 @@ def own_claim(answer):
            'where it is below, and "can\'t tell" where zero is inside.')
     arms = filled(answer["arms"], ("with", "without"))
     again = number(arms["without"](0))
-    expect(abs(again - second[0]) < 5, f"We ran your arm without, with seed 0: {again:.1f} %. "
-           f"Your row has {second[0]:.1f} %. Seed it with torch.manual_seed before you build.")
+    expect(abs(again - second[0]) < 5, f"We ran your arm without, with seed 0: {again:.1f}%. "
+           f"Your row has {second[0]:.1f}%. Seed it with torch.manual_seed before you build.")
     return f"{effect:+.1f} points ({right[0]:+.1f} to {right[1]:+.1f}): {told}."

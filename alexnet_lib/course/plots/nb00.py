@@ -18,16 +18,16 @@ def winners() -> Figure:
     figure, axes = plt.subplots(figsize=(8, 3.4))
     for year, error in WINNERS.items():
         axes.bar(year, error, 0.6, color=ORANGE if year == 2012 else SKY)
-        axes.text(year, error + 0.6, f"{error:g} %", ha="center")
+        axes.text(year, error + 0.6, f"{error:g}%", ha="center")
     axes.bar([year + 0.38 for year in SECOND], list(SECOND.values()), 0.14, color=GRAY)
-    axes.text(2012.5, SECOND[2012], f" second in 2012: {SECOND[2012]} %", va="center", color=GRAY)
+    axes.text(2012.5, SECOND[2012], f" second in 2012: {SECOND[2012]}%", va="center", color=GRAY)
     axes.text(2012, 6.5, "AlexNet", ha="center", va="center", fontweight="bold", rotation=90)
     axes.set(ylabel="wrong after five guesses, %", ylim=(0, 33))
     axes.set_title("In 2012, the error nearly halved", fontsize=12)
     axes.grid(axis="x", visible=False)
-    figure.alt = ("Top-5 errors of the challenge's winners as bars: 28.2 % in 2010, 25.8 % in "
-                  "2011, 15.3 % in 2012 (AlexNet; the second had 26.2 %), and 11.7, 6.7, "
-                  "and 3.6 % in the three years after.")
+    figure.alt = ("Top-5 errors of the challenge's winners as bars: 28.2% in 2010, 25.8% in "
+                  "2011, 15.3% in 2012 (AlexNet; the second had 26.2%), and 11.7, 6.7, "
+                  "and 3.6% in the three years after.")
     return figure
 
 
@@ -113,6 +113,6 @@ def first_run(losses, history: list[dict], images, truth, guess, probability, cl
         axes.set_title(plain(said), fontsize=10, color="black" if t == g else RED)
     figure.alt = ("Top left: the loss by step hesitates around the dashed line of guessing, "
                   "ln 10, then falls. Top right: training and validation error by epoch, "
-                  "falling from 90 %. Below: twelve pictures with the network's answers; "
+                  "falling from 90%. Below: twelve pictures with the network's answers; "
                   "wrong ones have a red cross.")
     return figure

@@ -124,7 +124,7 @@ def positive_share(raw, centered) -> Figure:
     axes.legend(loc="upper left", bbox_to_anchor=(0.6, 0.98))
     figure.alt = ("A histogram of 96 filters by the share of positions with a positive response. "
                   "With raw pixels there are two heaps, one at each end. With the mean image "
-                  "subtracted there is a single heap around 50 %.")
+                  "subtracted there is a single heap around 50%.")
     return figure
 
 

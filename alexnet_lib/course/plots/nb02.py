@@ -183,9 +183,9 @@ def where_it_goes(rows: list[dict]) -> Figure:
         axes.set(xlabel="share of the network, %", xlim=(0, share.max() * 1.25))
         axes.set_title(title, fontsize=11)
     panels[0].invert_yaxis()
-    figure.alt = ("Three bar charts over the eight layers. Parameters: fc6 62 %, fc7 28 %, all "
-                  "convolutions under 4 %. Multiply-adds: conv2 31 %, conv3 21 %, fc6 5 %, all "
-                  "fully connected layers together 8 %. Units: conv1 44 %, conv2 28 %, the fully "
+    figure.alt = ("Three bar charts over the eight layers. Parameters: fc6 62%, fc7 28%, all "
+                  "convolutions under 4%. Multiply-adds: conv2 31%, conv3 21%, fc6 5%, all "
+                  "fully connected layers together 8%. Units: conv1 44%, conv2 28%, the fully "
                   "connected layers next to none.")
     return figure
 
@@ -228,8 +228,8 @@ def lineup(tables: dict[str, list[dict]]) -> Figure:
     panels[0].set_ylabel("parameters (up) and work (down), %")
     figure.alt = ("Three panels with a bar up for each layer's share of the parameters and a bar "
                   "down for its share of the work. A: eight layers; the last three hold nearly "
-                  "all parameters, 62 % in the first of them. B: sixteen layers; the first of the "
-                  "last three alone holds 74 %, and the work is spread over the others. C: "
+                  "all parameters, 62% in the first of them. B: sixteen layers; the first of the "
+                  "last three alone holds 74%, and the work is spread over the others. C: "
                   "twenty-one layers, parameters grow toward the end, and the last layer is "
                   "small.")
     return figure

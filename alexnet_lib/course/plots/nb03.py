@@ -266,7 +266,7 @@ def figure_1(runs: dict[str, dict[str, list[dict]]], level: float = 0.25) -> Fig
     panels[0, 0].set_ylabel("training error, %")
     figure.alt = ("Training error by epoch on a log scale, ReLU solid, tanh dashed, a panel "
                   "for each start: thin lines are seeds, thick ones their mean, marks the "
-                  "first epoch at or below 25 %.")
+                  "first epoch at or below 25%.")
     return figure
 
 
@@ -282,8 +282,8 @@ def lineup(curves: dict[str, list[float]]) -> Figure:
         axes.set(xlabel="step", ylim=(0, 100))
         axes.set_title(name, fontsize=11.5)
     panels[0].set_ylabel("training error, %")
-    figure.alt = ("Three training curves. A stays at about 90 % throughout. B falls slowly "
-                  "and ends far above 50 %. C falls steadily to 50 % in under a hundred "
+    figure.alt = ("Three training curves. A stays at about 90% throughout. B falls slowly "
+                  "and ends far above 50%. C falls steadily to 50% in under a hundred "
                   "steps.")
     return figure
 

@@ -30,8 +30,8 @@ def row(before, after, alone, window=None) -> Figure:
     share = 100 * after / np.where(alone, alone, 1)
     share[alone == 0] = np.inf
     hurt = int(share.argmin())
-    axes.set_title(f"Its neighbors take {100 - share[hurt]:.0f} % from map {hurt}, and "
-                   f"{100 - share[loudest]:.0f} % from the loud map {loudest}", fontsize=11)
+    axes.set_title(f"Its neighbors take {100 - share[hurt]:.0f}% from map {hurt}, and "
+                   f"{100 - share[loudest]:.0f}% from the loud map {loudest}", fontsize=11)
     axes.grid(axis="x", visible=False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figure.alt = ("Twelve pairs of bars, before and after, each with a black line at the height "

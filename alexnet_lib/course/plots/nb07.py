@@ -74,7 +74,7 @@ def common(image, mean, share) -> Figure:
     figure.colorbar(shown, ax=panels[2], label="% of all crops that show the pixel")
     figure.alt = ("Left: the photograph. Middle: the mean of its inputs, two soft ghosts of it, "
                   "each the mirror of the other. Right: the share of crops that show each pixel, "
-                  "100 % in a central square, falling to almost nothing in the corners.")
+                  "100% in a central square, falling to almost nothing in the corners.")
     return figure
 
 
@@ -159,10 +159,10 @@ def seen_profiles(side: int = 256) -> Figure:
     axes.set_title("Which transform drew which curve?", fontsize=12)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=12)
     figure.alt = ("Share of crops that show each pixel along the middle row. A: from nearly 0 at "
-                  "the edges to a plateau at about 36 % in the middle third. B: a smooth dome, "
-                  "about 3 % at the edges and 89 % in the middle. C: about 50 % at the edges, "
-                  "rising to a wide plateau at 100 %. D: 3 % at the edges, rising steeply to a "
-                  "wide plateau at 100 %.")
+                  "the edges to a plateau at about 36% in the middle third. B: a smooth dome, "
+                  "about 3% at the edges and 89% in the middle. C: about 50% at the edges, "
+                  "rising to a wide plateau at 100%. D: 3% at the edges, rising steeply to a "
+                  "wide plateau at 100%.")
     return figure
 
 
@@ -368,6 +368,6 @@ def four_letters(letters, errors: dict[str, tuple[float, float]]) -> Figure:
     axes.legend(loc="upper right")
     figure.alt = ("Left: the letters b, d, p and q; a left-right mirror swaps b with d and p with "
                   "q, an upside-down one b with p and d with q. Right: error bars without "
-                  "mirrors, with left-right ones, with both: near 0, about 50 and about 75 % on "
+                  "mirrors, with left-right ones, with both: near 0, about 50 and about 75% on "
                   "new letters, and less on the training letters.")
     return figure

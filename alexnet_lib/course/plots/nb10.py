@@ -149,7 +149,7 @@ def off(nets: dict[str, list[dict]]) -> Figure:
     axes.grid(axis="x", visible=False)
     figure.legend(loc="outside lower center", ncols=4, fontsize=10)
     figure.alt = ("Bars for each hidden layer and net: the share of units that are off for all "
-                  "images. The two nets whose steps were too large have a layer near 100 %. The "
+                  "images. The two nets whose steps were too large have a layer near 100%. The "
                   "slow net has next to none off, and the net that learns has lost more than half "
                   "of fc7.")
     return figure
@@ -210,7 +210,7 @@ def patients(nets: dict, guess: float) -> Figure:
                   "Below: the image share at the output and the share of units that are off in "
                   "the worst layer. A: exactly at guessing from the first step, without noise. "
                   "B: leaps above the picture and comes back to the line; the image share drops "
-                  "to 0 % and the units off rise to 100 %. C: starts above the line and sinks "
-                  "slowly; few units off. D: noisy around the line; an image share above 0 %, no "
+                  "to 0% and the units off rise to 100%. C: starts above the line and sinks "
+                  "slowly; few units off. D: noisy around the line; an image share above 0%, no "
                   "layer all off.")
     return figure

@@ -27,7 +27,7 @@ def top_k(errors) -> Figure:
              ylabel="error, %", ylim=(-2, 95))
     axes.legend(loc="upper right")
     figure.alt = ("Error against the number of guesses allowed. Guessing: a straight line from "
-                  "90 % for one guess to 0 for ten. The network: far below it from the "
+                  "90% for one guess to 0 for ten. The network: far below it from the "
                   "first guess on.")
     return figure
 
@@ -67,7 +67,7 @@ def funnel(orders) -> Figure:
 
 
 def differences(names, values, paired, unpaired) -> Figure:
-    """The differences between pairs of networks, with two 95 % intervals over the test images.
+    """The differences between pairs of networks, with two 95% intervals over the test images.
 
     Args:
         names: of the pairs. values: differences of the error, points. paired, unpaired: standard
@@ -208,8 +208,8 @@ def prevalence(networks: dict[str, tuple[float, float]], points=()) -> Figure:
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
     axes.legend(loc="lower right", fontsize=9.5)
-    figure.alt = ("Precision against the share of images of the class, on a log scale from 0.1 % "
-                  "to 50 %. Each curve climbs from near 0 at the left to near 100 % at the right.")
+    figure.alt = ("Precision against the share of images of the class, on a log scale from 0.1% "
+                  "to 50%. Each curve climbs from near 0 at the left to near 100% at the right.")
     return figure
 
 
@@ -234,7 +234,7 @@ def ensembles(errors: dict[int, list[float]]) -> Figure:
 
 
 def table(rows, images: int) -> Figure:
-    """Rows of a table of errors as points, with 95 % intervals by the number of test images.
+    """Rows of a table of errors as points, with 95% intervals by the number of test images.
 
     Args:
         rows: (name, top-1 error, top-5 error, mark), in %; None where there is no figure; "" for

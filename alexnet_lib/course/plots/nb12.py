@@ -53,7 +53,7 @@ def kernels(weights, columns: int = 2, index=None) -> Figure:
         axes.imshow(tiles(pictures, across), interpolation="nearest")
         told = f"column {number + 1}" if columns > 1 else "all kernels"
         if index is not None:
-            told += f": color {100 * float(np.mean(np.asarray(index)[half])):.0f} % of the energy"
+            told += f": color {100 * float(np.mean(np.asarray(index)[half])):.0f}% of the energy"
         axes.set_title(told, fontsize=11, loc="left")
         axes.axis("off")
     return figure
@@ -87,7 +87,7 @@ def fine_detail(shares: dict) -> Figure:
         share = np.sort(100 * np.asarray(share))
         axes.plot(np.arange(1, len(share) + 1), share, color=color, ls=line, lw=2.4)
         axes.text(len(share) + 1.5, share[-len(share) // 8:].mean(), f"{name}\n(mean "
-                  f"{share.mean():.0f} %)", color="black", va="center", fontsize=10)
+                  f"{share.mean():.0f}%)", color="black", va="center", fontsize=10)
         axes.plot(len(share), share[-1], "o", color=color, ms=6)
     axes.set(xlabel="kernel, smoothest first", ylabel="share of energy above\n0.25 cycles a "
              "pixel, %", ylim=(0, 100), xlim=(0, 128))
@@ -95,7 +95,7 @@ def fine_detail(shares: dict) -> Figure:
     axes.set_title("Subtract its own initialization, and a kernel loses its fine detail",
                    fontsize=11.5)
     figure.alt = ("Each of the 96 kernels' share of fine detail, sorted, a line for each set. "
-                  "The initialization: about 82 % throughout. Trained minus another seed's "
+                  "The initialization: about 82% throughout. Trained minus another seed's "
                   "initialization is above the trained kernels, trained minus its own far below.")
     return figure
 
@@ -166,7 +166,7 @@ def colors_by_net(nets: dict, as_far: dict) -> Figure:
         axes.plot([], [], mark, color=color, ms=7, label=f"{name}, a kernel each")
     axes.plot([], [], color="black", lw=2.5, label="mean of a column")
     axes.set_xticks(range(len(nets)),
-                    [f"{name}\n{100 * as_far[name]:.0f} % of deals as far apart"
+                    [f"{name}\n{100 * as_far[name]:.0f}% of deals as far apart"
                      for name in nets], fontsize=10)
     axes.set(ylabel="color, % of what a\nkernel has learned", ylim=(0, 100))
     axes.grid(axis="x", visible=False)
@@ -337,7 +337,7 @@ def nine_places(errors, title: str) -> Figure:
     figure, axes = plt.subplots(figsize=(4.6, 4.3))
     axes.imshow(errors, cmap="Blues", vmin=0, vmax=100)
     for (row, column), error in np.ndenumerate(errors):
-        axes.text(column, row, f"{error:.1f} %", ha="center", va="center", fontsize=13,
+        axes.text(column, row, f"{error:.1f}%", ha="center", va="center", fontsize=13,
                   color="white" if error > 50 else "black")
     axes.set_xticks(range(3), ["left", "middle", "right"])
     axes.set_yticks(range(3), ["top", "middle", "bottom"])
@@ -345,7 +345,7 @@ def nine_places(errors, title: str) -> Figure:
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11.5)
     figure.alt = ("A table of three by three positions with the test error at each: "
-                  + ", ".join(f"{error:.1f} %" for error in errors.flat) + ".")
+                  + ", ".join(f"{error:.1f}%" for error in errors.flat) + ".")
     return figure
 
 

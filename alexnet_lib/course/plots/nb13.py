@@ -46,9 +46,9 @@ def timeline(runs: list[dict], half: float, kind: str = "all") -> Figure:
              ylim=(38.75, 42.35))
     axes.legend(loc="lower left", ncols=2, fontsize=10)
     figure.alt = ("Top-1 error against the number of the run, with a gray band around #145, the "
-                  "star, at 40.7 %. Above the band: 148 and 150 at about 42 %, then 160, 157, 166 "
-                  "and a few more; below it two later runs at 40.25 % and three that saw more "
-                  "images, at 39 to 39.6 %. In a strip on top: runs that were stopped.")
+                  "star, at 40.7%. Above the band: 148 and 150 at about 42%, then 160, 157, 166 "
+                  "and a few more; below it two later runs at 40.25% and three that saw more "
+                  "images, at 39 to 39.6%. In a strip on top: runs that were stopped.")
     return figure
 
 
@@ -88,7 +88,7 @@ def schedules(plans: dict[str, list[float]], runs: dict[str, list[dict]], title:
         epochs = np.arange(1, errors.shape[1] + 1)
         below.fill_between(epochs, errors.min(0), errors.max(0), color=color, alpha=0.18, lw=0)
         below.plot(epochs, errors.mean(0), marker=mark, color=color, ms=4, ls=dash,
-                   label=f"{arm}: ends at {errors.mean(0)[-1]:.1f} %")
+                   label=f"{arm}: ends at {errors.mean(0)[-1]:.1f}%")
     top.set(yscale="log", ylabel="learning rate,\na share of the first")
     top.set_title(title, fontsize=12)
     below.set(xlabel="epoch", ylabel="validation error, %")
@@ -101,7 +101,7 @@ def schedules(plans: dict[str, list[float]], runs: dict[str, list[dict]], title:
 
 
 def forest(rows: list[dict], unit: str) -> Figure:
-    """One line for each comparison: seeds as dots, the 95 % interval of their mean as a bar.
+    """One line for each comparison: seeds as dots, the 95% interval of their mean as a bar.
 
     Args:
         rows: `label`, `effects` (one for each seed, may be empty), `interval` or None, and `log`,
@@ -120,7 +120,7 @@ def forest(rows: list[dict], unit: str) -> Figure:
         if not values:
             axes.text(0.99, y, "not run yet", color=GRAY, ha="right", va="center", fontsize=10,
                       transform=axes.get_yaxis_transform())
-    axes.plot([], [], color=SKY, lw=9, alpha=0.6, label="95 % interval of the mean")
+    axes.plot([], [], color=SKY, lw=9, alpha=0.6, label="95% interval of the mean")
     axes.plot([], [], color=BLUE, lw=2.5, label="mean")
     axes.plot([], [], "o", color=BLUE, ms=6, label="one seed each")
     if any(row["log"] is not None for row in rows):

@@ -54,7 +54,7 @@ def errors(mine, recorded, what: str) -> Figure:
     axes.set_yticklabels([name for name, *_ in rows])
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.1)
-    figure.alt = ("Test errors as dots with their 95 % intervals as bars: this run on top, our "
+    figure.alt = ("Test errors as dots with their 95% intervals as bars: this run on top, our "
                   "recorded runs below it.")
     return figure
 

@@ -108,7 +108,7 @@ class Claim:
         return min(self.margin, (figure[0] - self.null) / 2) if figure else self.margin
 
     def judged(self, interval: tuple[float, float], setup: str) -> tuple[str, str | None]:
-        """Effect and size, from the 95 % interval of the mean effect."""
+        """Effect and size, from the 95% interval of the mean effect."""
         figure = self.figure_of(setup)
         return (effect_of(interval, self.null, self.margin_of(setup), self.alike),
                 size_of(interval, figure) if figure else None)

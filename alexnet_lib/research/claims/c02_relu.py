@@ -6,7 +6,7 @@ from alexnet_lib.research.verdicts import OURS, PAPER
 
 def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (),
          long: dict | None = None, asked: str = PAPER, **start) -> Claim:
-    """The race to 25 % training error, from the given initialization. long: of the runs of tanh."""
+    """The race to 25% training error, from the given initialization. long: of the runs of tanh."""
     return Claim(
         id, "3.1", statement, "6 times (four layers, no regularization)", "times", ("cifar10",),
         (Arm("ReLU"), Arm("tanh", {"activation": "tanh"}, long=long or {})), "epochs_to_quarter",
@@ -17,7 +17,7 @@ def fig1(id: str, statement: str, note: str, rates: tuple[float, ...] = (),
 
 
 CLAIMS = (
-    fig1("C02", "ReLU reaches 25 % training error several times faster than tanh",
+    fig1("C02", "ReLU reaches 25% training error several times faster than tanh",
          "the paper does not publish its net; this is cuda-convnet's, without normalization, "
          "with the initial weights in its files; each rate was tried for 40 epochs",
          long={"epochs": 64}),

@@ -4,7 +4,7 @@ from alexnet_lib.research.claims import Arm, Claim, top5
 
 CLAIMS = (Claim(
     "C04", "3.3", "Response normalization lowers the error",
-    "1.4 points top-1; CIFAR-10: 13 % to 11 %", "points", ("imagenette", "cifar10"),
+    "1.4 points top-1; CIFAR-10: 13% to 11%", "points", ("imagenette", "cifar10"),
     (Arm("with"), Arm("without", {"lrn": False})),
     figure={"imagenette": (1.35, 1.45), "cifar10": (1.0, 3.0)},
     note="on photographs the arm without leaves out the spatial norm too, as the paper's own did"),)

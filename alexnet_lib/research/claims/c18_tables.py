@@ -27,7 +27,7 @@ def measure(seed: int) -> dict:
                      progress=True)
     return {"effect": 100 * found["top1_error"], "top5": 100 * found["top5_error"],
             "config": net.meta["config"], "seed": seed,
-            "note": f"top-5 error {found['top5_error']:.1%}; the paper: 18.2 %"}
+            "note": f"top-5 error {found['top5_error']:.1%}; the paper: 18.2%"}
 
 
 def near_theirs(run: dict) -> tuple[str, str]:
@@ -39,7 +39,7 @@ def near_theirs(run: dict) -> tuple[str, str]:
 
 
 CLAIMS = (Claim(
-    "C18", "6", "One net errs in 40.7 % of ILSVRC-2012's validation images (Table 2)",
-    "40.7 % top-1, 18.2 % top-5", "% top-1, ten views", measure=measure, exact=True,
+    "C18", "6", "One net errs in 40.7% of ILSVRC-2012's validation images (Table 2)",
+    "40.7% top-1, 18.2% top-5", "% top-1, ten views", measure=measure, exact=True,
     judge=near_theirs,
     note=f"needs ImageNet: {TRAIN}"),)

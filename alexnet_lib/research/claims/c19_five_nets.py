@@ -29,7 +29,7 @@ def averaged(seed: int) -> dict:
 
 
 CLAIMS = (Claim(
-    "C19", "6", "The average of five nets errs less than one", "40.7 % to 38.1 %: 2.6 points top-1",
+    "C19", "6", "The average of five nets errs less than one", "40.7% to 38.1%: 2.6 points top-1",
     "points", measure=averaged, exact=True, figure=(2.5, 2.7),
     note="one view; five small nets that differ in the seed alone; the interval is over the 3,925 "
          "test images, for these five nets"),)

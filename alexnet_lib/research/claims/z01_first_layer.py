@@ -42,5 +42,5 @@ CLAIMS = (
     Claim("Z02", "Zeiler and Fergus, 4.1", "A stride of 4 aliases what AlexNet's conv1 sees",
           "no figure", "% of the learned energy above 1/8 cycle a pixel", measure=aliased,
           most=len(FULL_NETS), null=10.0, margin=5.0, asked=ASKED,
-          note="of white noise 96 %; up to 10 % count as none, for kernels of 11 pixels cannot cut "
+          note="of white noise 96%; up to 10% count as none, for kernels of 11 pixels cannot cut "
                "off sharply"))
