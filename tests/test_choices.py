@@ -194,7 +194,7 @@ def configs(record):
 
 def test_what_was_written_before_is_read():
     found = [config for path in (ROOT / "data/results").rglob("*.json")
-             for config in configs(json.loads(path.read_text())) if "batch_size" in config]
+             for config in configs(json.loads(path.read_text())) if "epochs" in config]
     assert len(found) > 100
     for config in found:
         check_choices(TrainConfig(**config))

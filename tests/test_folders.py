@@ -383,7 +383,7 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path):
     data = datasets.load(f"folder:{x}", 64, root=tmp_path / "root", progress=False)
     assert mentions(data, "very dark")
     finding = checks.images(data)
-    assert finding.verdict == doctor.LOOK and "16 bits" in finding.message
+    assert finding.verdict == doctor.LOOK and "16-bit" in finding.message
     flat = np.random.default_rng(0).integers(120, 130, (60, 40, 40, 3)).astype(np.uint8)
     split = datasets.Split(flat, np.arange(60) % 2)
     finding = checks.images(dataclasses.replace(data, splits={"train": split}))
