@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_lab import SHOTS, browser  # noqa: F401
+from places import SHOTS
 from test_site import Quiet
 
 from alexnet_lib.course import explorables
@@ -37,7 +37,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (227, 227, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def page(browser, tmp_path_factory):  # noqa: F811
+def page(browser, tmp_path_factory):
     root = tmp_path_factory.mktemp("explorables")
     for file in explorables.HERE.glob("*.js"):
         (root / file.name).write_bytes(file.read_bytes())

@@ -15,14 +15,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from places import COURSE, PATIENCE, SHOTS
+from playwright.sync_api import Locator, Page, expect
 
-COURSE = Path(__file__).parents[2]
-SHOTS = COURSE / "build" / "browser"
 NOTEBOOKS = sorted(path.name for path in (COURSE / "notebooks").glob("*.ipynb"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-                None)  # none: the one that `playwright install chromium` brings
-PATIENCE = 180  # seconds: both cores may be busy
 
 
 def answers(address: str) -> bool:
@@ -60,14 +56,6 @@ def lab(tmp_path_factory):
     finally:
         os.killpg(server.pid, signal.SIGTERM)  # make, the server and its kernels
         server.wait(30)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    expect.set_options(timeout=PATIENCE * 1000)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=[
-            "--no-sandbox", "--disable-dev-shm-usage"])  # root, and containers with little memory
 
 
 @pytest.fixture

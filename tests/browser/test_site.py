@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from places import COURSE, SHOTS
 from playwright.sync_api import Page, expect
-from test_lab import COURSE, SHOTS, browser  # noqa: F401
 
 SITE = COURSE / "build" / "site"
 PAGES = ["docs/index", "notebooks/13-the-paper-and-the-2012-source", "docs/glossary",
@@ -35,7 +35,7 @@ def site():
 
 
 @pytest.fixture
-def look(site, browser):  # noqa: F811
+def look(site, browser):
     """Opens a page of the site in a window of some width."""
     contexts = []
 
