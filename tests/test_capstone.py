@@ -79,7 +79,9 @@ def test_without_a_network_shapes_stand_in_and_a_line_says_so(offline, monkeypat
         monkeypatch.setenv("ALEXNET_OFFLINE", "1")
     capstone.load_data()
     assert asked == [("cifar10", None)] * (not offline) + [("shapes", 32)]
-    assert "stand in" in capsys.readouterr().out and course.data == "shapes"
+    said = capsys.readouterr()
+    assert "stand in" in said.out and course.data == "shapes"
+    assert ("offline" if offline else "no network") in said.err
 
 
 @pytest.mark.parametrize("name", ["shapes", "cifar10"])

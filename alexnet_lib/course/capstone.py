@@ -147,8 +147,9 @@ def load_data() -> datasets.Dataset:
                 raise UserError("offline")
             datasets.load("cifar10")
             name = "cifar10"
-        except UserError:
+        except UserError as error:
             print("CIFAR-10 can't be fetched here, so the drawn shapes stand in for it.")
+            course.say(str(error))  # beside it, since it differs from machine to machine
     course.data = name
     large = device == "cuda" and datasets.native_size(name) > datasets.SMALL
     data = datasets.load(name, 256 if large else 32)
